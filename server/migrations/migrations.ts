@@ -1,0 +1,10 @@
+// The list of migrations in order. Forward only; each is safe while the previous server version still runs.
+
+import { foundation } from "./0001-foundation.ts";
+import { tasks } from "./0002-tasks.ts";
+
+/** Name and SQL of each migration; names sort in the order they run. */
+export const migrations: readonly { name: string; sql: string }[] = [
+  { name: "0001-foundation", sql: foundation },
+  { name: "0002-tasks", sql: tasks },
+];

@@ -1,0 +1,50 @@
+// The shapes in which the rest of the server sees the database: statements, transactions, notifications.
+
+/** Where the database is. A socket folder as `host` means a unix socket. */
+export interface DatabaseConnection {
+  host: string;
+  port: number;
+  user: string;
+  password: string;
+  database: string;
+}
+
+export interface DatabaseOptions {
+  connection: DatabaseConnection;
+  /** Shown in pg_stat_activity; starts with "cuttle". */
+  applicationName: string;
+  /** Most connections this pool opens. */
+  connectionsMax: number;
+  /** The server ends a statement after this long. */
+  statementTimeoutMs?: number;
+}
+
+/** Values as `pg` takes them; arrays become SQL arrays, plain objects JSON. */
+export type SqlValue = unknown;
+
+/** What can run statements: a transaction, or the database itself for single statements. */
+export interface Queryable {
+  /** Rows of one statement. With a `name` in the options the statement is prepared once per connection: for hot ones. */
+  query<Row>(text: string, values?: readonly SqlValue[], options?: { name: string }): Promise<Row[]>;
+  /** Number of rows that one statement touched. */
+  execute(text: string, values?: readonly SqlValue[], options?: { name: string }): Promise<number>;
+}
+
+export interface Transaction extends Queryable {
+  /** Runs after a successful commit, never after a rollback; for waking waiters in this process. Must not throw. */
+  afterCommit(run: () => void): void;
+}
+
+export interface Database extends Queryable {
+  /**
+   * One READ COMMITTED transaction. Serialisation failures, deadlocks and lost connections before COMMIT are retried
+   * with jitter (`attemptsMax`, default 5), so `run` must have no effect outside the transaction.
+   * @throws CommitOutcomeUnknown when the connection was lost at COMMIT
+   * @throws DatabaseUnavailable when no connection can be had, or retries are used up
+   */
+  transaction<T>(run: (tx: Transaction) => Promise<T>, options?: { attemptsMax?: number }): Promise<T>;
+  /** Listens on a channel over a connection of its own. `onWake` also runs after every reconnect, since notifications may have been lost. */
+  listen(channel: string, onWake: (payload: string | null) => void): Promise<{ close(): Promise<void> }>;
+  readonly connection: DatabaseConnection;
+  close(): Promise<void>;
+}
