@@ -17,6 +17,7 @@ CREATE TABLE tasks (
   project_id text,
   environment_id text,
   created_by text,
+  related_document_ids text[] NOT NULL DEFAULT '{}',
   queued_at timestamptz NOT NULL DEFAULT now(),
   started_at timestamptz,
   completed_at timestamptz,
@@ -60,6 +61,7 @@ CREATE TABLE step_runs (
   state text NOT NULL CHECK (state IN ('intended','started','done')),
   first_epoch bigint NOT NULL,
   log_next bigint NOT NULL DEFAULT 0,
+  log_state jsonb,
   outcome text CHECK (outcome IN ('succeeded','failed','canceled','unknown')),
   exit_code integer,
   message text,
@@ -75,10 +77,11 @@ CREATE INDEX step_runs_completion_due ON step_runs (complete_after) WHERE comple
 CREATE TABLE task_log_parts (
   task_id text NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
   epoch bigint NOT NULL,
+  ordinal integer NOT NULL,
   format_version integer NOT NULL,
   file text NOT NULL,
   committed_bytes bigint NOT NULL DEFAULT 0,
   committed_lines bigint NOT NULL DEFAULT 0,
-  PRIMARY KEY (task_id, epoch)
+  PRIMARY KEY (task_id, epoch, ordinal)
 );
 `;

@@ -1,0 +1,327 @@
+// Takes tasks from the queue and runs them under a lease. Authority is the row in task_queue: owner, epoch, lease_until.
+//
+//   queued --claim--> running(epoch n) --finish--> gone (the final state is in tasks)
+//                        |  lease_until passed, claimed by any node
+//                        +--> running(epoch n+1)
+//
+// If this process dies or freezes, nothing needs to be told: the lease ends, another node claims with the next epoch and runs the
+// same handler again, which goes on from what is stored. If this process wakes up later, its guarded writes match no row. A
+// notification only wakes the claim loop; without any it looks once a second.
+
+import { randomUUID } from "node:crypto";
+import { monotonicMs, pause } from "../../base/clock.ts";
+import { recordEvent, systemActor } from "../../platform/audit/audit.ts";
+import type { Database } from "../../platform/database/database.ts";
+import { isConnectionLoss } from "../../platform/database/database.ts";
+import type { Lease } from "./lease.ts";
+import { createLease } from "./lease.ts";
+import { eventCategory } from "./task-events.ts";
+import type { LogFolder } from "./task-log.ts";
+import { createTaskLog, LogNotWritable } from "./task-log.ts";
+import type { LeaseSettings } from "./task-store.ts";
+import {
+  claimTasks,
+  finishTask,
+  insertPlan,
+  lockOwnTask,
+  lockTagOf,
+  notifyTasks,
+  ownsTask,
+  readLeaseSettings,
+  releaseLeases,
+  renewLeases,
+  taskChannel,
+} from "./task-store.ts";
+import type { ClaimedTask, TaskHandler, TaskOutcome, TaskRun } from "./task.ts";
+import { LeaseLost } from "./task.ts";
+
+/** A dead node's task goes on after this. Short is safe: a false takeover only costs work, never a second run. */
+const leaseMsDefault = 4_000;
+/** Three renewals may fail before the lease is in danger. */
+const renewalMsDefault = 1_000;
+/** A second before others may take over, we stop by ourselves. */
+const selfStopMsDefault = 3_000;
+/** How often an idle node looks at the queue when no notification came. */
+const idlePollMs = 1_000;
+/** Tasks taken by one statement; small, so that several nodes share a burst. */
+const claimBatchMax = 4;
+/** Waiting after a failed look at the queue. */
+const claimRetryMs = 500;
+/** How often a process checks the age of its own leases. */
+const ageCheckMs = 250;
+
+/** Where the engine says what it does; levels and objects as in pino. */
+export interface EngineLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface TaskEngineParts {
+  database: Database;
+  /** A pool of its own, so that slow statements elsewhere never starve a renewal. */
+  renewals: Database;
+  folder: LogFolder;
+  handlers: readonly TaskHandler[];
+  nodeName: string;
+  /** Most tasks at once on this node, asked at each look; 0 takes none. */
+  taskCap: () => number;
+  log: EngineLog;
+}
+
+export interface TaskEngine {
+  start(): Promise<void>;
+  /** Stops taking tasks, lets go of the running ones so that another node goes on at once, and waits for the handlers to return. */
+  stop(): Promise<void>;
+  /** Looks at the queue now. */
+  wake(): void;
+  running(): { taskId: string; epoch: number }[];
+  /** Random text naming this process start; part of every lease. */
+  readonly owner: string;
+}
+
+export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
+  const owner = `${parts.nodeName}/${randomUUID()}`;
+  const handlers = new Map(parts.handlers.map((handler) => [handler.name, handler]));
+  const running = new Map<string, { lease: Lease; done: Promise<void> }>();
+  const stopping = new AbortController();
+  let settings: LeaseSettings = { leaseMs: leaseMsDefault, renewalMs: renewalMsDefault, selfStopMs: selfStopMsDefault };
+  let wakeUp = (): void => {};
+  let awake = false;
+  let loops: Promise<unknown>[] = [];
+  let listener: { close(): Promise<void> } | undefined;
+  let ageTimer: NodeJS.Timeout | undefined;
+
+  function wake(): void {
+    awake = true;
+    wakeUp();
+  }
+
+  /** Waits for a wake-up, but no longer than `ms`. */
+  async function idle(ms: number): Promise<void> {
+    if (awake || stopping.signal.aborted) {
+      awake = false;
+      return;
+    }
+    const woken = new AbortController();
+    wakeUp = () => woken.abort();
+    await pause(ms, AbortSignal.any([woken.signal, stopping.signal]));
+    wakeUp = () => {};
+    awake = false;
+  }
+
+  async function claimLoop(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      const free = parts.taskCap() - running.size;
+      let claimed: ClaimedTask[] = [];
+      let failed = false;
+      if (free > 0) {
+        try {
+          claimed = await claim(Math.min(free, claimBatchMax));
+        } catch (error) {
+          failed = true;
+          parts.log.warn({ err: error }, "The queue could not be read; trying again.");
+        }
+      }
+      if (claimed.length > 0) continue;
+      await idle(failed ? claimRetryMs : idlePollMs);
+    }
+  }
+
+  async function claim(count: number): Promise<ClaimedTask[]> {
+    const claimedAtMs = monotonicMs();
+    const claimed = await parts.database.transaction(async (tx) => {
+      const tasks = await claimTasks(tx, { owner, nodeName: parts.nodeName, leaseMs: settings.leaseMs, count });
+      for (const task of tasks) {
+        if (!task.firstRun) continue;
+        await recordEvent(tx, {
+          spaceId: task.spaceId,
+          category: eventCategory(task.name, "Started"),
+          actor: systemActor,
+          message: `${task.description} started on node ${parts.nodeName}`,
+          relatedDocumentIds: [task.id, ...task.relatedDocumentIds],
+        });
+      }
+      return tasks;
+    });
+    for (const task of claimed) begin(task, claimedAtMs);
+    return claimed;
+  }
+
+  function begin(task: ClaimedTask, claimedAtMs: number): void {
+    const lease = createLease({ taskId: task.id, owner, epoch: task.epoch, claimedAtMs, cancelRequested: task.cancelRequested });
+    if (stopping.signal.aborted) lease.lose("the node is stopping");
+    if (task.epoch > 1) parts.log.info({ task: task.id, epoch: task.epoch }, "Goes on with a task whose former owner let its lease end.");
+    const done = runTask(task, lease).finally(() => {
+      running.delete(task.id);
+      wake();
+    });
+    running.set(task.id, { lease, done });
+  }
+
+  async function runTask(task: ClaimedTask, lease: Lease): Promise<void> {
+    const ours = { taskId: task.id, owner, epoch: task.epoch };
+
+    const guarded: TaskRun["guarded"] = async (work) => {
+      for (;;) {
+        lease.assertHeld();
+        try {
+          return await parts.database.transaction(async (tx) => {
+            if (!(await lockOwnTask(tx, ours))) throw new LeaseLost("another node owns the task or it has ended");
+            return work(tx);
+          });
+        } catch (error) {
+          if (error instanceof LeaseLost) lease.lose(error.message);
+          // An unknown commit is repeated too: everything a guarded transaction writes is harmless when written again.
+          if (!isConnectionLoss(error)) throw error;
+          await pause(100 + Math.random() * 200, lease.lost);
+        }
+      }
+    };
+
+    const checkLease: TaskRun["checkLease"] = async () => {
+      for (;;) {
+        lease.assertHeld();
+        try {
+          if (await ownsTask(parts.database, ours)) return;
+          lease.lose("another node owns the task or it has ended");
+        } catch (error) {
+          if (!isConnectionLoss(error)) throw error;
+          await pause(100 + Math.random() * 200, lease.lost);
+        }
+      }
+    };
+
+    const log = createTaskLog({ taskId: task.id, epoch: task.epoch, folder: parts.folder, guarded, lost: lease.lost });
+    const run: TaskRun = {
+      task,
+      lost: lease.lost,
+      cancelRequested: lease.cancelRequested,
+      guarded,
+      checkLease,
+      savePlan: (plan) => guarded((tx) => insertPlan(tx, task.id, plan)),
+      log,
+    };
+
+    try {
+      let outcome: TaskOutcome;
+      const handler = handlers.get(task.name);
+      try {
+        if (handler === undefined) throw new Error(`This version of the server has no handler for tasks of the type ${task.name}.`);
+        outcome = await handler.run(run);
+      } catch (error) {
+        if (error instanceof LeaseLost || lease.lost.aborted) throw error;
+        parts.log.error({ err: error, task: task.id, epoch: task.epoch }, "A task ended by an unexpected error.");
+        outcome = { state: "Failed", message: failureText(error) };
+      }
+      await guardedFinish(task, lease, outcome, ours);
+    } catch (error) {
+      if (error instanceof LeaseLost || lease.lost.aborted) {
+        parts.log.info({ task: task.id, epoch: task.epoch, why: String(lease.lost.reason ?? error) }, "Let go of a task.");
+        return;
+      }
+      // The lease ends by itself and somebody tries again; nothing was half done.
+      parts.log.error({ err: error, task: task.id, epoch: task.epoch }, "The result of a task could not be stored.");
+    } finally {
+      await log.close();
+    }
+  }
+
+  async function guardedFinish(task: ClaimedTask, lease: Lease, outcome: TaskOutcome, ours: { taskId: string; owner: string; epoch: number }): Promise<void> {
+    const message = outcome.state === "Failed" ? outcome.message : null;
+    for (;;) {
+      lease.assertHeld();
+      try {
+        await parts.database.transaction(async (tx) => {
+          await lockTagOf(tx, task.concurrencyTag);
+          if (!(await lockOwnTask(tx, ours))) throw new LeaseLost("another node owns the task or it has ended");
+          await finishTask(tx, { taskId: task.id, tag: task.concurrencyTag, state: outcome.state, errorMessage: message });
+          await recordEvent(tx, {
+            spaceId: task.spaceId,
+            category: eventCategory(task.name, outcome.state === "Success" ? "Succeeded" : outcome.state),
+            actor: systemActor,
+            message: `${task.description} ${endings[outcome.state]}${message === null ? "" : `: ${message}`}`,
+            relatedDocumentIds: [task.id, ...task.relatedDocumentIds],
+          });
+          if (task.concurrencyTag !== null) await notifyTasks(tx, task.id);
+        });
+        return;
+      } catch (error) {
+        if (!isConnectionLoss(error)) throw error;
+        await pause(100 + Math.random() * 200, lease.lost);
+      }
+    }
+  }
+
+  async function renewalLoop(): Promise<void> {
+    while (await pause(settings.renewalMs, stopping.signal)) {
+      if (running.size === 0) continue;
+      const sentAtMs = monotonicMs();
+      const held = [...running.values()].map((one) => one.lease).filter((lease) => !lease.lost.aborted);
+      if (held.length === 0) continue;
+      try {
+        const kept = new Map((await renewLeases(parts.renewals, { owner, leaseMs: settings.leaseMs, taskIds: held.map((lease) => lease.taskId) })).map((row) => [row.taskId, row]));
+        for (const lease of held) {
+          const row = kept.get(lease.taskId);
+          if (row === undefined || row.epoch !== lease.epoch) {
+            // It may have ended a moment ago by our own hand; then nobody listens to this any more.
+            lease.lose("another node owns the task or it has ended");
+            continue;
+          }
+          lease.confirm(sentAtMs);
+          if (row.cancelRequested) lease.requestCancel();
+        }
+      } catch (error) {
+        parts.log.warn({ err: error }, "Leases could not be renewed; trying again.");
+      }
+    }
+  }
+
+  return {
+    owner,
+    wake,
+    running: () => [...running.values()].map(({ lease }) => ({ taskId: lease.taskId, epoch: lease.epoch })),
+    async start() {
+      settings = { ...settings, ...(await readLeaseSettings(parts.database)) };
+      listener = await parts.database.listen(taskChannel, (payload) => {
+        // A cancel of a running task is hinted on the same channel; the renewal sees the column at the latest a second later.
+        const held = payload === null ? undefined : running.get(payload);
+        if (held !== undefined) void lookForCancel(held.lease);
+        wake();
+      });
+      ageTimer = setInterval(() => {
+        for (const { lease } of running.values()) lease.checkAge(settings.selfStopMs);
+      }, ageCheckMs);
+      loops = [claimLoop(), renewalLoop()];
+    },
+    async stop() {
+      stopping.abort();
+      wake();
+      const held = [...running.values()];
+      for (const { lease } of held) lease.lose("the node is stopping");
+      await Promise.all(held.map((one) => one.done));
+      await Promise.all(loops);
+      clearInterval(ageTimer);
+      await listener?.close();
+      await releaseLeases(parts.renewals, owner).catch((error: unknown) => {
+        parts.log.warn({ err: error }, "Leases could not be handed back; others take them when they end.");
+      });
+    },
+  };
+
+  async function lookForCancel(lease: Lease): Promise<void> {
+    try {
+      const [row] = await renewLeases(parts.renewals, { owner, leaseMs: settings.leaseMs, taskIds: [lease.taskId] });
+      if (row?.cancelRequested && row.epoch === lease.epoch) lease.requestCancel();
+    } catch {
+      // The next renewal sees it.
+    }
+  }
+}
+
+const endings = { Success: "succeeded", Failed: "failed", Canceled: "was canceled" } as const;
+
+function failureText(error: unknown): string {
+  if (error instanceof LogNotWritable) return error.message;
+  return `The server met an unexpected error while running this task (${error instanceof Error ? error.message : "unknown"}). The server log of this node says more.`;
+}

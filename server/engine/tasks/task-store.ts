@@ -1,0 +1,229 @@
+// SQL of tasks and of the queue; the only writer of both tables. The lock order everywhere is: tag, then task, so that
+// taking the next head of a tag never waits for somebody who waits for us.
+
+import type { Queryable, Transaction } from "../../platform/database/database.ts";
+import { nextId } from "../../platform/database/database.ts";
+import type { ClaimedTask, Json, NewTask, TaskState } from "./task.ts";
+
+/** Channel on which a change of the queue is hinted. Only wakes; every waiter also polls. */
+export const taskChannel = "cuttle_tasks";
+
+const lockTag = `SELECT pg_advisory_xact_lock(hashtextextended($1, 7001))`;
+
+/** Adds a task to the queue. It is eligible at once unless an unfinished task holds its tag. */
+export async function insertTask(tx: Transaction, task: NewTask): Promise<string> {
+  const { id, number } = await nextId(tx, "ServerTasks");
+  if (task.concurrencyTag !== null) await tx.query(lockTag, [task.concurrencyTag], { name: "task-lock-tag" });
+  await tx.execute(
+    `WITH inserted AS (
+       INSERT INTO tasks (id, number, space_id, name, description, arguments, arguments_version, state, concurrency_tag,
+                          project_id, environment_id, created_by, related_document_ids)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, 'Queued', $8::text, $9, $10, $11, $12)
+       RETURNING id)
+     INSERT INTO task_queue (task_id, position, tag, is_head, state)
+     SELECT id, nextval('task_positions'), $8::text,
+            $8::text IS NULL OR NOT EXISTS (SELECT 1 FROM task_queue WHERE tag = $8::text), 'queued'
+     FROM inserted`,
+    [
+      id,
+      number,
+      task.spaceId,
+      task.name,
+      task.description,
+      JSON.stringify(task.arguments),
+      task.argumentsVersion,
+      task.concurrencyTag,
+      task.projectId ?? null,
+      task.environmentId ?? null,
+      task.actor.userId,
+      task.relatedDocumentIds ?? [],
+    ],
+    { name: "task-insert" },
+  );
+  return id;
+}
+
+/** Wakes the nodes at commit. */
+export async function notifyTasks(tx: Queryable, taskId: string): Promise<void> {
+  await tx.query(`SELECT pg_notify('${taskChannel}', $1)`, [taskId], { name: "task-notify" });
+}
+
+interface ClaimRow {
+  id: string;
+  space_id: string | null;
+  name: string;
+  description: string;
+  arguments: Json;
+  arguments_version: number;
+  concurrency_tag: string | null;
+  related_document_ids: string[];
+  epoch: number;
+  cancel_requested: boolean;
+  plan: Json;
+  plan_version: number | null;
+  first_run: boolean;
+}
+
+/**
+ * Takes up to `count` tasks: first those whose owner let its lease end, then the oldest eligible ones. Only the head of a tag is
+ * eligible, so one statement can never take two tasks of one tag; the partial unique index stands behind that.
+ */
+export async function claimTasks(
+  tx: Transaction,
+  claim: { owner: string; nodeName: string; leaseMs: number; count: number },
+): Promise<(ClaimedTask & { firstRun: boolean })[]> {
+  const rows = await tx.query<ClaimRow>(
+    `WITH expired AS (
+       SELECT task_id FROM task_queue
+       WHERE state = 'running' AND lease_until < now()
+       ORDER BY task_id LIMIT $4 FOR UPDATE SKIP LOCKED
+     ), ready AS (
+       SELECT task_id FROM task_queue
+       WHERE state = 'queued' AND is_head
+       ORDER BY position LIMIT greatest($4 - (SELECT count(*) FROM expired), 0) FOR UPDATE SKIP LOCKED
+     ), claimed AS (
+       UPDATE task_queue SET state = 'running', owner = $1, epoch = epoch + 1,
+              lease_until = now() + $3 * interval '1 millisecond'
+       WHERE task_id IN (SELECT task_id FROM expired UNION ALL SELECT task_id FROM ready)
+       RETURNING task_id, epoch, cancel_requested
+     ), shown AS (
+       UPDATE tasks SET state = CASE WHEN claimed.cancel_requested THEN 'Cancelling' ELSE 'Executing' END,
+              started_at = coalesce(tasks.started_at, now()), server_node = $2
+       FROM claimed WHERE tasks.id = claimed.task_id
+       RETURNING tasks.*, claimed.epoch, claimed.cancel_requested
+     )
+     SELECT id, space_id, name, description, arguments, arguments_version, concurrency_tag, related_document_ids,
+            epoch, cancel_requested, plan, plan_version, epoch = 1 AS first_run
+     FROM shown ORDER BY number`,
+    [claim.owner, claim.nodeName, claim.leaseMs, claim.count],
+    { name: "task-claim" },
+  );
+  return rows.map((row) => ({
+    id: row.id,
+    spaceId: row.space_id,
+    name: row.name,
+    description: row.description,
+    arguments: row.arguments,
+    argumentsVersion: row.arguments_version,
+    concurrencyTag: row.concurrency_tag,
+    relatedDocumentIds: row.related_document_ids,
+    epoch: row.epoch,
+    cancelRequested: row.cancel_requested,
+    plan: row.plan_version === null ? null : { version: row.plan_version, body: row.plan },
+    firstRun: row.first_run,
+  }));
+}
+
+/** Extends the leases this process knows of. A task that is not in the answer is no longer ours. */
+export async function renewLeases(
+  database: Queryable,
+  renewal: { owner: string; leaseMs: number; taskIds: readonly string[] },
+): Promise<{ taskId: string; epoch: number; cancelRequested: boolean }[]> {
+  const rows = await database.query<{ task_id: string; epoch: number; cancel_requested: boolean }>(
+    `UPDATE task_queue SET lease_until = now() + $2 * interval '1 millisecond'
+     WHERE task_id = ANY ($3) AND owner = $1 AND state = 'running'
+     RETURNING task_id, epoch, cancel_requested`,
+    [renewal.owner, renewal.leaseMs, renewal.taskIds],
+    { name: "task-renew" },
+  );
+  return rows.map((row) => ({ taskId: row.task_id, epoch: row.epoch, cancelRequested: row.cancel_requested }));
+}
+
+const guard = `SELECT 1 FROM task_queue WHERE task_id = $1 AND owner = $2 AND epoch = $3 AND state = 'running'`;
+
+/** Locks the queue row of a task that is ours, in the transaction that is about to write for it. False: it is not ours. */
+export async function lockOwnTask(tx: Transaction, lease: { taskId: string; owner: string; epoch: number }): Promise<boolean> {
+  const rows = await tx.query(`${guard} FOR UPDATE`, [lease.taskId, lease.owner, lease.epoch], { name: "task-guard" });
+  return rows.length === 1;
+}
+
+/** Whether a task is ours right now: for a decision to send, never for a write. */
+export async function ownsTask(database: Queryable, lease: { taskId: string; owner: string; epoch: number }): Promise<boolean> {
+  const rows = await database.query(guard, [lease.taskId, lease.owner, lease.epoch], { name: "task-owned" });
+  return rows.length === 1;
+}
+
+/** Stores the plan unless one is there already; answers the one that counts. The caller has passed the guard. */
+export async function insertPlan(tx: Transaction, taskId: string, plan: { version: number; body: Json }): Promise<{ version: number; body: Json }> {
+  await tx.execute(`UPDATE tasks SET plan = $2, plan_version = $3 WHERE id = $1 AND plan_version IS NULL`, [
+    taskId,
+    JSON.stringify(plan.body),
+    plan.version,
+  ]);
+  const [row] = await tx.query<{ plan: Json; plan_version: number }>(`SELECT plan, plan_version FROM tasks WHERE id = $1`, [taskId]);
+  if (row === undefined) throw new Error(`Task ${taskId} vanished while its plan was stored.`);
+  return { version: row.plan_version, body: row.plan };
+}
+
+/** Serialises everything that changes who is the head of a tag. Must come before the lock on any task of that tag. */
+export async function lockTagOf(tx: Transaction, tag: string | null): Promise<void> {
+  if (tag !== null) await tx.query(lockTag, [tag], { name: "task-lock-tag" });
+}
+
+/** Writes the final state, takes the task off the queue and makes the next of its tag eligible. Guard and tag lock come first. */
+export async function finishTask(
+  tx: Transaction,
+  finish: { taskId: string; tag: string | null; state: TaskState; errorMessage: string | null },
+): Promise<void> {
+  await tx.execute(
+    `WITH gone AS (DELETE FROM task_queue WHERE task_id = $1)
+     UPDATE tasks SET state = $2, completed_at = clock_timestamp(), error_message = $3,
+            has_warnings_or_errors = has_warnings_or_errors OR $2 <> 'Success'
+     WHERE id = $1 AND completed_at IS NULL`,
+    [finish.taskId, finish.state, finish.errorMessage],
+    { name: "task-finish" },
+  );
+  if (finish.tag !== null) {
+    await tx.execute(
+      `UPDATE task_queue SET is_head = true
+       WHERE task_id = (SELECT task_id FROM task_queue WHERE tag = $1 AND state = 'queued' ORDER BY position LIMIT 1)
+         AND NOT EXISTS (SELECT 1 FROM task_queue WHERE tag = $1 AND (state = 'running' OR is_head))`,
+      [finish.tag],
+      { name: "task-promote" },
+    );
+  }
+}
+
+/** A task as the cancel request finds it. Undefined: no such task in that space. */
+export async function findTaskForCancel(
+  tx: Transaction,
+  taskId: string,
+): Promise<{ tag: string | null; spaceId: string | null; description: string; relatedDocumentIds: string[] } | undefined> {
+  const [row] = await tx.query<{ concurrency_tag: string | null; space_id: string | null; description: string; related_document_ids: string[] }>(
+    `SELECT concurrency_tag, space_id, description, related_document_ids FROM tasks WHERE id = $1`,
+    [taskId],
+  );
+  return row && { tag: row.concurrency_tag, spaceId: row.space_id, description: row.description, relatedDocumentIds: row.related_document_ids };
+}
+
+/** Marks the task to be cancelled and answers what it is now. `gone`: it has a final state already. */
+export async function markCancel(tx: Transaction, taskId: string): Promise<"queued" | "running" | "gone"> {
+  const [row] = await tx.query<{ state: "queued" | "running" }>(
+    `UPDATE task_queue SET cancel_requested = true WHERE task_id = $1 RETURNING state`,
+    [taskId],
+  );
+  if (row === undefined) return "gone";
+  if (row.state === "running") await tx.execute(`UPDATE tasks SET state = 'Cancelling' WHERE id = $1 AND state = 'Executing'`, [taskId]);
+  return row.state;
+}
+
+/** How long leases last and how often they are renewed: one truth for all nodes. Milliseconds. */
+export interface LeaseSettings {
+  leaseMs: number;
+  renewalMs: number;
+  selfStopMs: number;
+}
+
+export async function readLeaseSettings(database: Queryable): Promise<Partial<LeaseSettings>> {
+  const [row] = await database.query<{ value: Partial<LeaseSettings> }>(`SELECT value FROM cluster_settings WHERE name = 'lease'`);
+  return row?.value ?? {};
+}
+
+/** Ends the leases of a process that lets go, so that others need not wait for them to run out. */
+export async function releaseLeases(database: Queryable, owner: string): Promise<void> {
+  await database.execute(
+    `WITH released AS (UPDATE task_queue SET lease_until = '-infinity' WHERE owner = $1 AND state = 'running' RETURNING task_id)
+     SELECT pg_notify('${taskChannel}', task_id) FROM released`,
+    [owner],
+  );
+}

@@ -1,0 +1,55 @@
+// The task engine's public face: enqueue, cancel, run, read the log. A task is acknowledged when the transaction that enqueues it
+// commits; from then on it reaches exactly one final state, whichever nodes die.
+
+import type { Actor } from "../../platform/audit/audit.ts";
+import { recordEvent } from "../../platform/audit/audit.ts";
+import type { Transaction } from "../../platform/database/database.ts";
+import { problem } from "../../base/problems.ts";
+import { eventCategory } from "./task-events.ts";
+import { findTaskForCancel, finishTask, insertTask, lockTagOf, markCancel, notifyTasks } from "./task-store.ts";
+import type { NewTask } from "./task.ts";
+
+export type { BlockStatus, LogCategory, LogEntry } from "./log-entry.ts";
+export { logFormatVersion } from "./log-entry.ts";
+export type { EngineLog, TaskEngine, TaskEngineParts } from "./task-engine.ts";
+export { createTaskEngine } from "./task-engine.ts";
+export type { LogFolder, PartFile } from "./task-log.ts";
+export { LogPartMissing, readTaskLog } from "./task-log-reader.ts";
+export type { ClaimedTask, Json, NewTask, TaskHandler, TaskLog, TaskOutcome, TaskRun, TaskState } from "./task.ts";
+export { LeaseLost, taskStates } from "./task.ts";
+
+/** Adds a task in the caller's transaction, with its event; nodes are woken at commit. Answers the task's id. */
+export async function enqueueTask(tx: Transaction, task: NewTask): Promise<string> {
+  const id = await insertTask(tx, task);
+  await recordEvent(tx, {
+    spaceId: task.spaceId,
+    category: eventCategory(task.name, "Queued"),
+    actor: task.actor,
+    message: `${task.description} was queued`,
+    relatedDocumentIds: [id, ...(task.relatedDocumentIds ?? [])],
+  });
+  await notifyTasks(tx, id);
+  return id;
+}
+
+/**
+ * Asks for a task to be cancelled. A queued one is Canceled at once; a running one is told, whichever node runs it or takes it
+ * over; one that has ended is left as it is.
+ * @throws Problem 404 when there is no such task
+ */
+export async function requestCancel(tx: Transaction, taskId: string, actor: Actor): Promise<void> {
+  const found = await findTaskForCancel(tx, taskId);
+  if (found === undefined) throw problem.notFound("task", taskId);
+  await lockTagOf(tx, found.tag);
+  const was = await markCancel(tx, taskId);
+  if (was === "gone") return;
+  await recordEvent(tx, {
+    spaceId: found.spaceId,
+    category: eventCategory("", "Canceled"),
+    actor,
+    message: was === "queued" ? `${found.description} was canceled` : `${found.description}: cancellation was requested`,
+    relatedDocumentIds: [taskId, ...found.relatedDocumentIds],
+  });
+  if (was === "queued") await finishTask(tx, { taskId, tag: found.tag, state: "Canceled", errorMessage: null });
+  await notifyTasks(tx, taskId);
+}
