@@ -1,0 +1,118 @@
+// Talks to agents about scripts and says in plain values what came of it. It never repeats a call by itself: whoever asks decides,
+// because between two tries the task may have gone to another node.
+
+import { capabilitiesServiceV2 } from "@cuttle/contract/agent/capabilities";
+import type { CapabilitiesResponseV2 } from "@cuttle/contract/agent/capabilities";
+import { scriptServiceV2 } from "@cuttle/contract/agent/script";
+import type {
+  CancelScriptCommandV2,
+  CompleteScriptCommandV2,
+  ScriptStatusRequestV2,
+  ScriptStatusResponseV2,
+  StartScriptCommandV2,
+} from "@cuttle/contract/agent/script";
+import { createHalibutClient, HalibutCallError } from "@cuttle/halibut";
+import type { Identity, ServiceContract } from "@cuttle/halibut";
+import { monotonicMs } from "../../base/clock.ts";
+
+/** How an agent is reached and known. The thumbprint is its identity; the address only a way to it. */
+export interface AgentAddress {
+  host: string;
+  port: number;
+  /** SHA-1 of its certificate, 40 upper-case hex digits. */
+  thumbprint: string;
+}
+
+/**
+ * `offline`: nothing of the call reached the agent. `untrusted`: somebody else's certificate is at that address. `interrupted`: the
+ * connection was lost or time ran out while it may have arrived. `refused`: the agent answered with an error. `unsupported`: it
+ * lacks the service.
+ */
+export type AgentFailure = "offline" | "untrusted" | "interrupted" | "refused" | "unsupported";
+export type Answer<R> = { ok: true; reply: R } | { ok: false; failure: AgentFailure; message: string };
+
+export interface CallTerms {
+  /** Proves, just before the first byte of the call, that it may still go out; what it throws is thrown on. */
+  beforeSend: () => Promise<void>;
+  /** Gives up: the connection is closed, the agent may go on with what it received. */
+  signal: AbortSignal;
+}
+
+export interface Agents {
+  capabilities(agent: AgentAddress, terms: CallTerms): Promise<Answer<readonly string[]>>;
+  startScript(agent: AgentAddress, command: StartScriptCommandV2, terms: CallTerms): Promise<Answer<ScriptStatusResponseV2>>;
+  getStatus(agent: AgentAddress, request: ScriptStatusRequestV2, terms: CallTerms): Promise<Answer<ScriptStatusResponseV2>>;
+  cancelScript(agent: AgentAddress, command: CancelScriptCommandV2, terms: CallTerms): Promise<Answer<ScriptStatusResponseV2>>;
+  completeScript(agent: AgentAddress, command: CompleteScriptCommandV2, terms: CallTerms): Promise<Answer<null>>;
+  close(): Promise<void>;
+}
+
+/** An answer about a script holds at most some megabytes and no call of ours waits at the agent: half a minute is generous. */
+const callTimeoutMs = 30_000;
+/** What an agent can do changes only with its version. */
+const capabilitiesCacheMs = 10 * 60_000;
+/** Agents remembered at once; beyond it the oldest entry goes. */
+const capabilitiesCacheMax = 10_000;
+
+export function createAgents(parts: { identity: Identity }): Agents {
+  const client = createHalibutClient({ identity: parts.identity });
+  const known = new Map<string, { at: number; capabilities: readonly string[] }>();
+
+  async function call<R>(agent: AgentAddress, contract: ServiceContract, method: string, params: readonly unknown[], terms: CallTerms): Promise<Answer<R>> {
+    let refusal: unknown;
+    try {
+      const reply = await client.call(agent, contract, method, params, {
+        timeoutMs: callTimeoutMs,
+        signal: terms.signal,
+        beforeSend: async () => {
+          try {
+            await terms.beforeSend();
+          } catch (error) {
+            refusal = error;
+            throw error;
+          }
+        },
+      });
+      return { ok: true, reply: reply as R };
+    } catch (error) {
+      if (refusal !== undefined) throw refusal;
+      if (terms.signal.aborted) throw terms.signal.reason;
+      if (!(error instanceof HalibutCallError)) throw error;
+      return { ok: false, failure: failureOf(error), message: error.message };
+    }
+  }
+
+  return {
+    async capabilities(agent, terms) {
+      const key = `${agent.thumbprint}@${agent.host}:${agent.port}`;
+      const cached = known.get(key);
+      if (cached !== undefined && monotonicMs() - cached.at < capabilitiesCacheMs) return { ok: true, reply: cached.capabilities };
+      const answer = await call<CapabilitiesResponseV2>(agent, capabilitiesServiceV2, "GetCapabilities", [], terms);
+      if (!answer.ok) return answer;
+      const capabilities = answer.reply.SupportedCapabilities;
+      known.delete(key);
+      known.set(key, { at: monotonicMs(), capabilities });
+      if (known.size > capabilitiesCacheMax) known.delete(known.keys().next().value!);
+      return { ok: true, reply: capabilities };
+    },
+    startScript: (agent, command, terms) => call(agent, scriptServiceV2, "StartScript", [command], terms),
+    getStatus: (agent, request, terms) => call(agent, scriptServiceV2, "GetStatus", [request], terms),
+    cancelScript: (agent, command, terms) => call(agent, scriptServiceV2, "CancelScript", [command], terms),
+    completeScript: (agent, command, terms) => call(agent, scriptServiceV2, "CompleteScript", [command], terms),
+    close: () => client.close(),
+  };
+}
+
+function failureOf(error: HalibutCallError): AgentFailure {
+  switch (error.kind) {
+    case "untrusted":
+      return "untrusted";
+    case "service-not-found":
+    case "method-not-found":
+      return "unsupported";
+    case "service-failed":
+      return "refused";
+    default:
+      return error.requestMayHaveArrived ? "interrupted" : "offline";
+  }
+}

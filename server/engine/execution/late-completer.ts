@@ -1,0 +1,37 @@
+// Tells agents to forget the tickets of tasks that changed owner, once the quarantine is over. An agent that cannot be reached is
+// asked again an hour later; its own cleaner takes care of what it never hears about.
+
+import type { Database } from "../../platform/database/database.ts";
+import type { Agents } from "../agents/agents.ts";
+import type { Json } from "../tasks/tasks.ts";
+import { decodePlan } from "./plan.ts";
+import { markCompleted, takeOverdueCompletions } from "./step-run-store.ts";
+
+/** Tickets of one look; more wait for the next. */
+const batchMax = 100;
+const callDeadlineMs = 10_000;
+
+export interface LateCompleter {
+  /** One look; answers how many tickets were forgotten. */
+  runOnce(): Promise<number>;
+}
+
+export function createLateCompleter(parts: { database: Database; agents: Agents }): LateCompleter {
+  return {
+    async runOnce() {
+      const overdue = await parts.database.transaction((tx) => takeOverdueCompletions(tx, batchMax));
+      const forgotten: number[] = [];
+      for (const one of overdue) {
+        const plan = decodePlan({ version: one.planVersion, body: one.plan as Json });
+        const target = plan.steps.flatMap((step) => step.targets).find((candidate) => candidate.machineId === one.machineId);
+        if (target === undefined) continue;
+        const answer = await parts.agents
+          .completeScript(target.agent, { Ticket: { TaskId: one.ticket } }, { beforeSend: async () => {}, signal: AbortSignal.timeout(callDeadlineMs) })
+          .catch(() => undefined);
+        if (answer?.ok) forgotten.push(one.id);
+      }
+      if (forgotten.length > 0) await parts.database.transaction((tx) => markCompleted(tx, forgotten));
+      return forgotten.length;
+    },
+  };
+}

@@ -1,0 +1,257 @@
+// Runs one script on one target to its one result. First run and takeover are the same path: the row says which ticket, the agent
+// says how far it is. Any call may be repeated, since the agent answers a known ticket from its own state.
+//
+//   intended --StartScript answered--> started --Complete seen, lines and result committed--> done --CompleteScript--> forgotten
+//
+// Dies before StartScript: the next owner sends it. Dies after it: the next owner sends it again with the same ticket and joins.
+// Dies after the result: the row is done, nothing is sent. CompleteScript makes an agent forget the ticket, so it goes out only
+// while no former owner can still have a StartScript under way; else the late completer sends it after a quarantine.
+
+import { agentExitCode } from "@cuttle/contract/agent/exit-codes";
+import { isolationMutexTimeoutNoneMs, processState, scriptIsolationLevel } from "@cuttle/contract/agent/script";
+import type { ProcessOutput, ScriptStatusResponseV2, StartScriptCommandV2 } from "@cuttle/contract/agent/script";
+import { monotonicMs, pause } from "../../base/clock.ts";
+import { capability } from "@cuttle/contract/agent/capabilities";
+import type { AgentAddress, Agents, Answer, CallTerms } from "../agents/agents.ts";
+import type { LogEntry, TaskRun } from "../tasks/tasks.ts";
+import type { OutputState } from "./script-output.ts";
+import { readOutput, restoreOutputState } from "./script-output.ts";
+import type { StepOutcome, StepRun } from "./step-run-store.ts";
+import { markCompleted, markDone, markProgress } from "./step-run-store.ts";
+
+/** Replaces secrets in lines. Each line pushed comes out once, in order, perhaps later when it may be part of a longer secret. */
+export interface LineMasker {
+  push(line: string): string[];
+  flush(): string[];
+}
+
+export interface ScriptRunParts {
+  agents: Agents;
+  /** An agent that cannot be reached for so long is given up. Milliseconds. */
+  agentGoneMs: number;
+  /** A cancelled script that does not end within this is left behind. Milliseconds. */
+  cancelGraceMs: number;
+}
+
+export interface ScriptOnTarget {
+  taskId: string;
+  block: string;
+  machineName: string;
+  agent: AgentAddress;
+  /** The whole script. Asked for only when it goes out. */
+  body: () => Promise<string>;
+  isolation: "full" | "none";
+  masker: LineMasker;
+}
+
+export interface ScriptResult {
+  outcome: StepOutcome;
+  message: string | null;
+}
+
+/** Pauses between questions about a running script: quick at first, then calmer; new output makes it quick again. */
+const statusPauseMs = { first: 40, factor: 1.3, max: 500 };
+const retryPauseMs = { first: 100, factor: 1.7, max: 2_000 };
+/** How long a ticket rests before it is forgotten when its task has had more than one owner. */
+export const completionQuarantineMs = 60 * 60_000;
+
+export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarget, parts: ScriptRunParts): Promise<ScriptResult> {
+  if (row.state === "done") return { outcome: row.outcome ?? "unknown", message: row.message };
+
+  const terms: CallTerms = { beforeSend: run.checkLease, signal: run.lost };
+  // Questions change nothing at the agent: they may go out without proof.
+  const asking: CallTerms = { beforeSend: async () => {}, signal: run.lost };
+  const ticket = { TaskId: row.ticket };
+  let output: OutputState = restoreOutputState(row.logState);
+  let cursor = row.logNext;
+  let read = cursor;
+  /** Read from the agent, not yet given out by the masker. */
+  const heldOutput: ProcessOutput[] = [];
+  /** Whether any StartScript of ours, now or by a former owner, may have reached the agent. */
+  let mayHaveStarted = row.state === "started" || row.firstEpoch !== run.task.epoch;
+  let unansweredStart = false;
+
+  /** Lines that may be shown now, in log form; moves `cursor` and `output` to what they stand for. */
+  function release(response: ScriptStatusResponseV2): LogEntry[] {
+    const entries: LogEntry[] = [];
+    // A cursor behind ours would show lines twice: take only what is new.
+    const firstSequence = response.NextLogSequence - response.Logs.length;
+    const fresh = response.Logs.slice(Math.max(0, read - firstSequence));
+    for (const one of fresh) {
+      heldOutput.push(one);
+      entries.push(...show(script.masker.push(one.Text)));
+    }
+    read = Math.max(read, response.NextLogSequence);
+    return entries;
+  }
+
+  function show(texts: readonly string[]): LogEntry[] {
+    const entries: LogEntry[] = [];
+    for (const text of texts) {
+      const next = heldOutput.shift();
+      if (next === undefined) throw new Error("The masker gave out more lines than went in.");
+      const { state, line } = readOutput(output, { ...next, Text: text });
+      output = state;
+      cursor += 1;
+      if (line !== undefined) entries.push({ kind: "line", block: script.block, category: line.category, at: line.at, text: line.text });
+    }
+    return entries;
+  }
+
+  /** Asks until the agent answers, it is clear that it will not, or the lease is gone. */
+  async function ask<R>(call: () => Promise<Answer<R>>, onTry?: (answer: Answer<R>) => void): Promise<Answer<R>> {
+    const startedMs = monotonicMs();
+    let pauseMs = retryPauseMs.first;
+    let said = false;
+    for (;;) {
+      const answer = await call();
+      onTry?.(answer);
+      if (answer.ok || answer.failure === "untrusted" || answer.failure === "refused" || answer.failure === "unsupported") return answer;
+      if (monotonicMs() - startedMs > parts.agentGoneMs) return answer;
+      if (!said && monotonicMs() - startedMs > 1_000) {
+        said = true;
+        await run.log.append([note(script.block, "Wait", `${script.machineName} cannot be reached (${answer.message}). Trying again for ${Math.round(parts.agentGoneMs / 1000)} s.`)]);
+      }
+      if (!(await pause(pauseMs, run.lost))) throw run.lost.reason;
+      pauseMs = Math.min(pauseMs * retryPauseMs.factor, retryPauseMs.max);
+    }
+  }
+
+  async function finish(result: { outcome: StepOutcome; exitCode: number | null; message: string | null }, entries: LogEntry[], mayForget: boolean): Promise<ScriptResult> {
+    if (result.message !== null) entries.push(note(script.block, result.outcome === "canceled" ? "Warning" : "Error", result.message));
+    entries.push({ kind: "status", id: script.block, status: blockStatus[result.outcome], at: new Date().toISOString() });
+    const completeAfterMs = mayHaveStarted ? completionQuarantineMs : null;
+    await run.log.append(entries, (tx) => markDone(tx, row.id, { ...result, logNext: cursor, logState: output, completeAfterMs }));
+    if (mayForget && row.firstEpoch === run.task.epoch && !unansweredStart) {
+      const answer = await parts.agents.completeScript(script.agent, { Ticket: ticket }, terms);
+      if (answer.ok) await run.log.append([], (tx) => markCompleted(tx, [row.id]));
+    }
+    return { outcome: result.outcome, message: result.message };
+  }
+
+  if (run.cancelRequested.aborted && !mayHaveStarted) {
+    return finish({ outcome: "canceled", exitCode: null, message: "Canceled before the script was started." }, [], false);
+  }
+
+  const capabilities = await ask(() => parts.agents.capabilities(script.agent, asking));
+  if (!capabilities.ok && !mayHaveStarted) {
+    return finish({ outcome: "failed", exitCode: null, message: unreachable(script, capabilities) }, [], false);
+  }
+  if (capabilities.ok && !capabilities.reply.includes(capability.scriptServiceV2)) {
+    const message = `The agent on ${script.machineName} does not offer the second script service (IScriptServiceV2). Upgrade it.`;
+    return finish({ outcome: "failed", exitCode: null, message }, [], false);
+  }
+
+  const body = await script.body();
+  const command: StartScriptCommandV2 = {
+    ScriptTicket: ticket,
+    ScriptBody: body,
+    TaskId: script.taskId,
+    DurationToWaitForScriptToFinish: null,
+    Isolation: script.isolation === "full" ? scriptIsolationLevel.fullIsolation : scriptIsolationLevel.noIsolation,
+    ScriptIsolationMutexTimeout: isolationMutexTimeoutNoneMs,
+    IsolationMutexName: null,
+    Scripts: { Bash: body },
+    Files: [],
+    Arguments: [],
+  };
+  let cancelSentMs: number | undefined;
+  let answer: Answer<ScriptStatusResponseV2>;
+  if (run.cancelRequested.aborted) {
+    // A former owner may have started it, or not: asking to cancel can only end it, a start could begin it.
+    cancelSentMs = monotonicMs();
+    answer = await ask(() => parts.agents.cancelScript(script.agent, { Ticket: ticket, LastLogSequence: read }, terms));
+  } else {
+    answer = await ask(
+      () => parts.agents.startScript(script.agent, command, terms),
+      (one) => {
+        if (one.ok) unansweredStart = false;
+        else if (one.failure === "interrupted") {
+          unansweredStart = true;
+          mayHaveStarted = true;
+        }
+      },
+    );
+  }
+  if (!answer.ok) {
+    if (answer.failure === "refused") {
+      return finish({ outcome: "failed", exitCode: null, message: `The agent on ${script.machineName} refused to start the script: ${answer.message}` }, [], false);
+    }
+    if (!mayHaveStarted) return finish({ outcome: "failed", exitCode: null, message: unreachable(script, answer) }, [], false);
+    return finish({ outcome: "unknown", exitCode: null, message: unknownOutcome(script, answer.message) }, [], false);
+  }
+  mayHaveStarted = true;
+
+  let pauseMs = statusPauseMs.first;
+  for (;;) {
+    const status = answer.reply;
+    const entries = release(status);
+    if (status.State === processState.complete) {
+      entries.push(...show(script.masker.flush()));
+      return finish(judge(status.ExitCode, cancelSentMs !== undefined, script), entries, true);
+    }
+    if (entries.length > 0 || row.state === "intended") {
+      if (row.state === "intended") row.state = "started";
+      await run.log.append(entries, (tx) => markProgress(tx, row.id, { logNext: cursor, logState: output }));
+      if (entries.length > 0) pauseMs = statusPauseMs.first;
+    }
+    if (run.cancelRequested.aborted && cancelSentMs === undefined) {
+      cancelSentMs = monotonicMs();
+      await run.log.append([note(script.block, "Warning", "Cancellation was requested; telling the agent to end the script.")]);
+      answer = await ask(() => parts.agents.cancelScript(script.agent, { Ticket: ticket, LastLogSequence: read }, terms));
+    } else {
+      if (cancelSentMs !== undefined && monotonicMs() - cancelSentMs > parts.cancelGraceMs) {
+        const message = `The script on ${script.machineName} did not end within ${Math.round(parts.cancelGraceMs / 1000)} s of being cancelled and was left behind. Check the machine.`;
+        return finish({ outcome: "canceled", exitCode: null, message }, [...show(script.masker.flush())], false);
+      }
+      // A cancel ends the pause at once; a lost lease ends everything.
+      await pause(pauseMs, AbortSignal.any(cancelSentMs === undefined ? [run.lost, run.cancelRequested] : [run.lost]));
+      if (run.lost.aborted) throw run.lost.reason;
+      pauseMs = Math.min(pauseMs * statusPauseMs.factor, statusPauseMs.max);
+      if (run.cancelRequested.aborted && cancelSentMs === undefined) continue;
+      answer = await ask(() => parts.agents.getStatus(script.agent, { Ticket: ticket, LastLogSequence: read }, asking));
+    }
+    if (!answer.ok) {
+      const message = unknownOutcome(script, answer.message);
+      return finish({ outcome: "unknown", exitCode: null, message }, [...show(script.masker.flush())], false);
+    }
+  }
+}
+
+const blockStatus = { succeeded: "Success", failed: "Failed", canceled: "Canceled", unknown: "Failed" } as const;
+
+/** What an exit code means. "Cancelled" comes from our own record, never from a code. */
+function judge(exitCode: number, cancelled: boolean, script: ScriptOnTarget): { outcome: StepOutcome; exitCode: number; message: string | null } {
+  if (exitCode === 0) return { outcome: "succeeded", exitCode, message: null };
+  if (cancelled) return { outcome: "canceled", exitCode, message: "The script was canceled." };
+  switch (exitCode) {
+    case agentExitCode.unknownResult:
+    case agentExitCode.unknownScript:
+      return { outcome: "unknown", exitCode, message: unknownOutcome(script, "its agent was restarted or lost its records while the script ran") };
+    case agentExitCode.isolationTimeout:
+      return { outcome: "failed", exitCode, message: `The script on ${script.machineName} waited too long for other scripts on that machine.` };
+    case agentExitCode.fatal:
+    case agentExitCode.shellNotStarted:
+      return { outcome: "failed", exitCode, message: `The agent on ${script.machineName} could not run the script (code ${exitCode}). Check its disk, permissions and /bin/bash.` };
+    default:
+      return { outcome: "failed", exitCode, message: `The script on ${script.machineName} ended with exit code ${exitCode}.` };
+  }
+}
+
+function unknownOutcome(script: ScriptOnTarget, why: string): string {
+  return (
+    `The outcome of the script on ${script.machineName} is unknown: ${why}. It was started at most once and will not be run again by itself. ` +
+    `Check on ${script.machineName} what it did and whether it still runs, then deploy again.`
+  );
+}
+
+function unreachable(script: ScriptOnTarget, answer: Answer<unknown> & { ok: false }): string {
+  if (answer.failure === "untrusted") {
+    return `The agent at ${script.agent.host}:${script.agent.port} is not the one registered as ${script.machineName}: ${answer.message}. Nothing was sent.`;
+  }
+  return `${script.machineName} at ${script.agent.host}:${script.agent.port} could not be reached: ${answer.message}. The script was not started.`;
+}
+
+function note(block: string, category: "Info" | "Wait" | "Warning" | "Error", text: string): LogEntry {
+  return { kind: "line", block, category, at: new Date().toISOString(), text };
+}
