@@ -1,0 +1,96 @@
+/** Streams of bytes that travel behind a message: what a program hands in, and what was received and is kept in memory or a temporary file until disposed of. */
+import { randomUUID } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { open, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import type { HalibutLimits } from "./limits.ts";
+
+/** A stream argument or result. `length` is exact; `open` may be called once or more and yields exactly that many bytes. */
+export interface DataStream {
+  readonly length: number;
+  open(): AsyncIterable<Uint8Array>;
+  /** Present on received streams: frees the memory or temporary file. A second call does nothing. */
+  dispose?(): Promise<void>;
+}
+
+/** A stream on its way out, with the id under which the message mentions it. */
+export interface OutgoingStream {
+  id: string;
+  stream: DataStream;
+}
+
+/** A stream that a received message mentions; `content` is usable once `fill` has run. */
+export interface IncomingStream {
+  readonly id: string;
+  readonly content: DataStream;
+  readonly filled: boolean;
+  fill(length: number, pieces: AsyncIterable<Buffer>, where: SpoolPlace): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+export interface SpoolPlace {
+  folder: string;
+  limits: HalibutLimits;
+}
+
+/** Bytes in memory as a stream. */
+export function streamFromBytes(bytes: Uint8Array): DataStream {
+  return {
+    length: bytes.length,
+    async *open() {
+      yield bytes;
+    },
+  };
+}
+
+/** A stream that was announced and whose frame is still to come. */
+export function createIncomingStream(id: string): IncomingStream {
+  let length = 0;
+  let held: { kind: "nothing" } | { kind: "memory"; bytes: Buffer } | { kind: "file"; path: string } = { kind: "nothing" };
+
+  async function dispose(): Promise<void> {
+    const before = held;
+    held = { kind: "nothing" };
+    if (before.kind === "file") await unlink(before.path).catch(() => {});
+  }
+
+  return {
+    id,
+    get filled() {
+      return held.kind !== "nothing";
+    },
+    content: {
+      get length() {
+        return length;
+      },
+      async *open(): AsyncGenerator<Uint8Array> {
+        if (held.kind === "memory") yield held.bytes;
+        else if (held.kind === "file") yield* createReadStream(held.path) as AsyncIterable<Buffer>;
+        else throw new Error("This stream has been disposed of. Read it before the call that brought it is over.");
+      },
+      dispose,
+    },
+    async fill(size, pieces, where) {
+      length = size;
+      if (size <= where.limits.streamInMemoryBytesMax) {
+        const parts: Buffer[] = [];
+        for await (const piece of pieces) parts.push(piece);
+        held = { kind: "memory", bytes: Buffer.concat(parts) };
+        return;
+      }
+      // Owner-only and never an existing file: packages and scripts may hold secrets.
+      const path = join(where.folder, `halibut-${randomUUID()}.stream`);
+      const file = await open(path, "wx", 0o600);
+      try {
+        for await (const piece of pieces) await file.writeFile(piece);
+        await file.close();
+      } catch (error) {
+        await file.close().catch(() => {});
+        await unlink(path).catch(() => {});
+        throw error;
+      }
+      held = { kind: "file", path };
+    },
+    dispose,
+  };
+}

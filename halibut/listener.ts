@@ -1,0 +1,158 @@
+/**
+ * The listening side: accepts connections, shows a web page to whatever does not speak Halibut, lets trusted peers in and runs their requests.
+ * It decides nothing about deployments; who is trusted is asked for every new connection.
+ */
+import { tmpdir } from "node:os";
+import { createServer } from "node:tls";
+import type { TLSSocket } from "node:tls";
+import { createConnection } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import { ConnectionError, ProtocolError, messageOf } from "./errors.ts";
+import { withDefaultLimits } from "./limits.ts";
+import type { HalibutLimits } from "./limits.ts";
+import { createServiceTable } from "./service.ts";
+import type { ServedRequest, ServiceImplementation } from "./service.ts";
+import { peerThumbprint, tlsOptions } from "./trust.ts";
+import type { Identity } from "./trust.ts";
+
+/** What a listener tells its program, for logs and figures. Never arguments or results. */
+export type ListenerEvent =
+  | { kind: "refused"; remote: string; thumbprint: string | null; reason: string }
+  | { kind: "identified"; remote: string; thumbprint: string }
+  | ({ kind: "served"; thumbprint: string } & ServedRequest)
+  | { kind: "closed"; remote: string; thumbprint: string; reason: string | null };
+
+export interface HalibutListener {
+  /** Starts to accept connections; port 0 lets the system choose. Throws the system's error when the port is taken. */
+  listen(where: { host: string; port: number }): Promise<{ port: number }>;
+  /** Closes the port and every connection. */
+  close(): Promise<void>;
+  /** Closes the connections whose peers are not trusted any more. */
+  dropUntrusted(): void;
+}
+
+const defaultPage = "<html><body><p>This port is for deployment agents and servers. There is nothing to see here.</p></body></html>";
+
+/** A listener for the given services. `page` is the HTML that browsers and health probes get; `spoolFolder` holds large received streams while their method runs. */
+export function createHalibutListener(parts: {
+  identity: Identity;
+  isTrusted(thumbprint: string): boolean;
+  services: ServiceImplementation[];
+  limits?: Partial<HalibutLimits>;
+  onEvent?: (event: ListenerEvent) => void;
+  page?: string;
+  spoolFolder?: string;
+}): HalibutListener {
+  const limits = withDefaultLimits(parts.limits);
+  const onEvent = parts.onEvent ?? (() => {});
+  const webPage = pageAnswer(parts.page ?? defaultPage);
+  const services = createServiceTable({
+    services: parts.services,
+    place: { folder: parts.spoolFolder ?? tmpdir(), limits },
+    onServed: (served, thumbprint) => onEvent({ kind: "served", thumbprint, ...served }),
+  });
+  const connections = new Map<Connection, { thumbprint: string | null }>();
+  let unidentified = 0;
+
+  const server = createServer({
+    ...tlsOptions(parts.identity),
+    requestCert: true,
+    handshakeTimeout: limits.helloMs,
+    noDelay: true,
+  });
+  server.maxConnections = limits.connectionsMax;
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  server.on("secureConnection", (socket) => {
+    handle(socket).catch(() => socket.destroy());
+  });
+
+  async function handle(socket: TLSSocket): Promise<void> {
+    const connection = createConnection({ socket, side: "listener", limits });
+    const entry: { thumbprint: string | null } = { thumbprint: null };
+    connections.set(connection, entry);
+    let reason: string | null = null;
+    try {
+      const thumbprint = await identify(connection, socket);
+      if (thumbprint === null) return;
+      entry.thumbprint = thumbprint;
+      onEvent({ kind: "identified", remote: connection.remote, thumbprint });
+      await serve(connection, thumbprint);
+    } catch (error) {
+      reason = messageOf(error);
+      if (entry.thumbprint === null) onEvent({ kind: "refused", remote: connection.remote, thumbprint: null, reason });
+    } finally {
+      connections.delete(connection);
+      if (entry.thumbprint !== null) onEvent({ kind: "closed", remote: connection.remote, thumbprint: entry.thumbprint, reason });
+      connection.end();
+    }
+  }
+
+  /** Everything up to MX-SERVER; null when the peer was a browser or left without a word. */
+  async function identify(connection: Connection, socket: TLSSocket): Promise<string | null> {
+    if (unidentified >= limits.unidentifiedConnectionsMax) throw new ConnectionError("cancelled", "Too many peers are about to introduce themselves.");
+    unidentified++;
+    try {
+      const hello = await connection.readHello();
+      if (hello === "nothing") return null;
+      if (hello === "other") {
+        connection.answerAndClose(webPage);
+        return null;
+      }
+      const thumbprint = peerThumbprint(socket);
+      if (thumbprint === null || !parts.isTrusted(thumbprint)) {
+        const reason = thumbprint === null ? "It showed no certificate." : "Its certificate is not trusted.";
+        onEvent({ kind: "refused", remote: connection.remote, thumbprint, reason });
+        connection.end();
+        return null;
+      }
+      const identity = await connection.readIdentity();
+      if (identity.kind !== "client-identity") throw new ProtocolError("This listener has no queue for polling agents.");
+      await connection.sendServerIdentity();
+      return thumbprint;
+    } finally {
+      unidentified--;
+    }
+  }
+
+  async function serve(connection: Connection, thumbprint: string): Promise<void> {
+    for (;;) {
+      const response = await services.receive(connection, limits.requestMs, thumbprint);
+      if (response === null) return;
+      try {
+        await connection.sendMessage("response", response);
+      } finally {
+        await response.dispose();
+      }
+      if ((await connection.readControl(limits.nextMs)) === "END") return;
+      await connection.sendControl("PROCEED");
+    }
+  }
+
+  return {
+    listen({ host, port }) {
+      return new Promise((resolve, reject) => {
+        server.once("error", reject);
+        server.listen(port, host, () => {
+          server.removeListener("error", reject);
+          resolve({ port: (server.address() as { port: number }).port });
+        });
+      });
+    },
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const connection of connections.keys()) connection.destroy(new ConnectionError("cancelled", "The listener is closing."));
+      await closed;
+    },
+    dropUntrusted() {
+      for (const [connection, { thumbprint }] of connections)
+        if (thumbprint !== null && !parts.isTrusted(thumbprint))
+          connection.destroy(new ConnectionError("cancelled", "The peer is not trusted any more."));
+    },
+  };
+}
+
+/** The page as the original sends it: HTTP/1.0, so that every client takes the close for the end. */
+function pageAnswer(page: string): Buffer {
+  const head = ["HTTP/1.0 200 OK", "Content-Type: text/html; charset=utf-8", `Content-Length: ${Buffer.byteLength(page)}`, "", ""];
+  return Buffer.from(`${head.join("\r\n")}${page}\r\n\r\n`);
+}
