@@ -1,0 +1,93 @@
+// SQL of the registry of nodes; the only writer of server_nodes.
+
+import type { Queryable, Transaction } from "../database/database.ts";
+
+export interface ServerNode {
+  id: string;
+  name: string;
+  taskCap: number;
+  isInMaintenanceMode: boolean;
+  version: string;
+  startedAt: Date;
+  lastSeenAt: Date;
+  isOffline: boolean;
+}
+
+interface Row {
+  id: string;
+  name: string;
+  task_cap: number;
+  is_in_maintenance_mode: boolean;
+  version: string;
+  started_at: Date;
+  last_seen_at: Date;
+  is_offline: boolean;
+}
+
+const columns = `id, name, task_cap, is_in_maintenance_mode, version, started_at, last_seen_at`;
+
+function toNode(row: Row): ServerNode {
+  return {
+    id: row.id,
+    name: row.name,
+    taskCap: row.task_cap,
+    isInMaintenanceMode: row.is_in_maintenance_mode,
+    version: row.version,
+    startedAt: row.started_at,
+    lastSeenAt: row.last_seen_at,
+    isOffline: row.is_offline,
+  };
+}
+
+/**
+ * Enters or refreshes this process as the node of that name. A name is taken over from another process only when that one has
+ * stopped or was not seen for `offlineAfterMs`, or when it is a start after a kill on the same name: undefined means it is taken.
+ */
+export async function reportNode(
+  database: Queryable,
+  node: { name: string; instance: string; version: string; taskCap: number; forceTaskCap: boolean; offlineAfterMs: number; start: boolean },
+): Promise<ServerNode | undefined> {
+  const rows = await database.query<Row>(
+    `INSERT INTO server_nodes AS known (id, name, task_cap, instance, version)
+     VALUES ('OctopusServerNodes-' || $1, $1, $3, $2, $4)
+     ON CONFLICT (lower(name)) DO UPDATE
+       SET last_seen_at = now(), instance = EXCLUDED.instance, version = EXCLUDED.version, stopped_at = NULL,
+           started_at = CASE WHEN $6 THEN now() ELSE known.started_at END,
+           task_cap = CASE WHEN $5 THEN EXCLUDED.task_cap ELSE known.task_cap END
+       WHERE known.instance = EXCLUDED.instance OR $6 OR known.stopped_at IS NOT NULL
+          OR known.last_seen_at < now() - $7 * interval '1 millisecond'
+     RETURNING ${columns}, false AS is_offline`,
+    [node.name, node.instance, node.taskCap, node.version, node.forceTaskCap, node.start, node.offlineAfterMs],
+    { name: "node-report" },
+  );
+  return rows[0] === undefined ? undefined : toNode(rows[0]);
+}
+
+export async function markNodeStopped(database: Queryable, name: string, instance: string): Promise<void> {
+  await database.execute(`UPDATE server_nodes SET stopped_at = now() WHERE lower(name) = lower($1) AND instance = $2`, [name, instance]);
+}
+
+const offline = `(stopped_at IS NOT NULL OR last_seen_at < now() - $1 * interval '1 millisecond') AS is_offline`;
+
+export async function listNodes(database: Queryable, offlineAfterMs: number): Promise<ServerNode[]> {
+  return (await database.query<Row>(`SELECT ${columns}, ${offline} FROM server_nodes ORDER BY lower(name)`, [offlineAfterMs])).map(toNode);
+}
+
+export async function findNode(database: Queryable, id: string, offlineAfterMs: number): Promise<ServerNode | undefined> {
+  const [row] = await database.query<Row>(`SELECT ${columns}, ${offline} FROM server_nodes WHERE lower(id) = lower($2)`, [offlineAfterMs, id]);
+  return row && toNode(row);
+}
+
+export async function updateNode(tx: Transaction, id: string, change: { taskCap: number; isInMaintenanceMode: boolean }): Promise<boolean> {
+  const count = await tx.execute(`UPDATE server_nodes SET task_cap = $2, is_in_maintenance_mode = $3 WHERE lower(id) = lower($1)`, [
+    id,
+    change.taskCap,
+    change.isInMaintenanceMode,
+  ]);
+  return count === 1;
+}
+
+/** Forgets a node; a live one enters itself again at its next report. */
+export async function deleteNode(tx: Transaction, id: string): Promise<boolean> {
+  return (await tx.execute(`DELETE FROM server_nodes WHERE lower(id) = lower($1)`, [id])) === 1;
+}
