@@ -81,10 +81,7 @@ export async function runOnFittingNode(entry, args) {
 /** Brings node_modules to what package-lock.json says. Does nothing when the stamp of the last complete install has the same hash. */
 export async function installDependencies(root = repositoryRoot) {
   const lockFile = path.join(root, "package-lock.json");
-  const wanted = createHash("sha256")
-    .update(readFileSync(lockFile))
-    .update(`${process.platform}-${process.arch}`)
-    .digest("hex");
+  const wanted = createHash("sha256").update(readFileSync(lockFile)).update(`${process.platform}-${process.arch}`).digest("hex");
   if (readStamp(root) === wanted) return;
   const release = await takeInstallLock(root);
   try {
@@ -133,7 +130,9 @@ async function takeInstallLock(root) {
     if (!told) process.stderr.write(`Another launcher (process ${holder ?? "unknown"}) is installing; waiting for it.\n`);
     told = true;
     if (Date.now() - startedAt > waitMsMax) {
-      throw new LaunchError(`Waited ${waitMsMax / 60_000} minutes for process ${holder} to install. End it, or remove ${lock}, and start again.`);
+      throw new LaunchError(
+        `Waited ${waitMsMax / 60_000} minutes for process ${holder} to install. End it, or remove ${lock}, and start again.`,
+      );
     }
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
@@ -164,7 +163,16 @@ async function runNpmCi(root, lock) {
   const isTerminal = process.stderr.isTTY === true;
   process.stderr.write(`Installing ${expected.length} packages with npm ci, as package-lock.json says.\n`);
   // Scripts of packages never run. Integrity hashes make a cached package as good as a fetched one. Development tools are needed whatever NODE_ENV is.
-  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--include=dev", "--include=optional", "--loglevel=error"];
+  const args = [
+    "ci",
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "--prefer-offline",
+    "--include=dev",
+    "--include=optional",
+    "--loglevel=error",
+  ];
   const npm = npmCommand();
   const child = spawn(npm.program, [...npm.args, ...args], { cwd: root, stdio: ["ignore", "pipe", "pipe"], shell: npm.shell });
   let output = "";
@@ -208,7 +216,10 @@ function packagesForThisMachine(lock) {
     return list.includes(own) || (list.every((each) => each.startsWith("!")) && !list.includes(`!${own}`));
   };
   return Object.entries(lock.packages ?? {})
-    .filter(([folder, entry]) => folder.includes("node_modules/") && !entry.link && fits(entry.os, process.platform) && fits(entry.cpu, process.arch))
+    .filter(
+      ([folder, entry]) =>
+        folder.includes("node_modules/") && !entry.link && fits(entry.os, process.platform) && fits(entry.cpu, process.arch),
+    )
     .map(([folder]) => folder);
 }
 

@@ -20,7 +20,9 @@ if (unknownFlags.length > 0) {
   process.exit(2);
 }
 
-const patterns = ["halibut", "templates", "contract", "server", "agent", "portal", "test", "scripts"].map((folder) => `${folder}/**/*.test.ts`);
+const patterns = ["halibut", "templates", "contract", "server", "agent", "portal", "test", "scripts"].map(
+  (folder) => `${folder}/**/*.test.ts`,
+);
 const all = globSync(patterns, { cwd: root, exclude: ["**/node_modules/**"] }).sort();
 const chosen = wantedWords.length === 0 ? all : all.filter((file) => wantedWords.some((word) => file.includes(word)));
 if (chosen.length === 0) {

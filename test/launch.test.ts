@@ -90,7 +90,10 @@ test("an install that was interrupted is done again", (t) => {
   const first = run("start");
   assert.equal(first.status, 2);
   assert.match(first.stderr, /interrupted by SIGKILL\. Start again/);
-  writeFileSync(npm, `import { appendFileSync } from "node:fs"; appendFileSync(${JSON.stringify(path.join(root, "npm-calls"))}, "again\\n");`);
+  writeFileSync(
+    npm,
+    `import { appendFileSync } from "node:fs"; appendFileSync(${JSON.stringify(path.join(root, "npm-calls"))}, "again\\n");`,
+  );
   assert.equal(run("start").status, 7);
   assert.equal(npmCalls().length, 2);
 });
@@ -158,7 +161,9 @@ test(
   "on a machine whose Node is 20, a command runs on the packaged Node 24",
   { skip: oldNode === undefined && "no Node 20 to 23 on the path" },
   (t) => {
-    const { root, run } = setUpTree(t, { entry: `const major: number = Number.parseInt(process.versions.node, 10);\nconsole.log(major >= 24);\n` });
+    const { root, run } = setUpTree(t, {
+      entry: `const major: number = Number.parseInt(process.versions.node, 10);\nconsole.log(major >= 24);\n`,
+    });
     run("start"); // leaves the stamp, so that the old Node has nothing to install
     const family = process.platform === "win32" ? "win" : process.platform;
     plantNode(root, `node-${family}-${process.arch}`, `#!/bin/sh\nexec ${JSON.stringify(process.execPath)} "$@"\n`);
