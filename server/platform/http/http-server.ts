@@ -1,0 +1,332 @@
+// The HTTP edge on fastify: every request gets its address read, its caller known, its permission checked and its body shaped
+// before a handler sees it, and every outcome leaves as an answer of the API. One of the four places that catch errors.
+
+import { randomUUID } from "node:crypto";
+import { createServer } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import fastify from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { Problem, problem } from "../../base/problems.ts";
+import { actorOf, anonymous, isSignedIn, lookUpRequest, requirePermission, requireSignedIn } from "../access/access.ts";
+import type { Caller, RequestFacts } from "../access/access.ts";
+import type { Database, Transaction } from "../database/database.ts";
+import { obeyMethodOverride, readAddress, spaceHomePath } from "./address.ts";
+import type { Address, AddressParts } from "./address.ts";
+import { fingerprintOf, onceOnly, readIdempotencyKey } from "./idempotency.ts";
+import { isStorable, readJson } from "./json-text.ts";
+import { readListenPrefixes } from "./listen-prefix.ts";
+import { errorBody, problemOf } from "./problem-answer.ts";
+import { compileReader } from "./shape-reader.ts";
+import type { Reader } from "./shape-reader.ts";
+import { compileWriter } from "./shape-writer.ts";
+import type { Writer } from "./shape-writer.ts";
+import type { Answer, Route } from "./route.ts";
+
+/** A process with hundreds of steps is about 1 MB of JSON; ten times that is room enough. Packages go another way. */
+export const jsonBodyBytesMax = 10 * 1024 * 1024;
+/** A client that has not sent its whole request by then is stuck or hostile. */
+const requestReceiveTimeoutMs = 60_000;
+const headersReceiveTimeoutMs = 15_000;
+/** Longer than the usual 60 s of load balancers, so that they, not we, close an idle connection. */
+const keepAliveTimeoutMs = 75_000;
+const headerBytesMax = 16 * 1024;
+/** Ids and names in addresses; the database would find nothing longer anyway. */
+const pathParamCharactersMax = 500;
+/** After this long an unfinished request is cut when the node stops. */
+const closeGraceMsDefault = 25_000;
+
+export interface HttpServerParts {
+  database: Database;
+  routes: readonly Route[];
+  /** Goes out as the Octopus-Node header, so that one can see which node answered. */
+  nodeName: string;
+  /** Hash under which a key is stored; from platform/secrets. */
+  hashApiKey: (text: string) => Buffer;
+  /** Told about errors that are our fault or the database's, with the id the caller was shown. */
+  reportFault: (fault: { error: unknown; route: string; requestId: string }) => void;
+  jsonBodyBytesMax?: number;
+}
+
+export interface HttpServer {
+  /** Starts listening; `prefixes` as in http://*:8080/octopus;http://localhost:9090. Port 0 takes a free one. Returns the real ports. */
+  listen(prefixes: string): Promise<{ host: string | undefined; port: number; virtualDirectory: string }[]>;
+  /** Refuses new connections, finishes running requests, and cuts what is still open after `graceMs`. */
+  close(graceMs?: number): Promise<void>;
+  readonly routes: readonly Route[];
+}
+
+interface PreparedRoute {
+  route: Route;
+  readBody: Reader | undefined;
+  readQuery: Reader | undefined;
+  write: Writer | undefined;
+}
+
+/** What is known of a request before its route runs. */
+interface Known {
+  address: Address;
+  facts?: RequestFacts;
+}
+
+const addressOf = Symbol("address");
+type Marked = IncomingMessage & { [addressOf]?: Known };
+
+const securityHeaders = {
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+  "referrer-policy": "no-referrer",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-resource-policy": "same-origin",
+  "cache-control": "no-store",
+} as const;
+
+/** Builds the server. @throws Error when a route names no permission, or two routes claim one address */
+export function createHttpServer(parts: HttpServerParts): HttpServer {
+  checkRoutes(parts.routes);
+  const bodyBytesMax = parts.jsonBodyBytesMax ?? jsonBodyBytesMax;
+  const addressParts: AddressParts & { virtualDirectories: Set<string> } = {
+    collections: firstSegments(parts.routes),
+    spaceCollections: firstSegments(parts.routes.filter((route) => route.scope !== "system")),
+    virtualDirectories: new Set(),
+  };
+  const nodeName = parts.nodeName.replace(/[^\x20-\x7e]/g, "?");
+  const servers = new Set<Server>();
+  let closing = false;
+
+  const app = fastify({
+    bodyLimit: bodyBytesMax,
+    requestTimeout: requestReceiveTimeoutMs,
+    genReqId: () => randomUUID(),
+    return503OnClosing: false,
+    routerOptions: { caseSensitive: false, maxParamLength: pathParamCharactersMax },
+    rewriteUrl(raw) {
+      obeyMethodOverride(raw as IncomingMessage);
+      const address = readAddress(raw.url ?? "/", addressParts);
+      (raw as Marked)[addressOf] = { address };
+      return address.url;
+    },
+    frameworkErrors: (error, request, reply) => void answerError(error, request as FastifyRequest, reply as FastifyReply),
+  });
+
+  // Bodies stay bytes until the caller is known and allowed; then they are read in the route's shape.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(["application/json", "text/json"], { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  app.addHook("onRequest", async (_request, reply) => {
+    reply.headers({ ...securityHeaders, "octopus-node": nodeName });
+    if (closing) reply.header("connection", "close");
+  });
+  app.setErrorHandler((error, request, reply) => answerError(error, request, reply));
+  app.setNotFoundHandler((request, reply) => answerError(unknownAddress(request, parts.routes), request, reply));
+
+  for (const route of parts.routes) {
+    const prepared: PreparedRoute = {
+      route,
+      readBody: route.body && compileReader(route.body, "body"),
+      readQuery: route.query && compileReader(route.query, "query"),
+      write: typeof route.answer === "string" ? undefined : compileWriter(route.answer),
+    };
+    app.route({
+      method: route.method,
+      url: routerPath(route),
+      onRequest: (request) => admit(prepared, request),
+      handler: (request, reply) => run(prepared, request, reply),
+    });
+  }
+
+  /** Who is calling, in which space, and may they: before the body is even read. */
+  async function admit({ route }: PreparedRoute, request: FastifyRequest): Promise<void> {
+    const known = (request.raw as Marked)[addressOf]!;
+    const { space } = known.address;
+    if (route.scope === "system" && space !== undefined) throw problem.notFound("address", request.url);
+    const key = credentialOf(request, route);
+    if (key === undefined && route.permission === "anyone" && route.scope === "system") {
+      known.facts = { caller: undefined, space: undefined };
+      return;
+    }
+    if (space !== undefined && !isStorable(space)) throw problem.notFound("space", space);
+    const facts = await lookUpRequest(parts.database, key === undefined ? null : parts.hashApiKey(key), space ?? null);
+    if (key !== undefined && facts.caller === undefined && route.permission !== "anyone") throw problem.notSignedIn();
+    const caller = facts.caller ?? anonymous;
+    if (route.permission !== "anyone") requireSignedIn(caller);
+    const needsSpace = route.scope === "space" || (route.scope === "either" && space !== undefined);
+    if (needsSpace && facts.space === undefined) throw problem.notFound("space", space ?? "default");
+    if (route.permission !== "anyone" && route.permission !== "signed-in") {
+      requirePermission(caller, route.permission, { spaceId: needsSpace ? facts.space!.id : null });
+    }
+    known.facts = { caller: facts.caller, space: needsSpace ? facts.space : undefined };
+  }
+
+  async function run(prepared: PreparedRoute, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { route } = prepared;
+    const known = (request.raw as Marked)[addressOf]!;
+    const caller: Caller = known.facts!.caller ?? anonymous;
+    const params = request.params as Record<string, string>;
+    for (const value of Object.values(params)) if (!isStorable(value)) throw problem.invalid("The address holds characters that no id or name has.");
+    const base = {
+      caller,
+      actor: actorOf(caller),
+      space: known.facts!.space,
+      params,
+      query: readParts(prepared.readQuery, request.query, "The query"),
+      get signal() {
+        return signalOf(reply);
+      },
+    };
+    const handler = route.handler as (context: object) => Promise<Answer>;
+    let answer: Answer;
+    if (!route.changes) answer = await handler(Object.assign(base, { db: parts.database }));
+    else {
+      const bytes = request.body as Buffer | undefined;
+      const body = prepared.readBody && readParts(prepared.readBody, (bytes && readJson(bytes)) ?? {}, "");
+      const key = route.method === "POST" && !route.answerHoldsSecret && isSignedIn(caller) ? readIdempotencyKey(request.headers["idempotency-key"]) : undefined;
+      answer = await parts.database.transaction((tx: Transaction) => {
+        const work = () => handler(Object.assign(base, { tx, body }));
+        if (key === undefined) return work();
+        const fingerprint = fingerprintOf(route.method, `${known.facts!.space?.id ?? ""} ${known.address.url}`, bytes);
+        return onceOnly(tx, { userId: caller.userId!, key, fingerprint }, work);
+      });
+    }
+    return send(prepared, answer, known.address.linkPrefix, reply);
+  }
+
+  function send({ write }: PreparedRoute, answer: Answer, linkPrefix: string, reply: FastifyReply): FastifyReply {
+    reply.code(answer.status);
+    if (answer.location !== undefined) reply.header("location", linkPrefix + answer.location);
+    if (answer.body === undefined) return reply.header("content-length", "0").send();
+    if (write === undefined || answer.contentType !== undefined) {
+      return reply.header("content-type", answer.contentType ?? "text/plain; charset=utf-8").send(answer.body);
+    }
+    return reply.header("content-type", "application/json; charset=utf-8").send(JSON.stringify(write(answer.body, linkPrefix)));
+  }
+
+  function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    const known = problemOf(error, { bodyBytesMax });
+    const route = `${request.method} ${request.routeOptions?.url ?? "?"}`;
+    if (known === undefined || known.status >= 500) parts.reportFault({ error: known?.cause ?? error, route, requestId: String(request.id) });
+    const shown =
+      known ?? new Problem(500, `The server could not carry out this request because of a fault of its own. Its log has the details under ${String(request.id)}.`);
+    if (shown.retryAfterSeconds !== undefined) reply.header("retry-after", String(shown.retryAfterSeconds));
+    reply.headers({ ...securityHeaders, "octopus-node": nodeName });
+    return reply
+      .code(shown.status)
+      .header("content-type", "application/json; charset=utf-8")
+      .send(JSON.stringify(errorBody(shown.message, shown.errors)));
+  }
+
+  return {
+    routes: parts.routes,
+    async listen(setting) {
+      const prefixes = readListenPrefixes(setting);
+      for (const { virtualDirectory } of prefixes) addressParts.virtualDirectories.add(virtualDirectory);
+      await app.ready();
+      const byPlace = Map.groupBy(prefixes, (prefix) => `${prefix.host ?? "*"}:${prefix.port}`);
+      const listening = [];
+      for (const same of byPlace.values()) {
+        const { host, port } = same[0]!;
+        const server = createServer(
+          { requestTimeout: requestReceiveTimeoutMs, headersTimeout: headersReceiveTimeoutMs, keepAliveTimeout: keepAliveTimeoutMs, maxHeaderSize: headerBytesMax },
+          (request, response) => app.routing(request, response),
+        );
+        server.on("clientError", (error: NodeJS.ErrnoException, socket) => answerBrokenRequest(error, socket, nodeName));
+        await new Promise<void>((resolve, reject) => {
+          server.once("error", reject);
+          server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+            server.off("error", reject);
+            resolve();
+          });
+        });
+        servers.add(server);
+        const bound = (server.address() as AddressInfo).port;
+        listening.push(...same.map((prefix) => ({ ...prefix, port: bound })));
+      }
+      return listening;
+    },
+    async close(graceMs = closeGraceMsDefault) {
+      closing = true;
+      await Promise.all(
+        [...servers].map(async (server) => {
+          const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+          server.closeIdleConnections();
+          const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+          await closed;
+          clearTimeout(cut);
+        }),
+      );
+      await app.close();
+    },
+  };
+}
+
+function checkRoutes(routes: readonly Route[]): void {
+  const seen = new Set<string>();
+  for (const route of routes) {
+    const title = `${route.method} ${route.path}`;
+    if (!route.permission) throw new Error(`The route ${title} names no permission. Name one, or say "signed-in" or "anyone" out loud.`);
+    if (!route.answer) throw new Error(`The route ${title} does not say the shape of its answer, so it could let anything out.`);
+    const claimed = `${route.method} ${routerPath(route).toLowerCase().replace(/:[a-z]+/g, ":")}`;
+    if (seen.has(claimed)) throw new Error(`Two routes claim ${title}.`);
+    seen.add(claimed);
+  }
+}
+
+function routerPath(route: Route): string {
+  if (route.path === "" && route.scope === "space") return spaceHomePath;
+  return `${route.path.startsWith("/.well-known") ? "" : "/api"}${route.path.replace(/\{(\w+)\}/g, ":$1")}`;
+}
+
+function firstSegments(routes: readonly Route[]): Set<string> {
+  return new Set(routes.map((route) => route.path.split("/")[1]?.toLowerCase()).filter((segment) => segment !== undefined));
+}
+
+function unknownAddress(request: FastifyRequest, routes: readonly Route[]): Problem {
+  const path = request.url.split("?")[0]!;
+  const original = request.originalUrl.split("?")[0]!;
+  const known = routes.some((route) => new RegExp(`^${routerPath(route).replace(/:\w+/g, "[^/]+")}$`, "i").test(path));
+  return known ? problem.methodNotAllowed(request.method, original) : problem.notFound("address", original);
+}
+
+/** The key that was sent; an empty header is none. In the query it counts for reading only, since addresses end up in logs. */
+function credentialOf(request: FastifyRequest, route: Route): string | undefined {
+  const header = request.headers["x-octopus-apikey"];
+  const key = (Array.isArray(header) ? header[0] : header)?.trim();
+  if (key) return key;
+  if (route.permission !== "anyone" && request.headers.authorization !== undefined) {
+    throw new Problem(401, "This server does not accept bearer tokens yet. Send an API key in the X-Octopus-ApiKey header.");
+  }
+  if (route.changes) return undefined;
+  const query = request.query as Record<string, unknown>;
+  const name = Object.keys(query).find((one) => one.toLowerCase() === "apikey");
+  const value = name === undefined ? undefined : query[name];
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+function readParts(reader: Reader | undefined, value: unknown, at: string): unknown {
+  if (reader === undefined) return {};
+  const faults: string[] = [];
+  const result = reader(value, at === "The query" ? "" : at, faults);
+  if (faults.length > 0) throw problem.invalid(faults);
+  return result;
+}
+
+function signalOf(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once("close", () => gone.abort());
+  return gone.signal;
+}
+
+/** What node's parser refuses never becomes a request; it still gets the API's error body. */
+function answerBrokenRequest(error: NodeJS.ErrnoException, socket: import("node:stream").Duplex, nodeName: string): void {
+  if (!socket.writable || error.code === "ECONNRESET") return void socket.destroy();
+  const [status, reason, message] =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? [431, "Request Header Fields Too Large", `The headers are larger than the limit of ${headerBytesMax} bytes.`]
+      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? [408, "Request Timeout", "The request did not arrive completely in time."]
+        : [400, "Bad Request", "This is not a valid HTTP request."];
+  const body = JSON.stringify(errorBody(message as string, [message as string]));
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+      `Octopus-Node: ${nodeName}\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,8 @@
+// The API's edge: routes in, a server out. It knows no resource; what a route may do is said by the route itself.
+
+export { createHttpServer, jsonBodyBytesMax } from "./http-server.ts";
+export type { HttpServer, HttpServerParts } from "./http-server.ts";
+export { change, created, nothing, ok, plainText, read } from "./route.ts";
+export type { Answer, ChangeContext, PathParams, ReadContext, RequestContext, Route, RouteScope } from "./route.ts";
+export { timeText } from "./shape-writer.ts";
+export { isStorable, jsonDepthMax } from "./json-text.ts";

@@ -1,0 +1,51 @@
+// Every error leaves the server in one shape with the right status, and never with more than the caller may know.
+
+import { Problem, problem } from "../../base/problems.ts";
+import { CommitOutcomeUnknown, DatabaseUnavailable, isConnectionLoss } from "../database/database.ts";
+
+/** Clients decode exactly these members; Errors always holds at least one sentence. */
+export interface ErrorBody {
+  ErrorMessage: string;
+  Errors: readonly string[];
+  FullException: null;
+  HelpText: string;
+  HelpLink: null;
+  ParsedHelpLinks: never[];
+  Details: object;
+}
+
+export function errorBody(message: string, errors: readonly string[]): ErrorBody {
+  return { ErrorMessage: message, Errors: errors, FullException: null, HelpText: "", HelpLink: null, ParsedHelpLinks: [], Details: {} };
+}
+
+/** The problem an error means for the caller; undefined when it is a fault of ours that only the log may describe. */
+export function problemOf(error: unknown, limits: { bodyBytesMax: number }): Problem | undefined {
+  if (error instanceof Problem) return error;
+  if (error instanceof CommitOutcomeUnknown) {
+    return problem.unavailable(
+      "The connection to the database was lost while the change was being stored, so it is not known whether it took effect. " +
+        "Read back before you repeat it, or repeat it with the same Idempotency-Key.",
+      2,
+      error,
+    );
+  }
+  if (error instanceof DatabaseUnavailable || isConnectionLoss(error)) {
+    return problem.unavailable("The database is not available at the moment. Nothing was changed; try again.", 2, error);
+  }
+  const code = typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
+  switch (code) {
+    case "FST_ERR_CTP_BODY_TOO_LARGE":
+      return problem.tooLarge("The request body", limits.bodyBytesMax, "bytes");
+    case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
+      return problem.unsupportedMediaType(error instanceof Error ? (/Unsupported Media Type: (.*)$/.exec(error.message)?.[1] ?? "none") : "none");
+    case "FST_ERR_CTP_INVALID_CONTENT_LENGTH":
+      return problem.invalid("The request body is not as long as its Content-Length says.");
+    case "FST_ERR_BAD_URL":
+    case "ERR_INVALID_URL":
+      return problem.invalid("The address of the request is not a valid URL.");
+    case "FST_ERR_ASYNC_CONSTRAINT":
+      return problem.invalid("The request cannot be routed.");
+    default:
+      return undefined;
+  }
+}

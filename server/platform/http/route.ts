@@ -1,0 +1,98 @@
+// What a route is: a value. The server is built from a list of them, and nothing answers that is not in the list.
+
+import type { Static, TSchema } from "@cuttle/contract/rest/shapes";
+import type { Caller, PermissionName, SpaceOfRequest } from "../access/access.ts";
+import type { Actor } from "../audit/audit.ts";
+import type { Queryable, Transaction } from "../database/database.ts";
+
+/** `system`: no space in the address. `space`: always in one (the default when none is named). `either`: a space may be named. */
+export type RouteScope = "system" | "space" | "either";
+
+/** The placeholders of a path: "/projects/{id}/releases/{version}" → { id, version }. */
+export type PathParams<P extends string> = P extends `${string}{${infer Name}}${infer Rest}` ? { [K in Name | keyof PathParams<Rest>]: string } : {};
+
+export interface RequestContext<P extends string, S extends RouteScope, Q extends TSchema | undefined> {
+  readonly caller: Caller;
+  /** The caller as events name them. */
+  readonly actor: Actor;
+  readonly space: S extends "space" ? SpaceOfRequest : S extends "either" ? SpaceOfRequest | undefined : undefined;
+  readonly params: PathParams<P>;
+  readonly query: Q extends TSchema ? Static<Q> : Record<string, never>;
+  /** Aborts when the client has gone; for answers that take long. */
+  readonly signal: AbortSignal;
+}
+
+export interface ReadContext<P extends string, S extends RouteScope, Q extends TSchema | undefined> extends RequestContext<P, S, Q> {
+  readonly db: Queryable;
+}
+
+export interface ChangeContext<P extends string, S extends RouteScope, Q extends TSchema | undefined, B extends TSchema | undefined>
+  extends RequestContext<P, S, Q> {
+  /** The transaction of the whole request: it commits when the handler returns, and the answer goes out after that. It may run twice. */
+  readonly tx: Transaction;
+  readonly body: B extends TSchema ? Static<B> : undefined;
+}
+
+/** An answer. Without a body it is empty with Content-Length 0. */
+export interface Answer {
+  readonly status: number;
+  readonly body?: unknown;
+  /** Address of what was created. */
+  readonly location?: string;
+  readonly contentType?: string;
+}
+
+/** 200 with a document. */
+export const ok = (body: unknown): Answer => ({ status: 200, body });
+/** 201 with the new document; its Self link becomes the Location header. */
+export function created(body: { Links?: Record<string, string> } & object, location?: string): Answer {
+  const self = location ?? body.Links?.["Self"];
+  return { status: 201, body, ...(self === undefined ? {} : { location: self }) };
+}
+/** 200 and nothing else: deletes and actions without a document. */
+export const nothing = (): Answer => ({ status: 200 });
+export const plainText = (body: string | Buffer): Answer => ({ status: 200, body, contentType: "text/plain; charset=utf-8" });
+
+interface Described<P extends string, S extends RouteScope, Q extends TSchema | undefined> {
+  /** Below /api and without the space: "/projects/{id}". */
+  path: P;
+  scope: S;
+  permission: PermissionName | "anyone" | "signed-in";
+  query?: Q;
+  /** Shape of the document in the answer; members it does not list never leave the server. */
+  answer: TSchema | "text" | "nothing";
+}
+
+/** One route, as the server sees it. Made by `read` and `change`. */
+export interface Route extends Described<string, RouteScope, TSchema | undefined> {
+  method: "GET" | "POST" | "PUT" | "DELETE";
+  changes: boolean;
+  body?: TSchema | undefined;
+  /** The answer holds a secret that is shown once, so it may not be stored for an Idempotency-Key. */
+  answerHoldsSecret?: boolean;
+  handler(context: never): Promise<Answer>;
+}
+
+/** A route that changes nothing. */
+export function read<P extends string, S extends RouteScope, Q extends TSchema | undefined = undefined>(
+  route: Described<P, S, Q> & { handler(context: ReadContext<P, S, Q>): Promise<Answer> },
+): Route {
+  return { ...route, method: "GET", changes: false } as unknown as Route;
+}
+
+/** A route that changes something: one transaction around the handler. */
+export function change<
+  P extends string,
+  S extends RouteScope,
+  Q extends TSchema | undefined = undefined,
+  B extends TSchema | undefined = undefined,
+>(
+  route: Described<P, S, Q> & {
+    method: "POST" | "PUT" | "DELETE";
+    body?: B;
+    answerHoldsSecret?: boolean;
+    handler(context: ChangeContext<P, S, Q, B>): Promise<Answer>;
+  },
+): Route {
+  return { ...route, changes: true } as unknown as Route;
+}
