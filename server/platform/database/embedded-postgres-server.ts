@@ -175,7 +175,10 @@ async function openSession(place: Place, wayIn: WayIn): Promise<pg.Client | "not
   try {
     await client.connect();
     const { rows } = await client.query<{ present: boolean }>("select pg_try_advisory_lock_shared($1) as present", [presenceLockKey]);
-    if (rows[0]?.present === true) return client;
+    if (rows[0]?.present === true) {
+      (client as unknown as { unref(): void }).unref(); // being present is no reason for a process to stay
+      return client;
+    }
     await closeSession(client); // somebody is stopping this server
     return "not-yet";
   } catch (error) {
