@@ -1,11 +1,12 @@
 /**
- * Calls to listening services: connects, pools connections, and tries again only while nothing of the request has been sent.
+ * Calls to listening services: connects, reuses connections, and tries again only while nothing of the request has been sent.
  * Whether a call whose request may have arrived is made again is for its caller to decide.
  */
 import { isIP } from "node:net";
 import { tmpdir } from "node:os";
 import { connect } from "node:tls";
 import type { TLSSocket } from "node:tls";
+import { createConnectionPool } from "./connection-pool.ts";
 import { createConnection } from "./connection.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionError, HalibutCallError, ProtocolError, messageOf } from "./errors.ts";
@@ -39,13 +40,8 @@ export interface HalibutClient {
    * Streams in the result are the caller's to dispose of.
    */
   call(peer: Peer, contract: ServiceContract, method: string, params: readonly unknown[], options: CallOptions): Promise<unknown>;
-  /** Closes all connections; calls under way fail. */
+  /** Closes all connections; calls under way fail as cancelled. */
   close(): Promise<void>;
-}
-
-interface Pooled {
-  connection: Connection;
-  expiry: NodeJS.Timeout;
 }
 
 /** A failure before the request: worth another attempt unless `final`. */
@@ -59,56 +55,53 @@ class AttemptFailed extends Error {
   }
 }
 
-/** A client with a pool of its own. `spoolFolder` holds large received streams until their receiver disposes of them. */
+/** The three reasons to give a call up, as one signal. `reason` is null as long as none has come. */
+interface GivingUp {
+  readonly signal: AbortSignal;
+  readonly reason: "timed-out" | "cancelled" | null;
+  release(): void;
+}
+
+/** A client with connections of its own. `spoolFolder` holds large received streams until their receiver disposes of them. */
 export function createHalibutClient(parts: { identity: Identity; limits?: Partial<HalibutLimits>; spoolFolder?: string }): HalibutClient {
   const limits = withDefaultLimits(parts.limits);
   const place = { folder: parts.spoolFolder ?? tmpdir(), limits };
-  const pool = new Map<string, Pooled[]>();
-  const active = new Set<Connection>();
-  const closing = new AbortController();
+  const pool = createConnectionPool(limits);
+  const givingUp = new Set<() => void>();
+  let closed = false;
   let sequence = 0;
 
-  function keyOf(peer: Peer): string {
-    return `${peer.thumbprint} ${peer.host} ${peer.port}`;
-  }
-
-  function takePooled(key: string): Connection | undefined {
-    const idle = pool.get(key);
-    for (;;) {
-      const found = idle?.pop();
-      if (found === undefined) return undefined;
-      clearTimeout(found.expiry);
-      if (!found.connection.closed.aborted) return found.connection;
-    }
-  }
-
-  function putPooled(key: string, connection: Connection): void {
-    const idle = pool.get(key) ?? [];
-    if (closing.signal.aborted || connection.closed.aborted || idle.length >= limits.poolConnectionsMax) return connection.end();
-    pool.set(key, idle);
-    const entry: Pooled = { connection, expiry: setTimeout(discard, limits.poolIdleMs) };
-    entry.expiry.unref();
-    function discard(): void {
-      const at = idle.indexOf(entry);
-      if (at >= 0) idle.splice(at, 1);
-      if (idle.length === 0 && pool.get(key) === idle) pool.delete(key);
-      clearTimeout(entry.expiry);
-      connection.end();
-    }
-    idle.push(entry);
-    connection.closed.addEventListener("abort", discard, { once: true });
-  }
-
-  function dropPooled(key: string): void {
-    for (let connection = takePooled(key); connection !== undefined; connection = takePooled(key)) connection.end();
+  function watch(options: CallOptions): GivingUp {
+    const controller = new AbortController();
+    let reason: GivingUp["reason"] = null;
+    const giveUp = (why: "timed-out" | "cancelled"): void => {
+      reason ??= why;
+      controller.abort();
+    };
+    const cancel = (): void => giveUp("cancelled");
+    const timer = setTimeout(() => giveUp("timed-out"), options.timeoutMs);
+    options.signal?.addEventListener("abort", cancel);
+    givingUp.add(cancel);
+    if (closed || options.signal?.aborted === true) cancel();
+    return {
+      signal: controller.signal,
+      get reason() {
+        return reason;
+      },
+      release() {
+        clearTimeout(timer);
+        options.signal?.removeEventListener("abort", cancel);
+        givingUp.delete(cancel);
+      },
+    };
   }
 
   /** A connection on which the peer has just said PROCEED, or undefined if there is none alive. Two dead ones mean that all are. */
   async function reuse(key: string, signal: AbortSignal): Promise<Connection | undefined> {
     for (let failures = 0; failures < 2; failures++) {
-      const connection = takePooled(key);
+      const connection = pool.take(key);
       if (connection === undefined) return undefined;
-      const stop = cutOn(connection, signal);
+      const unwatch = cutOn(connection, signal);
       try {
         await connection.sendControl("NEXT");
         await connection.readControl(limits.proceedMs);
@@ -117,10 +110,10 @@ export function createHalibutClient(parts: { identity: Identity; limits?: Partia
         connection.destroy(new ConnectionError("failed", messageOf(error)));
         if (signal.aborted) throw error;
       } finally {
-        stop();
+        unwatch();
       }
     }
-    dropPooled(key);
+    pool.drop(key);
     return undefined;
   }
 
@@ -134,7 +127,7 @@ export function createHalibutClient(parts: { identity: Identity; limits?: Partia
       throw new AttemptFailed("untrusted", `${peer.host}:${peer.port} showed ${shown}, expected was ${peer.thumbprint}.`, true);
     }
     const connection = createConnection({ socket, side: "connector", limits });
-    const stop = cutOn(connection, signal);
+    const unwatch = cutOn(connection, signal);
     try {
       await connection.introduce();
       await connection.readIdentity();
@@ -145,7 +138,7 @@ export function createHalibutClient(parts: { identity: Identity; limits?: Partia
       const kind = error instanceof ProtocolError ? "protocol" : "unreachable";
       throw new AttemptFailed(kind, `${peer.host}:${peer.port} did not introduce itself: ${messageOf(error)}${hint}`, kind === "protocol", error);
     } finally {
-      stop();
+      unwatch();
     }
   }
 
@@ -158,36 +151,28 @@ export function createHalibutClient(parts: { identity: Identity; limits?: Partia
         port: peer.port,
         ...(isIP(peer.host) === 0 ? { servername: peer.host } : {}),
       });
-      const timer = setTimeout(() => done(new Error(`no TLS connection within ${limits.connectMs} ms`)), limits.connectMs);
-      const onAbort = (): void => done(new Error("the call was given up"));
-      function done(error: Error | null): void {
+      const timer = setTimeout(() => settle(new Error(`no TLS connection within ${limits.connectMs} ms`)), limits.connectMs);
+      const onAbort = (): void => settle(new Error("the call was given up"));
+      const onConnect = (): void => settle(null);
+      const onClose = (): void => settle(new Error("the peer closed the connection during the TLS handshake"));
+      function settle(error: Error | null): void {
         clearTimeout(timer);
         signal.removeEventListener("abort", onAbort);
         socket.removeListener("secureConnect", onConnect);
-        if (error === null) {
-          socket.removeListener("error", done);
-          return resolve(socket);
-        }
-        socket.on("error", () => {});
+        socket.removeListener("close", onClose);
+        socket.removeListener("error", settle);
+        if (error === null) return resolve(socket);
+        socket.on("error", () => {}); // what it may still say has no reader
         socket.destroy();
         const final = (error as NodeJS.ErrnoException).code === "ENOTFOUND";
         reject(new AttemptFailed("unreachable", `Cannot connect to ${peer.host}:${peer.port}: ${error.message}`, final, error));
       }
-      const onConnect = (): void => done(null);
       socket.once("secureConnect", onConnect);
-      socket.once("error", done);
-      socket.once("close", () => done(new Error("the peer closed the connection during the TLS handshake")));
+      socket.once("error", settle);
+      socket.once("close", onClose);
       if (signal.aborted) onAbort();
-      else signal.addEventListener("abort", onAbort, { once: true });
+      else signal.addEventListener("abort", onAbort);
     });
-  }
-
-  /** Destroys the connection when the call is given up. Call the result to stop watching. */
-  function cutOn(connection: Connection, signal: AbortSignal): () => void {
-    const onAbort = (): void => connection.destroy(new ConnectionError("cancelled", "The call was given up."));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-    return () => signal.removeEventListener("abort", onAbort);
   }
 
   async function call(
@@ -200,86 +185,103 @@ export function createHalibutClient(parts: { identity: Identity; limits?: Partia
     const what = `${contract.name}.${method} on ${peer.host}:${peer.port}`;
     const request = encodeRequest({ contract, method, params }, { url: urlOf(peer), thumbprint: peer.thumbprint }, ++sequence);
     const shape = contract.methods[method]!.result;
-    const key = keyOf(peer);
-    const timeout = AbortSignal.timeout(options.timeoutMs);
-    const signal = AbortSignal.any([timeout, closing.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+    const key = `${peer.thumbprint} ${peer.host} ${peer.port}`;
+    const giving = watch(options);
     let sent = false;
 
-    /** The caller's error for something that went wrong: giving up comes first, then what the wire said. */
-    function failed(kind: HalibutCallFailure, message: string, cause: unknown): HalibutCallError {
-      const more = { requestMayHaveArrived: sent, cause };
-      if (timeout.aborted) return new HalibutCallError("timed-out", `${what} took longer than ${options.timeoutMs} ms. ${message}`, more);
-      if (signal.aborted) return new HalibutCallError("cancelled", `${what} was cancelled.`, more);
+    /** One exchange on a connection that is ready for it. */
+    async function exchange(connection: Connection): Promise<unknown> {
+      const unwatch = cutOn(connection, giving.signal);
+      const context: DecodeContext = { incoming: [], knownTypes: new Set(), streamsPerMessageMax: limits.streamsPerMessageMax };
+      try {
+        await connection.sendMessage("request", request, () => (sent = true));
+        const response = await connection.readMessage(options.timeoutMs, (envelope) => {
+          const value = decodeResponse(envelope);
+          if (value.id !== null && value.id !== request.id) throw new ProtocolError("The response belongs to another request.");
+          return { move: "response", value };
+        });
+        const result = response.error === null ? decodeResult(shape, response, context, what) : null;
+        await connection.readStreams(context.incoming, place);
+        pool.put(key, connection);
+        if (response.error !== null) throw callErrorFrom(response.error, what);
+        return result;
+      } catch (error) {
+        if (error instanceof HalibutCallError) throw error;
+        for (const stream of context.incoming) await stream.dispose();
+        connection.destroy(new ConnectionError("failed", messageOf(error)));
+        throw error;
+      } finally {
+        unwatch();
+      }
+    }
+
+    /** The caller's error: that the call was given up comes first, then what the wire said. */
+    function callError(error: unknown): HalibutCallError {
+      const more = { requestMayHaveArrived: sent, cause: error };
+      const message = messageOf(error);
+      if (giving.reason === "timed-out")
+        return new HalibutCallError("timed-out", `${what} had no answer within ${options.timeoutMs} ms. ${message}`, more);
+      if (giving.reason === "cancelled") return new HalibutCallError("cancelled", `${what} was cancelled.`, more);
+      const kind = error instanceof AttemptFailed ? error.kind : error instanceof ProtocolError ? "protocol" : "connection-lost";
       return new HalibutCallError(kind, `${what}: ${message}`, more);
     }
 
-    const connection = await obtain();
-    active.add(connection);
-    const stop = cutOn(connection, signal);
-    const context: DecodeContext = { incoming: [], knownTypes: new Set(), streamsPerMessageMax: limits.streamsPerMessageMax };
     try {
-      if (options.beforeSend !== undefined) await options.beforeSend();
-    } catch (error) {
-      stop();
-      active.delete(connection);
-      connection.end();
-      throw error;
-    }
-    try {
-      if (signal.aborted) throw new ConnectionError("cancelled", "The call was given up before anything was sent.");
-      await connection.sendMessage("request", request, () => (sent = true));
-      const response = await connection.readMessage(options.timeoutMs, (envelope) => {
-        const value = decodeResponse(envelope);
-        if (value.id !== null && value.id !== request.id) throw new ProtocolError("The response belongs to another request.");
-        return { move: "response", value };
-      });
-      const result = response.error === null ? decodeResult(shape, response, context, what) : null;
-      await connection.readStreams(context.incoming, place);
-      putPooled(key, connection);
-      if (response.error !== null) throw callErrorFrom(response.error, what);
-      return result;
-    } catch (error) {
-      if (error instanceof HalibutCallError) throw error;
-      for (const stream of context.incoming) await stream.dispose();
-      connection.destroy(new ConnectionError("failed", messageOf(error)));
-      if (error instanceof TypeError) throw error;
-      throw failed(error instanceof ProtocolError ? "protocol" : "connection-lost", messageOf(error), error);
-    } finally {
-      stop();
-      active.delete(connection);
-    }
-
-    /** A connection that is ready for the request: a pooled one that answered NEXT, or a new one. */
-    async function obtain(): Promise<Connection> {
-      let last: unknown;
-      for (let attempt = 1; attempt <= limits.connectAttemptsMax; attempt++) {
+      for (let attempt = 1; ; attempt++) {
         try {
-          if (attempt > 1) await pause(limits.connectRetryPauseMs, signal);
-          if (signal.aborted) break;
-          return (await reuse(key, signal)) ?? (await open(peer, signal));
+          if (attempt > 1) await pause(limits.connectRetryPauseMs, giving.signal);
+          if (giving.signal.aborted) throw new ConnectionError("cancelled", "Nothing was sent.");
+          const connection = (await reuse(key, giving.signal)) ?? (await open(peer, giving.signal));
+          await beforeSend(connection, options);
+          return await exchange(connection);
         } catch (error) {
-          last = error;
-          if (signal.aborted || (error instanceof AttemptFailed && error.final)) break;
+          if (error instanceof HalibutCallError) throw error;
+          if (error instanceof StoppedBeforeSend) throw error.cause;
+          if (error instanceof TypeError) throw error;
+          const mayTryAgain = error instanceof AttemptFailed ? !error.final : error instanceof ConnectionError;
+          if (sent || !mayTryAgain || giving.reason !== null || attempt >= limits.connectAttemptsMax) throw callError(error);
         }
       }
-      throw failed(last instanceof AttemptFailed ? last.kind : "unreachable", last === undefined ? "" : messageOf(last), last);
+    } finally {
+      giving.release();
     }
   }
 
   return {
     call,
     async close() {
-      closing.abort();
-      for (const key of [...pool.keys()]) dropPooled(key);
-      for (const connection of active) connection.destroy(new ConnectionError("cancelled", "The client is closing."));
+      closed = true;
+      pool.close();
+      for (const cancel of givingUp) cancel();
     },
   };
+}
+
+/** `beforeSend` threw: its error goes to the caller as it is. */
+class StoppedBeforeSend extends Error {}
+
+async function beforeSend(connection: Connection, options: CallOptions): Promise<void> {
+  try {
+    await options.beforeSend?.();
+  } catch (error) {
+    connection.end();
+    throw new StoppedBeforeSend("Stopped before sending.", { cause: error });
+  }
+}
+
+/** Destroys the connection when the signal comes, until the returned function is called. */
+function cutOn(connection: Connection, signal: AbortSignal): () => void {
+  const onAbort = (): void => connection.destroy(new ConnectionError("cancelled", "The call was given up."));
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort);
+  return () => signal.removeEventListener("abort", onAbort);
 }
 
 function urlOf(peer: Peer): string {
   return `https://${isIP(peer.host) === 6 ? `[${peer.host}]` : peer.host}:${peer.port}/`;
 }
 
+/** Waits; an abort ends it early. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(done, ms);
@@ -289,6 +291,6 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
       resolve();
     }
     if (signal.aborted) done();
-    else signal.addEventListener("abort", done, { once: true });
+    else signal.addEventListener("abort", done);
   });
 }

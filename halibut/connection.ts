@@ -49,8 +49,8 @@ export interface Connection {
   answerAndClose(bytes: Buffer): void;
 }
 
-/** Small pieces are joined up to this size: one TLS record. */
-const WRITE_BYTES = 16 * 1024;
+/** What is sent is joined and cut into pieces of this size: four TLS records, and a peer that takes one within `stallMs` is alive. */
+const WRITE_BYTES = 64 * 1024;
 
 /** Takes over a socket whose TLS handshake is done. */
 export function createConnection(parts: { socket: TLSSocket; side: "connector" | "listener"; limits: HalibutLimits }): Connection {
@@ -193,10 +193,6 @@ export function createConnection(parts: { socket: TLSSocket; side: "connector" |
       const head = await encodeMessage(message.document);
       move(`send ${kind}`);
       if (failure !== null) throw failure;
-      if (message.streams.length === 0) {
-        onFirstByte?.();
-        return write(head, `a ${kind}`);
-      }
       let started = false;
       for await (const bytes of joined(head, message.streams)) {
         if (!started) onFirstByte?.();
@@ -252,18 +248,27 @@ export function createConnection(parts: { socket: TLSSocket; side: "connector" |
   };
 }
 
-/** A message and its streams as buffers worth writing: small ones joined, large ones as they come. */
+/** A message and its streams as buffers worth writing: small parts joined, large ones in slices, so that each write has its own deadline. */
 async function* joined(head: Buffer, streams: readonly OutgoingStream[]): AsyncGenerator<Buffer, void, void> {
-  let parts: Buffer[] = [head];
-  let size = head.length;
-  function* add(bytes: Buffer): Generator<Buffer, void, void> {
-    parts.push(bytes);
-    size += bytes.length;
-    if (size < WRITE_BYTES) return;
-    yield Buffer.concat(parts);
+  let parts: Buffer[] = [];
+  let size = 0;
+  function* add(bytes: Uint8Array): Generator<Buffer, void, void> {
+    for (let at = 0; at < bytes.length; ) {
+      // A copy, because whoever yielded these bytes may use their buffer again.
+      const part = Buffer.from(bytes.subarray(at, at + WRITE_BYTES - size));
+      at += part.length;
+      parts.push(part);
+      size += part.length;
+      if (size === WRITE_BYTES) yield take();
+    }
+  }
+  function take(): Buffer {
+    const bytes = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
     parts = [];
     size = 0;
+    return bytes;
   }
+  yield* add(head);
   for (const { id, stream } of streams) {
     const { length } = stream;
     yield* add(streamHeader(id, length));
@@ -271,10 +276,10 @@ async function* joined(head: Buffer, streams: readonly OutgoingStream[]): AsyncG
     for await (const piece of stream.open()) {
       sent += piece.length;
       if (sent > length) break;
-      yield* add(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength));
+      yield* add(piece);
     }
     if (sent !== length) throw new TypeError(`A stream promised ${length} bytes and has ${sent > length ? "more" : `only ${sent}`}.`);
     yield* add(streamTrailer(length));
   }
-  if (size > 0) yield Buffer.concat(parts);
+  if (size > 0) yield take();
 }

@@ -42,7 +42,7 @@ const table = {
   "caller: awaiting proceed": { "receive PROCEED": "caller: may request" },
 
   "service: introducing": { "send server-identity": "service: awaiting request" },
-  "service: awaiting request": { "receive request": "service: must respond", "receive nothing": "ended", "receive END": "ended" },
+  "service: awaiting request": { "receive request": "service: must respond", "receive nothing": "ended" },
   "service: must respond": { "send response": "service: awaiting next" },
   "service: awaiting next": { "receive NEXT": "service: must proceed", "receive END": "ended" },
   "service: must proceed": { "send PROCEED": "service: awaiting request" },

@@ -51,8 +51,6 @@ export interface HalibutLimits {
   streamBytesMax: number;
   /** Received streams up to this length stay in memory; longer ones go to a temporary file. */
   streamInMemoryBytesMax: number;
-  /** Received bytes kept while nobody reads them; beyond, the peer is held back. */
-  unreadBytesMax: number;
 }
 
 export const defaultLimits: HalibutLimits = {
@@ -81,7 +79,6 @@ export const defaultLimits: HalibutLimits = {
   streamsPerMessageMax: 256, // script files of one step
   streamBytesMax: 16 * 1024 * 1024 * 1024, // a package; the disk is the real limit
   streamInMemoryBytesMax: 64 * 1024, // most script files; saves a file each
-  unreadBytesMax: 256 * 1024, // a few socket reads, so that the sender's pace is ours
 };
 
 /** The defaults with some values replaced. */

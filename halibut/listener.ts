@@ -2,6 +2,7 @@
  * The listening side: accepts connections, shows a web page to whatever does not speak Halibut, lets trusted peers in and runs their requests.
  * It decides nothing about deployments; who is trusted is asked for every new connection.
  */
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { createServer } from "node:tls";
 import type { TLSSocket } from "node:tls";
@@ -52,7 +53,9 @@ export function createHalibutListener(parts: {
     onServed: (served, thumbprint) => onEvent({ kind: "served", thumbprint, ...served }),
   });
   const connections = new Map<Connection, { thumbprint: string | null }>();
-  let unidentified = 0;
+  /** Sockets by the peer's address, from the first packet to the close, and those among them whose peer is still a stranger. */
+  const sockets = new Map<string, Socket>();
+  const strangers = new Set<string>();
 
   const server = createServer({
     ...tlsOptions(parts.identity),
@@ -61,6 +64,17 @@ export function createHalibutListener(parts: {
     noDelay: true,
   });
   server.maxConnections = limits.connectionsMax;
+  server.on("connection", (socket: Socket) => {
+    const address = `${socket.remoteAddress ?? "?"}:${socket.remotePort ?? 0}`;
+    // Refused before the TLS handshake, which is what costs time.
+    if (strangers.size >= limits.unidentifiedConnectionsMax) return socket.destroy();
+    sockets.set(address, socket);
+    strangers.add(address);
+    socket.once("close", () => {
+      sockets.delete(address);
+      strangers.delete(address);
+    });
+  });
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   server.on("secureConnection", (socket) => {
     handle(socket).catch(() => socket.destroy());
@@ -89,29 +103,24 @@ export function createHalibutListener(parts: {
 
   /** Everything up to MX-SERVER; null when the peer was a browser or left without a word. */
   async function identify(connection: Connection, socket: TLSSocket): Promise<string | null> {
-    if (unidentified >= limits.unidentifiedConnectionsMax) throw new ConnectionError("cancelled", "Too many peers are about to introduce themselves.");
-    unidentified++;
-    try {
-      const hello = await connection.readHello();
-      if (hello === "nothing") return null;
-      if (hello === "other") {
-        connection.answerAndClose(webPage);
-        return null;
-      }
-      const thumbprint = peerThumbprint(socket);
-      if (thumbprint === null || !parts.isTrusted(thumbprint)) {
-        const reason = thumbprint === null ? "It showed no certificate." : "Its certificate is not trusted.";
-        onEvent({ kind: "refused", remote: connection.remote, thumbprint, reason });
-        connection.end();
-        return null;
-      }
-      const identity = await connection.readIdentity();
-      if (identity.kind !== "client-identity") throw new ProtocolError("This listener has no queue for polling agents.");
-      await connection.sendServerIdentity();
-      return thumbprint;
-    } finally {
-      unidentified--;
+    const hello = await connection.readHello();
+    if (hello === "nothing") return null;
+    if (hello === "other") {
+      connection.answerAndClose(webPage);
+      return null;
     }
+    const thumbprint = peerThumbprint(socket);
+    if (thumbprint === null || !parts.isTrusted(thumbprint)) {
+      const reason = thumbprint === null ? "It showed no certificate." : "Its certificate is not trusted.";
+      onEvent({ kind: "refused", remote: connection.remote, thumbprint, reason });
+      connection.end();
+      return null;
+    }
+    const identity = await connection.readIdentity();
+    if (identity.kind !== "client-identity") throw new ProtocolError("This listener has no queue for polling agents.");
+    await connection.sendServerIdentity();
+    strangers.delete(connection.remote);
+    return thumbprint;
   }
 
   async function serve(connection: Connection, thumbprint: string): Promise<void> {
@@ -134,6 +143,7 @@ export function createHalibutListener(parts: {
         server.once("error", reject);
         server.listen(port, host, () => {
           server.removeListener("error", reject);
+          server.on("error", (error) => onEvent({ kind: "refused", remote: "?", thumbprint: null, reason: error.message }));
           resolve({ port: (server.address() as { port: number }).port });
         });
       });
@@ -141,6 +151,7 @@ export function createHalibutListener(parts: {
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const connection of connections.keys()) connection.destroy(new ConnectionError("cancelled", "The listener is closing."));
+      for (const socket of sockets.values()) socket.destroy(); // those still in their TLS handshake
       await closed;
     },
     dropUntrusted() {
