@@ -136,7 +136,12 @@ export function createHalibutClient(parts: { identity: Identity; limits?: Partia
       connection.destroy(new ConnectionError("failed", messageOf(error)));
       const hint = error instanceof ConnectionError && error.reason === "ended" ? " It may not trust our certificate." : "";
       const kind = error instanceof ProtocolError ? "protocol" : "unreachable";
-      throw new AttemptFailed(kind, `${peer.host}:${peer.port} did not introduce itself: ${messageOf(error)}${hint}`, kind === "protocol", error);
+      throw new AttemptFailed(
+        kind,
+        `${peer.host}:${peer.port} did not introduce itself: ${messageOf(error)}${hint}`,
+        kind === "protocol",
+        error,
+      );
     } finally {
       unwatch();
     }

@@ -62,7 +62,7 @@ export function createConnectionPool(limits: HalibutLimits): ConnectionPool {
     },
     close() {
       closed = true;
-      for (const key of [...idleByKey.keys()]) drop(key);
+      for (const key of idleByKey.keys()) drop(key);
     },
   };
 }

@@ -38,7 +38,10 @@ export interface Connection {
   /** A request, response or empty message with its streams. `onFirstByte` is called immediately before the first byte leaves. */
   sendMessage(move: "request" | "response" | "nothing", message: OutgoingMessage, onFirstByte?: () => void): Promise<void>;
   /** Reads a request (or the empty message, or END in its place) or a response. `decode` says which it was. */
-  readMessage<T>(firstByteMs: number, decode: (envelope: BsonDocument) => { move: "request" | "response" | "nothing"; value: T }): Promise<T>;
+  readMessage<T>(
+    firstByteMs: number,
+    decode: (envelope: BsonDocument) => { move: "request" | "response" | "nothing"; value: T },
+  ): Promise<T>;
   /** Reads the frames behind a message into the streams it mentions, in whatever order they come. */
   readStreams(incoming: readonly IncomingStream[], place: SpoolPlace): Promise<void>;
   /** Says END if it is our turn to, and closes after a short grace. */
@@ -164,7 +167,10 @@ export function createConnection(parts: { socket: TLSSocket; side: "connector" |
     async introduce(subscription) {
       move("send hello");
       move(subscription === undefined ? "send client-identity" : "send subscriber-identity");
-      await write(Buffer.concat([helloBlock, subscription === undefined ? clientIdentity : subscriberIdentity(subscription)]), "our identity");
+      await write(
+        Buffer.concat([helloBlock, subscription === undefined ? clientIdentity : subscriberIdentity(subscription)]),
+        "our identity",
+      );
     },
 
     async readIdentity() {
@@ -253,7 +259,7 @@ async function* joined(head: Buffer, streams: readonly OutgoingStream[]): AsyncG
   let parts: Buffer[] = [];
   let size = 0;
   function* add(bytes: Uint8Array): Generator<Buffer, void, void> {
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       // A copy, because whoever yielded these bytes may use their buffer again.
       const part = Buffer.from(bytes.subarray(at, at + WRITE_BYTES - size));
       at += part.length;

@@ -88,7 +88,9 @@ export function movesIn(state: ConversationState): Move[] {
 export function advance(state: ConversationState, move: Move): ConversationState {
   const next = (table[state] as Partial<Record<Move, ConversationState>>)[move];
   if (next !== undefined) return next;
-  throw new ProtocolError(`Out of turn: "${move}" in the state "${state}", where only ${movesIn(state).join(" or ") || "nothing"} may follow.`);
+  throw new ProtocolError(
+    `Out of turn: "${move}" in the state "${state}", where only ${movesIn(state).join(" or ") || "nothing"} may follow.`,
+  );
 }
 
 /** Every state, for tests and pictures. */

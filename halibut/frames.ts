@@ -23,10 +23,7 @@ export interface ByteSource {
 
 export type Hello = "halibut" | "other" | "nothing";
 
-export type Identity =
-  | { kind: "client-identity" }
-  | { kind: "subscriber-identity"; subscription: string }
-  | { kind: "server-identity" };
+export type Identity = { kind: "client-identity" } | { kind: "subscriber-identity"; subscription: string } | { kind: "server-identity" };
 
 export type ControlWord = "NEXT" | "PROCEED" | "END";
 
@@ -333,7 +330,8 @@ function createInflateProbe(bytesMax: number) {
     if (produced > bytesMax) failure ??= new ProtocolError(`A message has more than ${bytesMax} bytes.`);
     if (produced >= 4) {
       const length = announced.readInt32LE(0);
-      if (length < 5 || length > bytesMax) failure ??= new ProtocolError(`A message announces ${length} bytes; allowed are 5 to ${bytesMax}.`);
+      if (length < 5 || length > bytesMax)
+        failure ??= new ProtocolError(`A message announces ${length} bytes; allowed are 5 to ${bytesMax}.`);
       else if (produced > length) failure ??= new ProtocolError("A message has more bytes than it announces.");
     }
     if (failure !== null) inflater.destroy();

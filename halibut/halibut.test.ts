@@ -29,10 +29,10 @@ before(async () => {
         contract: echo,
         methods: {
           SayHello: async ([name]) => `Hello ${name}`,
-          Upload: async ([stream]: any[]) => {
+          Upload: async ([stream]) => {
             let sum = 0;
-            for await (const piece of stream.open()) for (const byte of piece) sum += byte;
-            return stream.length + sum;
+            for await (const piece of (stream as DataStream).open()) for (const byte of piece) sum += byte;
+            return (stream as DataStream).length + sum;
           },
           Download: async ([size]) => streamFromBytes(Buffer.alloc(size, 7)),
         },

@@ -244,17 +244,18 @@ export function callErrorFrom(error: ResponseError, what: string): HalibutCallEr
   return new HalibutCallError(kind, `${what}: ${text}`, { requestMayHaveArrived: true, details });
 }
 
+/** The types that .NET peers name, by what they mean to a caller. */
+const failureKinds: ReadonlyMap<string | null, "service-not-found" | "method-not-found" | "service-failed"> = new Map([
+  [`${EXCEPTIONS}ServiceNotFoundHalibutClientException`, "service-not-found"],
+  [`${EXCEPTIONS}MethodNotFoundHalibutClientException`, "method-not-found"],
+  [`${EXCEPTIONS}AmbiguousMethodMatchHalibutClientException`, "method-not-found"],
+  [`${EXCEPTIONS}NoMatchingServiceOrMethodHalibutClientException`, "method-not-found"],
+  [`${EXCEPTIONS}ServiceInvocationHalibutClientException`, "service-failed"],
+]);
+
 function failureKind({ message, details, halibutErrorType }: ResponseError): "service-not-found" | "method-not-found" | "service-failed" {
-  switch (halibutErrorType?.startsWith(EXCEPTIONS) ? halibutErrorType.slice(EXCEPTIONS.length) : null) {
-    case "ServiceNotFoundHalibutClientException":
-      return "service-not-found";
-    case "MethodNotFoundHalibutClientException":
-    case "AmbiguousMethodMatchHalibutClientException":
-    case "NoMatchingServiceOrMethodHalibutClientException":
-      return "method-not-found";
-    case "ServiceInvocationHalibutClientException":
-      return "service-failed";
-  }
+  const known = failureKinds.get(halibutErrorType);
+  if (known !== undefined) return known;
   if (details?.startsWith(SERVICE_THREW)) return "service-failed";
   if (message.startsWith("Service not found: ")) return "service-not-found";
   if (message.startsWith("Service ") && message.endsWith(" not found")) return "method-not-found";

@@ -24,7 +24,11 @@ export interface ServedRequest {
 
 export interface ServiceTable {
   /** Reads one request, runs it and returns the response to send; null when the peer sent the empty message. */
-  receive(connection: Connection, firstByteMs: number, peerThumbprint: string): Promise<(OutgoingMessage & { dispose(): Promise<void> }) | null>;
+  receive(
+    connection: Connection,
+    firstByteMs: number,
+    peerThumbprint: string,
+  ): Promise<(OutgoingMessage & { dispose(): Promise<void> }) | null>;
 }
 
 /** The services that one program offers. A method without code is our own mistake and found here. */

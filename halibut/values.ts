@@ -155,7 +155,10 @@ export function decodeValue(shape: Shape, value: BsonValue | undefined, direct: 
     case "guid":
       return toGuid(value) ?? wrong("a GUID");
     case "bytes": {
-      const inner = value instanceof Map && value.has("$type") ? unwrap(value, [`System.Byte[], ${CORE_LIBRARY}`, "System.Byte[], mscorlib"], "$value", path) : value;
+      const inner =
+        value instanceof Map && value.has("$type")
+          ? unwrap(value, [`System.Byte[], ${CORE_LIBRARY}`, "System.Byte[], mscorlib"], "$value", path)
+          : value;
       if (inner instanceof Binary) return inner.bytes;
       return typeof inner === "string" ? new Uint8Array(Buffer.from(inner, "base64")) : wrong("bytes");
     }
@@ -165,7 +168,8 @@ export function decodeValue(shape: Shape, value: BsonValue | undefined, direct: 
       return addIncoming(context, reference);
     }
     case "list": {
-      const items = value instanceof Map ? unwrap(value, listTypes(shape.of, path), "$values", path) : direct ? wrong("a typed list") : value;
+      const items =
+        value instanceof Map ? unwrap(value, listTypes(shape.of, path), "$values", path) : direct ? wrong("a typed list") : value;
       if (!Array.isArray(items)) return wrong("a list");
       return items.map((item, index) => decodeValue(shape.of, item, false, context, `${path}[${index}]`));
     }
