@@ -35,7 +35,7 @@ for (const check of checks) {
   const startedAt = performance.now();
   const { code, output } = await run(check.args);
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-  if (code !== 0) console.log(`--- ${check.name} ---\n${output.trim()}\n`);
+  if (code !== 0) console.log(`--- ${check.name} ---\n${withoutPassed(output)}\n`);
   else if (check.name === "architecture") console.log(largestFiles(output));
   results.push({ ...check, code, seconds });
 }
@@ -69,6 +69,11 @@ async function run(args: string[]): Promise<{ code: number; output: string }> {
     });
   });
   return { code, output };
+}
+
+function withoutPassed(output: string): string {
+  const rows = output.split("\n").filter((row) => !/^(?:✔|ℹ) /.test(row));
+  return rows.join("\n").trim();
 }
 
 /** The architecture test lists them on every run; the rest of its output says nothing when it passes. */

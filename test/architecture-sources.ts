@@ -92,9 +92,9 @@ export function layerOf(file: string): string | null {
 export function moduleOf(file: string): string | null {
   const parts = file.split("/");
   const depth = (count: number) => (parts.length > count ? parts.slice(0, count).join("/") : null);
+  if (openFolders.some((folder) => file.startsWith(`${folder}/`))) return null;
   if (parts[0] === "agent") return depth(parts[1] === "services" ? 3 : 2);
   if (parts[0] !== "server") return null;
-  if (openFolders.some((folder) => file.startsWith(`${folder}/`))) return null;
   if (parts[1] === "platform" || parts[1] === "engine") return depth(3);
   if (parts[1] === "features" || parts[1] === "extensions") return depth(4);
   if (parts[1] === "migrations") return depth(2);

@@ -32,8 +32,8 @@ export const furtherPublicFiles: { readonly [file: string]: string } = {
   "server/platform/database/embedded-postgres.ts": "only a node that brings its own database loads the launcher",
 };
 
-/** Folders whose files anybody in the same program may import: pure, small, and without a public file of their own. */
-export const openFolders = ["server/base"] as const;
+/** Folders whose files anybody in the same program may import: small, and without a public file of their own. */
+export const openFolders = ["server/base", "agent/commands"] as const;
 
 /** Libraries that have one home, so that the rest of the code does not know them. */
 export const homes: { readonly [library: string]: readonly string[] } = {
