@@ -1,0 +1,122 @@
+// Starting a script under its wrapper, in a session of its own so that nothing that hits the agent hits the script.
+import { type ChildProcess, spawn } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { join } from "node:path";
+import { bootstrapName } from "./workspace.ts";
+import { wrapperText } from "./wrapper.ts";
+
+/** The shell that runs scripts, and the wrapper. */
+export const shellPath = "/bin/bash";
+
+/** Programs the wrapper calls by name. All belong to the smallest installation of every Linux with bash. */
+const neededPrograms = ["cat", "mkfifo", "setsid", "sleep"];
+
+/** Bytes of all arguments of a script together. The kernel's own limit is two megabytes, shared with the environment. */
+const argumentBytesMax = 512 * 1024;
+/** Bytes of one argument; the kernel refuses 128 KiB and more. */
+const oneArgumentBytesMax = 120 * 1024;
+
+export interface Launch {
+  workspace: string;
+  record: string;
+  attempt: number;
+  streamBytesMax: number;
+  umask: number;
+  environment: NodeJS.ProcessEnv;
+  arguments: readonly string[];
+}
+
+/** Starts the wrapper. Resolves when it runs; rejects when the system refused to start it, and then nothing was started. */
+export async function launchScript(launch: Launch): Promise<ChildProcess> {
+  const child = spawn(
+    shellPath,
+    [
+      "-p",
+      "-c",
+      wrapperText,
+      "cuttle-script",
+      launch.record,
+      String(launch.attempt),
+      String(Math.ceil(launch.streamBytesMax / 1024)),
+      launch.umask.toString(8).padStart(4, "0"),
+      shellPath,
+      join(launch.workspace, bootstrapName),
+      ...launch.arguments,
+    ],
+    { cwd: launch.workspace, env: launch.environment, detached: true, stdio: "ignore" },
+  );
+  await new Promise<void>((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", reject);
+  });
+  // The agent may stop while scripts go on.
+  child.unref();
+  return child;
+}
+
+/** What is missing on this machine to run scripts, or undefined. */
+export function findMissingProgram(environment: NodeJS.ProcessEnv): string | undefined {
+  const isThere = (path: string): boolean => {
+    try {
+      accessSync(path, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  if (!isThere(shellPath)) return shellPath;
+  const folders = (environment["PATH"] ?? "/usr/bin:/bin").split(":");
+  return neededPrograms.find((name) => !folders.some((folder) => isThere(join(folder, name))));
+}
+
+/**
+ * Splits an argument text as .NET does, because servers quote for that: blanks and tabs separate, double quotes group and vanish,
+ * a doubled double quote within quotes is one, a backslash is special only before a double quote. Nothing else is.
+ */
+export function splitArguments(text: string): string[] {
+  const result: string[] = [];
+  let position = 0;
+  const isBlank = (character: string | undefined): boolean => character === " " || character === "\t";
+  while (position < text.length) {
+    if (isBlank(text[position])) {
+      position++;
+      continue;
+    }
+    let argument = "";
+    let quoted = false;
+    while (position < text.length && (quoted || !isBlank(text[position]))) {
+      let backslashes = 0;
+      while (text[position] === "\\") {
+        backslashes++;
+        position++;
+      }
+      if (text[position] !== '"') {
+        argument += "\\".repeat(backslashes);
+        if (position < text.length && (quoted || !isBlank(text[position]))) argument += text[position++];
+        continue;
+      }
+      argument += "\\".repeat(backslashes >> 1);
+      position++;
+      if (backslashes % 2 === 1) {
+        argument += '"';
+      } else if (quoted && text[position] === '"') {
+        argument += '"';
+        position++;
+      } else {
+        quoted = !quoted;
+      }
+    }
+    result.push(argument);
+  }
+  return result;
+}
+
+/** Why these arguments cannot be given to a program, or undefined. */
+export function findArgumentProblem(scriptArguments: readonly string[]): string | undefined {
+  if (scriptArguments.some((argument) => argument.includes("\0"))) return "An argument contains a NUL character.";
+  const lengths = scriptArguments.map((argument) => Buffer.byteLength(argument) + 1);
+  if (lengths.some((length) => length > oneArgumentBytesMax)) return `An argument is longer than ${oneArgumentBytesMax} bytes. Attach a file instead.`;
+  const total = lengths.reduce((sum, length) => sum + length, 0);
+  if (total > argumentBytesMax) return `The arguments together have ${total} bytes; at most ${argumentBytesMax} are taken. Attach a file instead.`;
+  return undefined;
+}
