@@ -253,7 +253,8 @@ class IndexedLog implements OutputLog {
       const record = await this.#readRecord(number);
       if (record === undefined) break;
       const bytes = Buffer.allocUnsafe(record.to - record.from);
-      const { bytesRead } = bytes.length === 0 ? { bytesRead: 0 } : await this.#files[record.file]!.read(bytes, 0, bytes.length, record.from);
+      const { bytesRead } =
+        bytes.length === 0 ? { bytesRead: 0 } : await this.#files[record.file]!.read(bytes, 0, bytes.length, record.from);
       const texts: string[] = [];
       let skip = next - record.before;
       const add = (text: string, length: number): boolean => {
@@ -270,7 +271,9 @@ class IndexedLog implements OutputLog {
         found = 1;
         add(bytes.toString("utf8", 0, bytesRead), bytesRead);
       } else {
-        const room = splitLines(bytes, 0, bytesRead, true, lineBytesMax, (start, end) => add(decode(bytes.subarray(start, end)), end - start));
+        const room = splitLines(bytes, 0, bytesRead, true, lineBytesMax, (start, end) =>
+          add(decode(bytes.subarray(start, end)), end - start),
+        );
         found = room.lines;
       }
       if (bytesRead < bytes.length) {

@@ -13,10 +13,16 @@ import { existsSync, type FSWatcher, readFileSync, statSync, watch, writeFileSyn
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { agentExitCode } from "@cuttle/contract/agent/exit-codes";
-import { type ProcessOutput, type ProcessOutputSource, processOutputSource, type ProcessState, processState } from "@cuttle/contract/agent/script";
+import {
+  type ProcessOutput,
+  type ProcessOutputSource,
+  processOutputSource,
+  type ProcessState,
+  processState,
+} from "@cuttle/contract/agent/script";
 import { type HeldLock, type IsolationLocks, type LockRequest, stillRunningMessage, waitMessage } from "./isolation-locks.ts";
 import { LogClosedError, type OutputLog } from "./output-log.ts";
-import { childrenOf, isAlive, killTree, parseIdentity, type ProcessIdentity, signal } from "./processes.ts";
+import { childrenOf, isAlive, killTree, parseIdentity, type ProcessIdentity, signal } from "../processes/processes.ts";
 import { launchScript, shellPath } from "./shell.ts";
 import { type TicketState, writeTicketState } from "./ticket-state.ts";
 
@@ -65,7 +71,11 @@ type Line = { source: ProcessOutputSource; text: string };
 const debug = (text: string): Line => ({ source: processOutputSource.debug, text });
 const stdOut = (text: string): Line => ({ source: processOutputSource.stdOut, text });
 const stdErr = (text: string): Line => ({ source: processOutputSource.stdErr, text });
-const block = (level: string, text: string): Line[] => [stdOut(`##octopus[stdout-${level}]`), stdOut(text), stdOut("##octopus[stdout-default]")];
+const block = (level: string, text: string): Line[] => [
+  stdOut(`##octopus[stdout-${level}]`),
+  stdOut(text),
+  stdOut("##octopus[stdout-default]"),
+];
 
 /** The agent stops; the script goes on without it. */
 class DetachedError extends Error {}
@@ -106,7 +116,10 @@ export class ScriptRun {
       const request = this.#lockRequest();
       await this.#keepTrying(() =>
         this.#parts.log.append(
-          block("verbose", `Acquiring isolation mutex ${request.name} with ${request.exclusive ? "FullIsolation" : "NoIsolation"} in ${request.taskId}`),
+          block(
+            "verbose",
+            `Acquiring isolation mutex ${request.name} with ${request.exclusive ? "FullIsolation" : "NoIsolation"} in ${request.taskId}`,
+          ),
         ),
       );
       if (this.#state.cancelRequested) return this.#finish(agentExitCode.cancelledBeforeStart, [stdOut("Script execution canceled.")]);
@@ -184,7 +197,9 @@ export class ScriptRun {
     } catch (error) {
       if (!(error instanceof DetachedError)) {
         this.#parts.report(`Ticket ${this.#state.ticket}: ${String(error)}`);
-        await this.#finish(agentExitCode.fatal, [stdErr(`The agent could not go on with this script: ${(error as Error).message}`)]).catch(() => {});
+        await this.#finish(agentExitCode.fatal, [stdErr(`The agent could not go on with this script: ${(error as Error).message}`)]).catch(
+          () => {},
+        );
       }
     } finally {
       this.#lock?.release();
@@ -212,7 +227,9 @@ export class ScriptRun {
         const pauseMs = Math.max(0, Math.min(nextMessageMs, timeoutMs) - elapsedMs);
         const lock = await Promise.race([
           waiting.held,
-          delay(pauseMs, undefined, { signal: AbortSignal.any([timer.signal, this.#cancel.signal, this.#detach.signal]) }).catch(() => undefined),
+          delay(pauseMs, undefined, { signal: AbortSignal.any([timer.signal, this.#cancel.signal, this.#detach.signal]) }).catch(
+            () => undefined,
+          ),
         ]);
         timer.abort();
         if (lock !== undefined) {
@@ -249,9 +266,19 @@ export class ScriptRun {
   async #launch(): Promise<void> {
     const { workspace, record, environment, umask, streamBytesMax, log } = this.#parts;
     this.#throwIfDetached();
-    await this.#keepTrying(() => log.append([debug(`Starting ${shellPath} in working directory '${workspace}' using 'Unicode (UTF-8)' encoding`)]));
+    await this.#keepTrying(() =>
+      log.append([debug(`Starting ${shellPath} in working directory '${workspace}' using 'Unicode (UTF-8)' encoding`)]),
+    );
     try {
-      const launch = { workspace, record, attempt: this.#state.attempt, streamBytesMax, umask, environment, arguments: this.#state.arguments };
+      const launch = {
+        workspace,
+        record,
+        attempt: this.#state.attempt,
+        streamBytesMax,
+        umask,
+        environment,
+        arguments: this.#state.arguments,
+      };
       this.#child = await launchScript(launch);
     } catch (error) {
       await this.#finish(agentExitCode.shellNotStarted, [stdErr(`${shellPath} could not be started: ${(error as Error).message}`)]);
@@ -295,7 +322,9 @@ export class ScriptRun {
     const attempt = this.#state.attempt;
     if (!existsSync(join(record, `started-${attempt}`))) {
       if (!voidAttempt(record, attempt)) return false;
-      await this.#finish(agentExitCode.shellNotStarted, [stdErr(`${shellPath} could not prepare the script (is the disk full?). It was not started.`)]);
+      await this.#finish(agentExitCode.shellNotStarted, [
+        stdErr(`${shellPath} could not prepare the script (is the disk full?). It was not started.`),
+      ]);
       return true;
     }
     const script = this.#readIdentity("script");
@@ -308,7 +337,10 @@ export class ScriptRun {
     if (this.#readExitCode() !== undefined) return false;
     await this.#keepTrying(() => log.collect(true));
     if (this.#state.cancelRequested) await this.#finish(agentExitCode.unreadable, []);
-    else await this.#finish(agentExitCode.unknownResult, [stdErr("The script's processes were ended from outside. How far it came is not known.")]);
+    else
+      await this.#finish(agentExitCode.unknownResult, [
+        stdErr("The script's processes were ended from outside. How far it came is not known."),
+      ]);
     return true;
   }
 
@@ -327,7 +359,11 @@ export class ScriptRun {
     await this.#keepTrying(() => log.collect(true));
     const lines = this.#state.cancelRequested
       ? []
-      : [stdErr(`The script has ended, but a process it started still holds its output after ${backgroundOutputWaitMs / 1000} s. It is left running; its further output is not kept.`)];
+      : [
+          stdErr(
+            `The script has ended, but a process it started still holds its output after ${backgroundOutputWaitMs / 1000} s. It is left running; its further output is not kept.`,
+          ),
+        ];
     await this.#finish(exitCode, lines);
   }
 
@@ -342,7 +378,9 @@ export class ScriptRun {
       await this.#keepTrying(() => log.append([last], { end: true }));
     }
     await this.#keepTrying(() => log.sync());
-    await this.#keepTrying(() => this.#save({ phase: "finished", exitCode, finishedAt: new Date().toISOString(), logLines: log.lineCount }));
+    await this.#keepTrying(() =>
+      this.#save({ phase: "finished", exitCode, finishedAt: new Date().toISOString(), logLines: log.lineCount }),
+    );
     this.#over = true;
     this.#lock?.release();
   }
@@ -350,7 +388,11 @@ export class ScriptRun {
   #cutLines(): Line[] {
     return (["stdout", "stderr"] as const)
       .filter((stream) => existsSync(join(this.#parts.record, `${stream}.cut`)))
-      .map((stream) => stdErr(`The rest of the script's ${stream} was dropped: the disk refused it, or it had more than ${this.#parts.streamBytesMax} bytes.`));
+      .map((stream) =>
+        stdErr(
+          `The rest of the script's ${stream} was dropped: the disk refused it, or it had more than ${this.#parts.streamBytesMax} bytes.`,
+        ),
+      );
   }
 
   #kill(): void {

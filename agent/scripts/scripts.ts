@@ -17,7 +17,7 @@ import { processState, type ProcessState } from "@cuttle/contract/agent/script";
 import { syncDirectory } from "./durable-file.ts";
 import { createIsolationLocks } from "./isolation-locks.ts";
 import { openOutputLog, type OutputLog } from "./output-log.ts";
-import { readBootId } from "./processes.ts";
+import { readBootId } from "../processes/processes.ts";
 import { ScriptRun, type ScriptStatus, voidAttempt } from "./script-run.ts";
 import { findArgumentProblem, findMissingProgram, shellPath, splitArguments } from "./shell.ts";
 import { readTicketState, ticketKey, ticketLengthMax, type TicketState, TicketStateError, writeTicketState } from "./ticket-state.ts";
@@ -188,7 +188,9 @@ export function createScripts(parts: ScriptsParts): Scripts {
   const accept = async (key: string, script: NewScript): Promise<ScriptRun> => {
     if (stopping) throw new ScriptRefusedError("The agent is stopping.");
     if (live.size + starting >= limits.liveScriptsMax) {
-      throw new ScriptRefusedError(`The script was not started: ${limits.liveScriptsMax} scripts run or wait on this machine already. Try again when some have ended.`);
+      throw new ScriptRefusedError(
+        `The script was not started: ${limits.liveScriptsMax} scripts run or wait on this machine already. Try again when some have ended.`,
+      );
     }
     const scriptArguments = splitArguments(script.arguments.join(" "));
     const argumentProblem = findArgumentProblem(scriptArguments);
@@ -211,7 +213,8 @@ export function createScripts(parts: ScriptsParts): Scripts {
     };
     starting++;
     let log: OutputLog | undefined;
-    const lock = script.refusal === undefined ? locks.tryTake({ name: state.mutexName, exclusive: state.exclusive, taskId: state.taskId }) : undefined;
+    const lock =
+      script.refusal === undefined ? locks.tryTake({ name: state.mutexName, exclusive: state.exclusive, taskId: state.taskId }) : undefined;
     // With the lock in hand one durable write is enough.
     if (lock !== undefined) state.phase = "launching";
     try {
@@ -228,10 +231,13 @@ export function createScripts(parts: ScriptsParts): Scripts {
       // The state may stand although making it durable failed: without it the folders are half made, whoever finds them.
       await unlink(statePath(key)).catch(() => {});
       await removeLeftovers(key).catch(() => {});
-      if (error instanceof Error && (error.name === "WorkspaceError" || error instanceof ScriptRefusedError)) throw new ScriptRefusedError(error.message);
+      if (error instanceof Error && (error.name === "WorkspaceError" || error instanceof ScriptRefusedError))
+        throw new ScriptRefusedError(error.message);
       const code = (error as NodeJS.ErrnoException).code;
       if (code === "ENOSPC" || code === "EDQUOT") {
-        throw new ScriptRefusedError(`The script was not started: the disk of ${parts.home} is full. Free some space on the machine and try again.`);
+        throw new ScriptRefusedError(
+          `The script was not started: the disk of ${parts.home} is full. Free some space on the machine and try again.`,
+        );
       }
       throw error;
     } finally {
@@ -248,7 +254,12 @@ export function createScripts(parts: ScriptsParts): Scripts {
     return run;
   };
 
-  const unknown = (after: number): ScriptStatus => ({ lines: [], next: Math.max(0, after), state: processState.complete, exitCode: agentExitCode.unknownScript });
+  const unknown = (after: number): ScriptStatus => ({
+    lines: [],
+    next: Math.max(0, after),
+    state: processState.complete,
+    exitCode: agentExitCode.unknownScript,
+  });
 
   /** Answer for a ticket that does not run in this agent, from its file. Takes up a script that waited. */
   const answerFromDisk = async (key: string, after: number, tombstoneCounts: boolean): Promise<ScriptStatus> => {
@@ -263,12 +274,15 @@ export function createScripts(parts: ScriptsParts): Scripts {
       state = await readTicketState(statePath(key));
     } catch (error) {
       // Nobody can say any more what became of it; but that there was something is certain, so it is never run again.
-      if (error instanceof TicketStateError && error.kind === "damaged") return { lines: [], next: Math.max(0, after), state: processState.complete, exitCode: agentExitCode.unknownResult };
+      if (error instanceof TicketStateError && error.kind === "damaged")
+        return { lines: [], next: Math.max(0, after), state: processState.complete, exitCode: agentExitCode.unknownResult };
       throw error;
     }
     if (state === undefined) return unknown(after);
     if (state.phase === "completed") {
-      return tombstoneCounts ? { lines: [], next: Math.max(0, after), state: processState.complete, exitCode: state.exitCode ?? 0 } : unknown(after);
+      return tombstoneCounts
+        ? { lines: [], next: Math.max(0, after), state: processState.complete, exitCode: state.exitCode ?? 0 }
+        : unknown(after);
     }
     if (state.phase === "finished") {
       const log = await openOutputLog(record(key), state.logLines ?? 0);
@@ -281,7 +295,8 @@ export function createScripts(parts: ScriptsParts): Scripts {
       }
     }
     if (stopping) throw new ScriptRefusedError("The agent is stopping.");
-    if (state.phase === "launching") throw new Error(`Ticket ${key} was being launched and could not be taken up; see the agent's log. Restart the agent.`);
+    if (state.phase === "launching")
+      throw new Error(`Ticket ${key} was being launched and could not be taken up; see the agent's log. Restart the agent.`);
     const run = await revive(key, state);
     return (await run.status(after)) ?? unknown(after);
   };
@@ -321,7 +336,8 @@ export function createScripts(parts: ScriptsParts): Scripts {
   return {
     async takeUp() {
       const missing = findMissingProgram(parts.environment);
-      if (missing !== undefined) throw new Error(`This machine has no ${missing}, which the agent needs to run scripts. Install it, or correct PATH.`);
+      if (missing !== undefined)
+        throw new Error(`This machine has no ${missing}, which the agent needs to run scripts. Install it, or correct PATH.`);
       await mkdir(parts.home, { recursive: true });
       for (const folder of Object.values(folders)) await mkdir(folder, { recursive: true, mode: 0o700 });
       await syncDirectory(parts.home);
@@ -340,7 +356,9 @@ export function createScripts(parts: ScriptsParts): Scripts {
     async start(script) {
       const key = ticketKey(script.ticket);
       if (key === undefined) {
-        throw new ScriptRefusedError(`The script was not started: its ticket must have 1 to ${ticketLengthMax} letters, digits and hyphens.`);
+        throw new ScriptRefusedError(
+          `The script was not started: its ticket must have 1 to ${ticketLengthMax} letters, digits and hyphens.`,
+        );
       }
       const run = await inTurn(key, async () => {
         const running = live.get(key);
@@ -362,7 +380,10 @@ export function createScripts(parts: ScriptsParts): Scripts {
       const waitMs = Math.min(Math.max(0, script.waitMs), waitMsMax);
       if (waitMs > 0 && !script.signal.aborted) {
         const timer = new AbortController();
-        await Promise.race([run.ended, delay(waitMs, undefined, { signal: AbortSignal.any([timer.signal, script.signal]) }).catch(() => {})]);
+        await Promise.race([
+          run.ended,
+          delay(waitMs, undefined, { signal: AbortSignal.any([timer.signal, script.signal]) }).catch(() => {}),
+        ]);
         timer.abort();
       }
       return (await run.status(0)) ?? inTurn(key, () => answerFromDisk(key, 0, true));
@@ -393,12 +414,17 @@ export function createScripts(parts: ScriptsParts): Scripts {
           const timer = new AbortController();
           await Promise.race([run.ended, delay(completeWaitMs, undefined, { signal: timer.signal }).catch(() => {})]);
           timer.abort();
-          if (!run.isOver) throw new Error(`Ticket ${key} still runs although it was cancelled; ask for its status until it is complete, then complete it again.`);
+          if (!run.isOver)
+            throw new Error(
+              `Ticket ${key} still runs although it was cancelled; ask for its status until it is complete, then complete it again.`,
+            );
         }
         const state = await readTicketState(statePath(key));
         if (state === undefined) return;
         if (state.phase !== "completed") await writeTicketState(statePath(key), { ...state, phase: "completed" });
-        await removeLeftovers(key).catch((error: unknown) => parts.report(`Ticket ${key}: leftovers stay until the next start: ${String(error)}`));
+        await removeLeftovers(key).catch((error: unknown) =>
+          parts.report(`Ticket ${key}: leftovers stay until the next start: ${String(error)}`),
+        );
       });
     },
 
@@ -451,7 +477,9 @@ export function createScripts(parts: ScriptsParts): Scripts {
     if (state === undefined || state.phase !== "waiting" || state.bootId !== bootId) return;
     const cancelled = { ...state, cancelRequested: true };
     await writeTicketState(statePath(key), cancelled);
-    await (await revive(key, cancelled)).ended;
+    await (
+      await revive(key, cancelled)
+    ).ended;
   }
 }
 /** What runs the scripts; for messages. */

@@ -115,8 +115,10 @@ export function splitArguments(text: string): string[] {
 export function findArgumentProblem(scriptArguments: readonly string[]): string | undefined {
   if (scriptArguments.some((argument) => argument.includes("\0"))) return "An argument contains a NUL character.";
   const lengths = scriptArguments.map((argument) => Buffer.byteLength(argument) + 1);
-  if (lengths.some((length) => length > oneArgumentBytesMax)) return `An argument is longer than ${oneArgumentBytesMax} bytes. Attach a file instead.`;
+  if (lengths.some((length) => length > oneArgumentBytesMax))
+    return `An argument is longer than ${oneArgumentBytesMax} bytes. Attach a file instead.`;
   const total = lengths.reduce((sum, length) => sum + length, 0);
-  if (total > argumentBytesMax) return `The arguments together have ${total} bytes; at most ${argumentBytesMax} are taken. Attach a file instead.`;
+  if (total > argumentBytesMax)
+    return `The arguments together have ${total} bytes; at most ${argumentBytesMax} are taken. Attach a file instead.`;
   return undefined;
 }

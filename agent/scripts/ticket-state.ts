@@ -54,7 +54,8 @@ export class TicketStateError extends Error {
  * Undefined when it is no ticket: empty, too long, or with anything but letters, digits and hyphens, so that it can never lead out of its folder.
  */
 export function ticketKey(ticket: unknown): string | undefined {
-  if (typeof ticket !== "string" || ticket.length === 0 || ticket.length > ticketLengthMax || !/^[A-Za-z0-9-]+$/.test(ticket)) return undefined;
+  if (typeof ticket !== "string" || ticket.length === 0 || ticket.length > ticketLengthMax || !/^[A-Za-z0-9-]+$/.test(ticket))
+    return undefined;
   return ticket.toLowerCase();
 }
 
@@ -87,19 +88,35 @@ export function parseTicketState(text: string, path: string): TicketState {
   } catch {
     content = undefined;
   }
-  if (typeof content !== "object" || content === null) throw new TicketStateError("damaged", `The ticket file ${path} is damaged (no JSON object).`);
+  if (typeof content !== "object" || content === null)
+    throw new TicketStateError("damaged", `The ticket file ${path} is damaged (no JSON object).`);
   const version = (content as { version?: unknown }).version;
   if (typeof version === "number" && version > ticketStateVersion) {
     const message = `The ticket file ${path} was written by a newer agent (version ${version}; this agent reads up to ${ticketStateVersion}). Start that agent again.`;
     throw new TicketStateError("newer-version", message);
   }
   const state = typeof version === "number" ? readers[version]?.(content as Record<string, unknown>) : undefined;
-  if (state === undefined) throw new TicketStateError("damaged", `The ticket file ${path} is damaged (its content does not fit version ${String(version)}).`);
+  if (state === undefined)
+    throw new TicketStateError("damaged", `The ticket file ${path} is damaged (its content does not fit version ${String(version)}).`);
   return state;
 }
 
 function readVersion1(content: Record<string, unknown>): TicketState | undefined {
-  const { ticket, phase, taskId, bootId, attempt, mutexName, exclusive, mutexTimeoutMs, createdAt, cancelRequested, exitCode, finishedAt, logLines } = content;
+  const {
+    ticket,
+    phase,
+    taskId,
+    bootId,
+    attempt,
+    mutexName,
+    exclusive,
+    mutexTimeoutMs,
+    createdAt,
+    cancelRequested,
+    exitCode,
+    finishedAt,
+    logLines,
+  } = content;
   const scriptArguments = content["arguments"];
   if (
     typeof ticket !== "string" ||

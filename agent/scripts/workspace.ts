@@ -39,7 +39,8 @@ export class WorkspaceError extends Error {
  */
 export async function createWorkspace(folder: string, body: string, files: readonly AttachedFile[]): Promise<void> {
   const places = files.map((file) => ({ file, path: join(folder, confinedName(file.name)) }));
-  if (files.length > attachedFilesMax) throw new WorkspaceError(`${files.length} files are attached to the script; at most ${attachedFilesMax} are taken.`);
+  if (files.length > attachedFilesMax)
+    throw new WorkspaceError(`${files.length} files are attached to the script; at most ${attachedFilesMax} are taken.`);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await writeFile(join(folder, bootstrapName), body.replaceAll("\r\n", "\n"), { mode: 0o600, flag: "wx" });

@@ -28,19 +28,23 @@ export function createScriptService(scripts: Scripts): ServiceImplementation {
   return {
     contract: scriptServiceV2,
     methods: {
-      StartScript: async ([command]: [Received<StartScriptCommandV2>], { signal }) => {
+      StartScript: async (params, { signal }) => {
+        const command = params[0] as Received<StartScriptCommandV2>;
         const script = readStartCommand(command, signal);
         return respond(command!.ScriptTicket!, await scripts.start(script));
       },
-      GetStatus: async ([request]: [Received<ScriptStatusRequestV2>]) => {
+      GetStatus: async (params) => {
+        const request = params[0] as Received<ScriptStatusRequestV2>;
         const ticket = requireTicket(request?.Ticket);
         return respond(ticket, await scripts.status(ticket.TaskId, readSequence(request?.LastLogSequence)));
       },
-      CancelScript: async ([command]: [Received<CancelScriptCommandV2>]) => {
+      CancelScript: async (params) => {
+        const command = params[0] as Received<CancelScriptCommandV2>;
         const ticket = requireTicket(command?.Ticket);
         return respond(ticket, await scripts.cancel(ticket.TaskId, readSequence(command?.LastLogSequence)));
       },
-      CompleteScript: async ([command]: [Received<CompleteScriptCommandV2>]) => {
+      CompleteScript: async (params) => {
+        const command = params[0] as Received<CompleteScriptCommandV2>;
         await scripts.complete(requireTicket(command?.Ticket).TaskId);
         return null;
       },
@@ -51,18 +55,22 @@ export function createScriptService(scripts: Scripts): ServiceImplementation {
 function readStartCommand(command: Received<StartScriptCommandV2>, signal: AbortSignal): NewScript {
   const ticket = requireTicket(command?.ScriptTicket);
   const body = findBashVariant(command?.Scripts) ?? command?.ScriptBody;
-  if (typeof body !== "string") throw new CommandError("StartScript came without a script: give it a ScriptBody, or a Bash entry in Scripts.");
+  if (typeof body !== "string")
+    throw new CommandError("StartScript came without a script: give it a ScriptBody, or a Bash entry in Scripts.");
   const isolation: unknown = command?.Isolation ?? scriptIsolationLevel.noIsolation;
   const exclusive = isolation === scriptIsolationLevel.fullIsolation;
   const timeoutMs = command?.ScriptIsolationMutexTimeout ?? 0;
   const mutexName = command?.IsolationMutexName ?? isolationMutexNameDefault;
-  if (mutexName.length > mutexNameLengthMax) throw new CommandError(`The isolation mutex name has ${mutexName.length} characters; at most ${mutexNameLengthMax} are taken.`);
+  if (mutexName.length > mutexNameLengthMax)
+    throw new CommandError(`The isolation mutex name has ${mutexName.length} characters; at most ${mutexNameLengthMax} are taken.`);
   const files = (command?.Files ?? []).map((file) => {
-    if (file?.Contents === null || file?.Contents === undefined) throw new CommandError(`The attached file "${String(file?.Name)}" came without contents.`);
+    if (file?.Contents === null || file?.Contents === undefined)
+      throw new CommandError(`The attached file "${String(file?.Name)}" came without contents.`);
     return { name: file.Name, contents: file.Contents, password: file.EncryptionPassword ?? null };
   });
   let refusal: string | undefined;
-  if (!exclusive && isolation !== scriptIsolationLevel.noIsolation) refusal = `The isolation level ${String(isolation)} is not known; 0 and 1 are.`;
+  if (!exclusive && isolation !== scriptIsolationLevel.noIsolation)
+    refusal = `The isolation level ${String(isolation)} is not known; 0 and 1 are.`;
   if (command?.TaskId === null || command?.TaskId === undefined) refusal = "StartScript came without a TaskId.";
   return {
     ticket: ticket.TaskId,
@@ -94,5 +102,11 @@ function readSequence(sequence: number | null | undefined): number {
 }
 
 function respond(ticket: ScriptTicket, status: ScriptStatus): ScriptStatusResponseV2 {
-  return { Ticket: { TaskId: ticket.TaskId }, Logs: status.lines, NextLogSequence: status.next, State: status.state, ExitCode: status.exitCode };
+  return {
+    Ticket: { TaskId: ticket.TaskId },
+    Logs: status.lines,
+    NextLogSequence: status.next,
+    State: status.state,
+    ExitCode: status.exitCode,
+  };
 }

@@ -83,7 +83,7 @@ function treeOf(main: ProcessIdentity, known: ReadonlyMap<number, ProcessStatus>
       pids.add(process.pid);
     }
   }
-  for (let grown = true; grown; ) {
+  for (let grown = true; grown;) {
     grown = false;
     for (const process of all) {
       if (!members.has(process) && pids.has(process.parent)) {

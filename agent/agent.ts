@@ -1,0 +1,117 @@
+// The agent put together: scripts, services and the listener in front of them, for one home. Reads no settings and prints
+// nothing; main.ts and the tests do.
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { capability } from "@cuttle/contract/agent/capabilities";
+import { createHalibutListener, type Identity } from "@cuttle/halibut";
+import { createHome, type IdentityFiles, loadIdentity, takeHomeLock } from "./home/home.ts";
+import { createScripts, type ScriptLimits } from "./scripts/scripts.ts";
+import { createCapabilitiesService } from "./services/capabilities/capabilities.ts";
+import { createScriptService } from "./services/script/script.ts";
+
+/** Settings of one agent, all checked. */
+export interface AgentSettings {
+  home: string;
+  /** Shown to scripts; default the host's name. */
+  name: string;
+  host: string;
+  /** 0 lets the system choose. */
+  port: number;
+  /** Thumbprints of servers, 40 upper-case hex digits. */
+  trust: readonly string[];
+  identityFiles: IdentityFiles | undefined;
+  version: string;
+  limits: Partial<ScriptLimits>;
+  /** The environment the agent was started with: its scripts inherit it, without the agent's own settings. */
+  environment: NodeJS.ProcessEnv;
+  /** Tells the operator, in one line. */
+  report(message: string): void;
+}
+
+export interface Agent {
+  readonly identity: Identity;
+  readonly port: number;
+  /** Closes the port and lets go of running scripts, which go on; the next start in this home follows them. */
+  stop(): Promise<void>;
+}
+
+/** What has outlived its time is removed this often. */
+const sweepMs = 3_600_000;
+
+/** Prefix of the agent's own settings in the environment; scripts do not see them. */
+export const settingPrefix = "CUTTLE_AGENT_";
+
+/** Takes the home, takes up the scripts of the agent before, and listens. Throws with a sentence for the operator; then nothing is left open. */
+export async function startAgent(settings: AgentSettings): Promise<Agent> {
+  await createHome(settings.home);
+  const releaseHome = await takeHomeLock(settings.home);
+  try {
+    const identity = await loadIdentity(settings.home, settings.identityFiles, settings.name);
+    const { report } = settings;
+    const scripts = createScripts({ home: settings.home, environment: scriptEnvironment(settings), limits: settings.limits, report });
+    await scripts.takeUp();
+    const trusted = new Set(settings.trust);
+    const listener = createHalibutListener({
+      identity,
+      isTrusted: (thumbprint) => trusted.has(thumbprint),
+      services: [createCapabilitiesService([capability.scriptServiceV2]), createScriptService(scripts)],
+      onEvent: (event) => {
+        if (event.kind === "refused")
+          report(`Refused ${event.remote}${event.thumbprint === null ? "" : ` (thumbprint ${event.thumbprint})`}: ${event.reason}`);
+        if (event.kind === "served" && event.failure !== null) report(`${event.service}.${event.method} failed: ${event.failure}`);
+      },
+    });
+    let port: number;
+    try {
+      ({ port } = await listener.listen({ host: settings.host, port: settings.port }));
+    } catch (error) {
+      await scripts.stop();
+      throw error;
+    }
+    const sweep = (): void => void scripts.sweep().catch((error: unknown) => report(`Sweeping old tickets failed: ${String(error)}`));
+    const timer = setInterval(sweep, sweepMs);
+    timer.unref();
+    sweep();
+    return {
+      identity,
+      port,
+      async stop() {
+        clearInterval(timer);
+        // Scripts first: calls that wait for a script's end then come back at once.
+        await scripts.stop();
+        await listener.close();
+        await releaseHome();
+      },
+    };
+  } catch (error) {
+    await releaseHome();
+    throw error;
+  }
+}
+
+/** The machine's name, for agents that were given none. */
+export function defaultAgentName(): string {
+  return hostname();
+}
+
+/** What scripts find in their environment: the agent's own, and the variables that deployment scripts of this ecosystem read. */
+function scriptEnvironment({ home, name, version, environment }: AgentSettings): NodeJS.ProcessEnv {
+  const inherited = Object.fromEntries(Object.entries(environment).filter(([variable]) => !variable.startsWith(settingPrefix)));
+  const program = fileURLToPath(new URL(".", import.meta.url)).replace(/\/$/, "");
+  return {
+    ...inherited,
+    TentacleHome: home,
+    TentacleApplications: join(home, "Applications"),
+    TentacleJournal: join(home, "DeploymentJournal.xml"),
+    CalamariPackageRetentionJournalPath: join(home, "PackageRetentionJournal.json"),
+    TentacleInstanceName: name,
+    TentacleVersion: version,
+    TentacleExecutablePath: join(program, "cuttle-agent.mjs"),
+    TentacleProgramDirectoryPath: program,
+    AgentProgramDirectoryPath: program,
+    TentacleCertificateSignatureAlgorithm: "sha256RSA",
+    TentacleUseDefaultProxy: "True",
+    TentacleProxyPort: "80",
+  };
+}
