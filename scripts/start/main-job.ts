@@ -1,0 +1,284 @@
+// The main job's course: start the programs, register the agent, deploy, kill and restart on demand, stop in order.
+// Says on the terminal what happens; where settings come from and which keys there are is start.ts's matter.
+import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { createFirstDeployment } from "./first-deployment.ts";
+import type { HomeFolder } from "./home-folder.ts";
+import type { StartOptions } from "./options.ts";
+import { askPage, endPage } from "./page.ts";
+import { findBusyPorts } from "./ports.ts";
+import { type Program, createProgram } from "./program.ts";
+import { RestError, Unreachable, createRestClient } from "./rest-client.ts";
+import { runToEnd } from "./run-to-end.ts";
+import { StartError } from "./start-error.ts";
+import { followTask } from "./task-follower.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface MainJobParts {
+  options: StartOptions;
+  /** The repository. */
+  root: string;
+  home: HomeFolder;
+  terminal: Terminal;
+  /** Aborted when everything is to stop. */
+  signal: AbortSignal;
+}
+
+export interface MainJob {
+  /** Server and agent run and know each other. */
+  bringUp(): Promise<void>;
+  /** Deploys what an earlier start deployed last, or the first release. Says whether the page shows it. */
+  deployFirst(): Promise<boolean>;
+  /** Prints addresses, key and keys. */
+  explain(): void;
+  /** A key was pressed. Unknown keys do nothing. */
+  press(key: string): void;
+  stop(): Promise<void>;
+}
+
+/** A first start makes a database; a start after a crash repairs one. */
+const serverMsMax = 90_000;
+const agentMsMax = 30_000;
+const readyPauseMs = 50;
+/** Between the lines of the example's first step, where somebody watches: time enough to press a key. */
+const watchedPauseSeconds = 1.5;
+const logLinesShown = 15;
+
+export function createMainJob({ options, root, home, terminal, signal }: MainJobParts): MainJob {
+  const address = `http://127.0.0.1:${options.webPort}`;
+  const pageAddress = `http://127.0.0.1:${options.pagePort}/`;
+  const rest = createRestClient(address, home.keys.apiKey);
+  const example = createFirstDeployment(rest, path.join(root, "examples/first-deployment"));
+  let serverThumbprint = "";
+  let isUp = false;
+  let isDeploying = false;
+  const restarting = new Set<Program>();
+  let lastVersion: string | null = null;
+
+  const onUnexpectedEnd = (name: "server" | "agent", key: string) => (how: string) => {
+    if (isUp) terminal.say(`The ${name} ${how}. Its log is ${path.join(home.logs, `${name}.log`)}. Press ${key} to start it again.`);
+  };
+  const server = createProgram({
+    name: "server",
+    args: [
+      path.join(root, "server/main.ts"),
+      "run",
+      `--home=${home.server}`,
+      "--serverNodeName=first-node",
+      `--webListenPrefixes=${address}/`,
+      `--commsListenPort=${options.commsPort}`,
+    ],
+    environment: { ADMIN_USERNAME: "admin", ADMIN_PASSWORD: home.keys.adminPassword, ADMIN_API_KEY: home.keys.apiKey },
+    // This server brings its own database, whatever the shell we run in says.
+    withoutVariables: ["DB_CONNECTION_STRING", "MASTER_KEY"],
+    cwd: home.path,
+    logFile: path.join(home.logs, "server.log"),
+    home,
+    onUnexpectedEnd: onUnexpectedEnd("server", "k"),
+  });
+  const agentMain = path.join(root, "agent/main.ts");
+  const agent = createProgram({
+    name: "agent",
+    args: () => [
+      agentMain,
+      "run",
+      `--home=${home.agent}`,
+      `--port=${options.agentPort}`,
+      "--listen-address=127.0.0.1",
+      `--trust=${serverThumbprint}`,
+    ],
+    // Scripts inherit the agent's environment: this is how the example's scripts learn their settings.
+    environment: {
+      PAGE_FOLDER: home.page,
+      PAGE_PORT: String(options.pagePort),
+      PAGE_NODE: process.execPath,
+      PAGE_PAUSE_SECONDS: options.once ? "0" : String(watchedPauseSeconds),
+    },
+    withoutVariables: [],
+    cwd: home.path,
+    logFile: path.join(home.logs, "agent.log"),
+    home,
+    onUnexpectedEnd: onUnexpectedEnd("agent", "a"),
+  });
+
+  async function bringUp(): Promise<void> {
+    if (await endPage(home.page)) terminal.say("Ended the page that an earlier start left behind");
+    await refuseBusyPorts();
+    const what = home.isNew ? "Starting the server for the first time (it makes its database)" : "Starting the server";
+    await terminal.during(what, async () => {
+      server.start();
+      await waitForServer();
+    });
+    serverThumbprint = (await rest.get<{ Thumbprint: string }>("/api/configuration/certificates/certificate-global")).Thumbprint;
+    await terminal.during("Starting the agent and registering it", async () => {
+      const thumbprint = await showThumbprint();
+      agent.start();
+      await waitForAgent();
+      await example.prepare({ port: options.agentPort, thumbprint });
+      await example.waitUntilHealthy(signal);
+    });
+    isUp = true;
+  }
+
+  async function refuseBusyPorts(): Promise<void> {
+    const busy = await findBusyPorts([
+      { port: options.webPort, what: "the REST API", flag: "--web-port" },
+      { port: options.commsPort, what: "agents that call the server", flag: "--comms-port" },
+      { port: options.agentPort, what: "the agent", flag: "--agent-port" },
+      { port: options.pagePort, what: "the deployed page", flag: "--page-port" },
+    ]);
+    if (busy.length === 0) return;
+    const lines = busy.map(({ wanted, code }) => {
+      const why = code === "EADDRINUSE" ? "is in use by another program" : `cannot be used (${code})`;
+      return `Port ${wanted.port}, wanted for ${wanted.what}, ${why}. Choose another: npm start -- ${wanted.flag} ${wanted.port + 100}`;
+    });
+    throw new StartError(lines.join("\n"));
+  }
+
+  async function waitForServer(): Promise<void> {
+    await waitUntil(server, "server", serverMsMax, async () => (await rest.probe("/api/octopusservernodes/ping")) === 200);
+  }
+
+  async function waitForAgent(): Promise<void> {
+    // The port is ours to find busy: that is the agent, listening.
+    await waitUntil(
+      agent,
+      "agent",
+      agentMsMax,
+      async () => (await findBusyPorts([{ port: options.agentPort, what: "", flag: "" }])).length > 0,
+    );
+  }
+
+  async function waitUntil(program: Program, name: string, msMax: number, isReady: () => Promise<boolean>): Promise<void> {
+    const deadline = performance.now() + msMax;
+    while (!(await isReady())) {
+      signal.throwIfAborted();
+      if (!program.isRunning()) throw new StartError(`The ${name} did not start. The end of its log:\n${program.lastLines(logLinesShown)}`);
+      if (performance.now() > deadline) {
+        throw new StartError(`The ${name} is not ready after ${msMax / 1000} s. The end of its log:\n${program.lastLines(logLinesShown)}`);
+      }
+      await pause(readyPauseMs);
+    }
+  }
+
+  async function showThumbprint(): Promise<string> {
+    const { code, output } = await runToEnd([agentMain, "show-thumbprint", `--home=${home.agent}`], { msMax: agentMsMax });
+    const thumbprint = output.trim();
+    if (code !== 0 || !/^[0-9A-F]{40}$/.test(thumbprint)) throw new StartError(`The agent did not tell its thumbprint: ${output.trim()}`);
+    return thumbprint;
+  }
+
+  async function deployFirst(): Promise<boolean> {
+    const last = await example.findLast();
+    if (last?.taskId !== undefined && last.taskId !== null && !(await example.isOver(last.taskId))) {
+      lastVersion = last.release.Version;
+      terminal.say(`Release ${last.release.Version} was being deployed when this was stopped; it goes on`);
+      return await follow(last.taskId, last.release.Version);
+    }
+    const release = last?.release ?? (await example.createRelease(null));
+    return await deployRelease(release);
+  }
+
+  async function deployRelease(release: { Id: string; Version: string }): Promise<boolean> {
+    lastVersion = release.Version;
+    terminal.say(`Deploying release ${release.Version}`);
+    return await follow(await example.deploy(release), release.Version);
+  }
+
+  async function follow(taskId: string, version: string): Promise<boolean> {
+    isDeploying = true;
+    if (!options.once && process.stdin.isTTY) terminal.say("  Meanwhile: k kills the server, a kills the agent, q stops everything");
+    try {
+      const end = await followTask(rest, taskId, { say: terminal.say, signal });
+      const seconds = (end.elapsedMs / 1000).toFixed(1);
+      if (!end.succeeded) {
+        terminal.say(`Release ${version} was not deployed (${end.state} after ${seconds} s). ${end.message}`);
+        return false;
+      }
+      const page = await askPage(options.pagePort);
+      const isRight = page?.version === version;
+      const answer = page === null ? "but does not answer" : isRight ? `shows version ${version}` : `but shows version ${page.version}`;
+      terminal.say(`Release ${version} deployed in ${seconds} s; ${pageAddress} ${answer}`);
+      return isRight;
+    } finally {
+      isDeploying = false;
+    }
+  }
+
+  function explain(): void {
+    const rows = [
+      ["Page", pageAddress],
+      ["REST API", `${address}/api`],
+      ["Key", home.keys.apiKey],
+      ["Try", `curl -H "X-Octopus-ApiKey: ${home.keys.apiKey}" ${address}/api/Spaces-1/deployments`],
+      ["Logs", home.logs],
+      ["Running", `${(performance.now() / 1000).toFixed(1)} s after npm start`],
+    ];
+    if (process.stdin.isTTY) rows.push(["Keys", "2 deploys the next release; k kills the server, a the agent, hard; q stops everything"]);
+    else rows.push(["Stop", `kill ${process.pid}`]);
+    terminal.say(`\n${rows.map(([name, value]) => `  ${(name ?? "").padEnd(9)} ${value}`).join("\n")}\n`);
+  }
+
+  function press(key: string): void {
+    if (!isUp) return;
+    if (key === "2") attempt(deployNext());
+    if (key === "k") attempt(killAndRestart(server, "server", waitForServer));
+    if (key === "a") attempt(killAndRestart(agent, "agent", waitForAgent));
+  }
+
+  /** What a key started must not end the whole start when it fails. */
+  function attempt(work: Promise<unknown>): void {
+    work.catch((error: unknown) => {
+      if (signal.aborted) return;
+      const isKnown = error instanceof RestError || error instanceof Unreachable || error instanceof StartError;
+      terminal.say(isKnown ? error.message : String(error instanceof Error ? error.stack : error));
+    });
+  }
+
+  async function deployNext(): Promise<void> {
+    if (isDeploying) return terminal.say("  One release at a time: wait until this one is deployed");
+    isDeploying = true;
+    try {
+      await deployRelease(await example.createRelease(lastVersion));
+    } finally {
+      isDeploying = false;
+    }
+  }
+
+  async function killAndRestart(program: Program, name: "server" | "agent", wait: () => Promise<void>): Promise<void> {
+    if (restarting.has(program)) return;
+    restarting.add(program);
+    try {
+      const processId = await program.killHard();
+      terminal.say(
+        processId === null ? `  Starting the ${name} again` : `  Killed the ${name} (process ${processId}, SIGKILL); starting it again`,
+      );
+      const startedAt = performance.now();
+      program.start();
+      await wait();
+      terminal.say(`  The ${name} runs again after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+    } finally {
+      restarting.delete(program);
+    }
+  }
+
+  async function stop(): Promise<void> {
+    isUp = false;
+    const parts: string[] = [];
+    await terminal.during("Stopping", async () => {
+      if (await endPage(home.page)) parts.push("page");
+      for (const [name, program] of [
+        ["agent", agent],
+        ["server", server],
+      ] as const) {
+        if (!program.isRunning()) continue;
+        const { killed } = await program.stop();
+        parts.push(killed ? `${name} (it had to be killed)` : name);
+      }
+    });
+    home.close();
+    if (parts.length > 0) terminal.say(`Stopped: ${parts.join(", ")}. Everything is kept in ${home.path}; npm start goes on from there.`);
+  }
+
+  return { bringUp, deployFirst, explain, press, stop };
+}

@@ -1,0 +1,88 @@
+// The flags of `npm start`. Every port and folder that could be taken has one.
+import { parseArgs } from "node:util";
+import path from "node:path";
+
+export interface StartOptions {
+  /** Folder that keeps the database, keys, logs and the page between starts. Absolute. */
+  home: string;
+  /** Begin anew: what the home holds is removed first. */
+  fresh: boolean;
+  /** Deploy, check that the page answers, stop. */
+  once: boolean;
+  webPort: number;
+  commsPort: number;
+  agentPort: number;
+  pagePort: number;
+}
+
+/** A wrong flag, or the wish for help: `message` is all there is to print. */
+export class UsageError extends Error {
+  readonly exitCode: number;
+  constructor(message: string, exitCode: number) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+const ports = {
+  "web-port": { default: 8065, says: "REST API of the server" },
+  "comms-port": { default: 10943, says: "where agents reach the server" },
+  "agent-port": { default: 10933, says: "where the server reaches the agent" },
+  "page-port": { default: 8066, says: "the page that gets deployed" },
+} as const;
+
+const usage = `npm start -- [flags]
+  --fresh              begin anew: removes the database, keys and logs of earlier starts
+  --once               deploy, check that the page answers, stop everything
+  --home <folder>      keep everything there instead of in .cuttle
+${Object.entries(ports)
+  .map(([flag, port]) => `  ${`--${flag} <number>`.padEnd(21)}${port.says} (${port.default})`)
+  .join("\n")}`;
+
+export function readOptions(args: string[], root: string): StartOptions {
+  const { values } = parse(args);
+  if (values.help === true) throw new UsageError(usage, 0);
+  const port = (flag: keyof typeof ports): number => {
+    const given = values[flag];
+    if (given === undefined) return ports[flag].default;
+    const number = Number(given);
+    if (!Number.isInteger(number) || number < 1 || number > 65_535)
+      throw new UsageError(`--${flag} takes a port from 1 to 65535, not "${given}".`, 2);
+    return number;
+  };
+  const options: StartOptions = {
+    home: path.resolve(values.home ?? path.join(root, ".cuttle")),
+    fresh: values.fresh ?? false,
+    once: values.once ?? false,
+    webPort: port("web-port"),
+    commsPort: port("comms-port"),
+    agentPort: port("agent-port"),
+    pagePort: port("page-port"),
+  };
+  const chosen = [options.webPort, options.commsPort, options.agentPort, options.pagePort];
+  if (new Set(chosen).size < chosen.length)
+    throw new UsageError(`Four different ports are needed; these were chosen: ${chosen.join(", ")}.`, 2);
+  return options;
+}
+
+function parse(args: string[]) {
+  const text = { type: "string" } as const;
+  const flag = { type: "boolean" } as const;
+  try {
+    return parseArgs({
+      args,
+      options: {
+        fresh: flag,
+        once: flag,
+        help: flag,
+        home: text,
+        "web-port": text,
+        "comms-port": text,
+        "agent-port": text,
+        "page-port": text,
+      },
+    });
+  } catch (error) {
+    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`, 2);
+  }
+}

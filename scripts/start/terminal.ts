@@ -1,0 +1,60 @@
+// What `npm start` prints: plain lines everywhere, and on a terminal one moving line for whatever is being waited for.
+
+export interface Terminal {
+  /** One whole line. */
+  say(line: string): void;
+  /** Runs something that takes a while, showing its name and how long it has taken; answers what it answers. */
+  during<T>(what: string, run: () => Promise<T>): Promise<T>;
+}
+
+const frameMs = 200;
+
+export function createTerminal(out: NodeJS.WriteStream): Terminal {
+  const moves = out.isTTY === true;
+  let moving: string | null = null;
+
+  function erase(): void {
+    if (moving !== null) out.write("\r\u001b[2K");
+  }
+
+  function draw(): void {
+    if (moving !== null) out.write(moving.slice(0, Math.max(20, (out.columns ?? 80) - 1)));
+  }
+
+  function say(line: string): void {
+    erase();
+    out.write(`${line}\n`);
+    draw();
+  }
+
+  async function during<T>(what: string, run: () => Promise<T>): Promise<T> {
+    const startedAt = performance.now();
+    const seconds = () => ((performance.now() - startedAt) / 1000).toFixed(1);
+    let timer: NodeJS.Timeout | undefined;
+    if (moves) {
+      timer = setInterval(() => {
+        erase();
+        moving = `${what} … ${seconds()} s`;
+        draw();
+      }, frameMs);
+    } else {
+      say(`${what} …`);
+    }
+    const end = () => {
+      clearInterval(timer);
+      erase();
+      moving = null;
+    };
+    try {
+      const result = await run();
+      end();
+      say(`${what}: done in ${seconds()} s`);
+      return result;
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+
+  return { say, during };
+}
