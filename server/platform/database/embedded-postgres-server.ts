@@ -136,7 +136,7 @@ function startFailure(place: Place, words: string): EmbeddedPostgresError {
   if (/address already in use|could not bind/i.test(words)) {
     return new EmbeddedPostgresError(
       "port-busy",
-      `Port ${place.wayIn.port} on 127.0.0.1 is taken by another program; choose another one with --share-db`,
+      `Port ${place.wayIn.port} on 127.0.0.1 is taken by another program; choose another one with --shareDb`,
     );
   }
   if (/no space left on device/i.test(words)) {
@@ -228,7 +228,7 @@ async function replaceServer(place: Place, session: pg.Client, pid: number, log:
   if (!stopped) {
     throw new EmbeddedPostgresError(
       "in-use",
-      `The database in ${place.folder} is in use by another node, without TCP port ${place.wayIn.port}; stop that node (server process ${pid}) first, or start it with the same --share-db`,
+      `The database in ${place.folder} is in use by another node, without TCP port ${place.wayIn.port}; stop that node (server process ${pid}) first, or start it with the same --shareDb`,
     );
   }
 }

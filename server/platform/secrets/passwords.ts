@@ -1,5 +1,6 @@
 // Password hashing. The stored text names its algorithm and costs, so that they can be raised later and every old hash still checks.
 import crypto from "node:crypto";
+import type * as argon2Package from "@node-rs/argon2";
 
 /** Longer texts are refused before any work is done for them. */
 export const passwordCharactersMax = 1_000;
@@ -10,7 +11,7 @@ const scryptCosts = { N: 2 ** 17, r: 8, p: 1 }; // where the native argon2 canno
 const scryptMemoryBytesMax = 256 * 1024 * 1024;
 const scryptHashBytes = 32;
 
-type Argon2 = typeof import("@node-rs/argon2");
+type Argon2 = typeof argon2Package;
 let argon2: Promise<Argon2 | undefined> | undefined;
 
 function loadArgon2(): Promise<Argon2 | undefined> {
