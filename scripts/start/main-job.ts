@@ -264,9 +264,9 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
 
   async function stop(): Promise<void> {
     isUp = false;
-    const parts: string[] = [];
+    const parts: string[] = (await endPage(home.page)) ? ["page"] : [];
+    if (parts.length === 0 && !agent.isRunning() && !server.isRunning()) return home.close();
     await terminal.during("Stopping", async () => {
-      if (await endPage(home.page)) parts.push("page");
       for (const [name, program] of [
         ["agent", agent],
         ["server", server],

@@ -32,11 +32,11 @@ const ports = {
 } as const;
 
 const usage = `npm start -- [flags]
-  --fresh              begin anew: removes the database, keys and logs of earlier starts
-  --once               deploy, check that the page answers, stop everything
-  --home <folder>      keep everything there instead of in .cuttle
+  --fresh               begin anew: removes the database, keys and logs of earlier starts
+  --once                deploy, check that the page answers, stop everything
+  --home <folder>       keep everything there instead of in .cuttle
 ${Object.entries(ports)
-  .map(([flag, port]) => `  ${`--${flag} <number>`.padEnd(21)}${port.says} (${port.default})`)
+  .map(([flag, port]) => `  ${`--${flag} <number>`.padEnd(22)}${port.says} (${port.default})`)
   .join("\n")}`;
 
 export function readOptions(args: string[], root: string): StartOptions {
