@@ -1,7 +1,7 @@
 // The rules of ARCHITECTURE.md, held: the tree itself breaks none, and each rule catches a violation that is planted in a small tree.
 // Rule 10 (a route names its permission) is not here: a node refuses to start without, which the server's own tests see.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
@@ -20,6 +20,19 @@ test("the tree breaks no rule", () => {
   console.log(`The ten largest files of ${lines.length} (! past ${fileLinesWorthALook} lines: is it one room?):\n${rows.join("\n")}`);
   const messages = violations.map(({ rule, message }) => `rule ${rule}: ${message}`);
   assert.ok(messages.length === 0, `\n${messages.join("\n")}`);
+});
+
+test("each dependency stands in docs/decisions/0007-dependencies.md with its reason, and nothing else does", () => {
+  const root = path.dirname(import.meta.dirname);
+  const manifests = ["package.json", ...globSync("*/package.json", { cwd: root, exclude: ["node_modules/**"] })];
+  const declared = manifests.flatMap((file) => {
+    const manifest = JSON.parse(readFileSync(path.join(root, file), "utf8")) as { [list: string]: { [name: string]: string } | undefined };
+    return ["dependencies", "devDependencies", "optionalDependencies"].flatMap((list) => Object.keys(manifest[list] ?? {}));
+  });
+  const rows = readFileSync(path.join(root, "docs/decisions/0007-dependencies.md"), "utf8").match(/^\| `.*?\|/gm) ?? [];
+  const explained = rows.flatMap((row) => [...row.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? ""));
+  const ours = (name: string) => !name.startsWith("@cuttle/");
+  assert.deepEqual([...new Set(explained)].sort(), [...new Set(declared.filter(ours))].sort());
 });
 
 const opening = "// A file of a small tree that a test planted.\n";
