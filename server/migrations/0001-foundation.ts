@@ -72,6 +72,14 @@ CREATE TABLE events (
 );
 CREATE INDEX events_related ON events USING gin (related_document_ids);
 
+CREATE TABLE cluster_certificates (
+  name text PRIMARY KEY,
+  thumbprint text NOT NULL,
+  certificate_pem text NOT NULL,
+  private_key_ciphertext bytea NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now()
+);
+
 CREATE TABLE secrets (
   id uuid PRIMARY KEY,
   space_id text REFERENCES spaces (id) ON DELETE CASCADE,

@@ -1,0 +1,340 @@
+// D1–D8 of the reliability rules where they are hardest to keep: a node that dies at any single effect, or sleeps through its
+// lease, while another node takes over. The agent's own counters are the observer.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { Agents } from "../../server/engine/agents/agents.ts";
+import { decodePlan, encodePlan, runPlan } from "../../server/engine/execution/execution.ts";
+import type { Plan } from "../../server/engine/execution/execution.ts";
+import { enqueueTask, readTaskLog, requestCancel } from "../../server/engine/tasks/tasks.ts";
+import type { TaskHandler } from "../../server/engine/tasks/tasks.ts";
+import { systemActor } from "../../server/platform/audit/audit.ts";
+import type { Database } from "../../server/platform/database/database.ts";
+import { openDatabase } from "../../server/platform/database/database.ts";
+import { eventually } from "../support/eventually.ts";
+import { createMemoryLogFolder } from "../support/memory-log-folder.ts";
+import type { MemoryLogFolder } from "../support/memory-log-folder.ts";
+import type { MortalNode, StopPoint } from "../support/mortal-node.ts";
+import { startMortalNode } from "../support/mortal-node.ts";
+import type { TestDatabase, TestPostgres } from "../support/postgres.ts";
+import { startPostgres } from "../support/postgres.ts";
+import type { ScriptedAgent } from "../support/scripted-agent.ts";
+import { createScriptedAgent } from "../support/scripted-agent.ts";
+
+const secret = "hunter2-hunter2";
+const quickLease = { leaseMs: 400, renewalMs: 100, selfStopMs: 300 };
+
+let postgres: TestPostgres;
+before(async () => {
+  postgres = await startPostgres();
+});
+after(() => postgres.stop());
+
+function planFor(taskId: string, steps: number, machines: number): Plan {
+  const targets = Array.from({ length: machines }, (_, n) => ({
+    machineId: `Machines-${n + 1}`,
+    name: `machine ${n + 1}`,
+    agent: { host: `machine-${n + 1}`, port: 10933, thumbprint: "A".repeat(40) },
+  }));
+  return {
+    taskId,
+    title: "Deploy Shop 1.0.0 to Production",
+    variables: [{ name: "Octopus.Release.Number", value: "1.0.0" }],
+    steps: Array.from({ length: steps }, (_, n) => ({
+      id: `${n + 1}`,
+      number: n + 1,
+      name: `Step ${n + 1}`,
+      condition: "Success" as const,
+      script: { syntax: "Bash" as const, body: `step ${n + 1}` },
+      variables: [{ name: "Password", secretId: "secret-1" }],
+      targets,
+      parallelMax: 10,
+      isolation: "full" as const,
+    })),
+  };
+}
+
+/** Runs a plan as deployments do: the stored plan counts, not the one made now. */
+function deployHandler(steps: number, machines: number): (agents: Agents) => TaskHandler {
+  return (agents) => ({
+    name: "Deploy",
+    async run(run) {
+      const plan = decodePlan(run.task.plan ?? (await run.savePlan(encodePlan(planFor(run.task.id, steps, machines)))));
+      return runPlan(plan, run, {
+        agents,
+        readSecret: async () => secret,
+        createMasker: (secrets) => ({ push: (line) => [secrets.reduce((text, one) => text.replaceAll(one, "********"), line)], flush: () => [] }),
+        agentGoneMs: 2_000,
+        cancelGraceMs: 2_000,
+      });
+    },
+  });
+}
+
+interface Stage {
+  database: Database;
+  test: TestDatabase;
+  folder: MemoryLogFolder;
+  agent: ScriptedAgent;
+  node(name: string, stopAt?: StopPoint): Promise<MortalNode>;
+  close(): Promise<void>;
+}
+
+async function stage(options: { steps?: number; machines?: number; tombstones?: boolean } = {}): Promise<Stage> {
+  const created = await postgres.createDatabase();
+  const database = openDatabase({ connection: created.connection, applicationName: "cuttle-test-observer", connectionsMax: 3 });
+  await database.execute(`INSERT INTO cluster_settings (name, value) VALUES ('lease', $1)`, [JSON.stringify(quickLease)]);
+  const folder = createMemoryLogFolder();
+  const agent = createScriptedAgent({ tombstones: options.tombstones ?? true });
+  const nodes: MortalNode[] = [];
+  return {
+    database,
+    test: created,
+    folder,
+    agent,
+    async node(name, stopAt) {
+      const node = await startMortalNode({
+        name,
+        connection: created.connection,
+        folder,
+        agents: agent,
+        handler: deployHandler(options.steps ?? 1, options.machines ?? 1),
+        ...(stopAt ? { stopAt } : {}),
+      });
+      nodes.push(node);
+      return node;
+    },
+    async close() {
+      await Promise.all(nodes.map((node) => node.close()));
+      await database.close();
+      await created.drop();
+    },
+  };
+}
+
+function enqueue(database: Database, tag: string | null = "Projects-1/Environments-1"): Promise<string> {
+  return database.transaction((tx) =>
+    enqueueTask(tx, {
+      spaceId: null,
+      name: "Deploy",
+      description: "Deploy Shop 1.0.0 to Production",
+      arguments: {},
+      argumentsVersion: 1,
+      concurrencyTag: tag,
+      actor: systemActor,
+    }),
+  );
+}
+
+function finalState(database: Database, taskId: string, deadlineMs?: number): Promise<string> {
+  return eventually(
+    `${taskId} reaches a final state`,
+    async () => {
+      const [row] = await database.query<{ state: string }>(`SELECT state FROM tasks WHERE id = $1 AND completed_at IS NOT NULL`, [taskId]);
+      return row?.state;
+    },
+    deadlineMs,
+  );
+}
+
+async function linesOf(set: Stage, taskId: string, block: string): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const entry of readTaskLog({ database: set.database, folder: set.folder, taskId })) {
+    if (entry.kind === "line" && entry.block === block && entry.category === "Info") lines.push(entry.text);
+  }
+  return lines;
+}
+
+async function eventsOf(database: Database): Promise<Record<string, number>> {
+  const rows = await database.query<{ category: string; n: number }>(`SELECT category, count(*) AS n FROM events GROUP BY 1`);
+  return Object.fromEntries(rows.map((row) => [row.category, row.n]));
+}
+
+async function assertRanOnce(set: Stage, taskId: string, steps: number, machines: number): Promise<void> {
+  const runs = set.agent.executions.map((one) => `${one.machine} ${/step \d+/.exec(one.body)?.[0]}`).sort();
+  const expected: string[] = [];
+  for (let machine = 1; machine <= machines; machine++) for (let step = 1; step <= steps; step++) expected.push(`machine-${machine} step ${step}`);
+  assert.deepEqual(runs, expected.sort(), "every script ran exactly once on every machine");
+  for (let step = 1; step <= steps; step++) {
+    for (let machine = 1; machine <= machines; machine++) {
+      assert.deepEqual(await linesOf(set, taskId, `step-${step}/Machines-${machine}`), ["one", "two", "three"], "the log has neither gap nor double");
+    }
+  }
+}
+
+describe("a node that dies", () => {
+  test("D1 D2 D3 D7: wherever kill -9 hits, another node ends the deployment in success, each script run once", async () => {
+    const trial = await stage({ steps: 2 });
+    const whole = await trial.node("whole");
+    const id = await enqueue(trial.database);
+    assert.equal(await finalState(trial.database, id), "Success");
+    const effects = [...whole.effects];
+    await trial.close();
+    assert.ok(effects.length > 20, `the path has effects to die at: ${effects.join(" ")}`);
+
+    const points = Array.from({ length: effects.length }, (_, n) => n + 1).values();
+    async function worker(): Promise<void> {
+      for (const effect of points) {
+        const set = await stage({ steps: 2 });
+        try {
+          const first = await set.node("first", { effect, when: "after", how: "die" });
+          const taskId = await enqueue(set.database);
+          const where = await Promise.race([first.stopped, finalState(set.database, taskId).then(() => "the end")]);
+          await set.node("second");
+          assert.equal(await finalState(set.database, taskId), "Success", `died at effect ${effect} (${where})`);
+          await assertRanOnce(set, taskId, 2, 1).catch((error: unknown) => {
+            throw new Error(`died at effect ${effect} (${where})`, { cause: error });
+          });
+          assert.deepEqual(await eventsOf(set.database), { DeploymentQueued: 1, DeploymentStarted: 1, DeploymentSucceeded: 1 });
+        } finally {
+          await set.close();
+        }
+      }
+    }
+    await Promise.all([worker(), worker(), worker(), worker()]);
+  });
+
+  test("D6: a deployment that waits behind a dead node's one starts only after that one ended", async () => {
+    const set = await stage();
+    try {
+      const first = await set.node("first", { effect: "agent-start", when: "after", how: "die" });
+      const one = await enqueue(set.database);
+      const two = await enqueue(set.database);
+      await first.stopped;
+      assert.equal(set.agent.executions.length, 1, "the second waits while the first is unfinished");
+      await set.node("second");
+      assert.equal(await finalState(set.database, one), "Success");
+      assert.equal(await finalState(set.database, two), "Success");
+      assert.equal(set.agent.executions.length, 2);
+    } finally {
+      await set.close();
+    }
+  });
+
+  test("D8: a cancel that was acknowledged survives the node that ran the task", async () => {
+    const set = await stage();
+    set.agent.behave = () => ({ lines: ["one", "two"], exitCode: 0, questions: 1_000_000 });
+    try {
+      const first = await set.node("first", { effect: "agent-start", when: "after", how: "die" });
+      const taskId = await enqueue(set.database);
+      await first.stopped;
+      await set.database.transaction((tx) => requestCancel(tx, taskId, systemActor));
+      await set.node("second");
+      assert.equal(await finalState(set.database, taskId), "Canceled");
+      assert.equal(set.agent.executions.length, 1, "taking over a cancelled task starts nothing");
+    } finally {
+      await set.close();
+    }
+  });
+});
+
+describe("a node that sleeps through its lease", () => {
+  test("D2 D3: frozen just before StartScript goes out, it wakes to find the work done and runs nothing", async () => {
+    const set = await stage({ tombstones: true });
+    try {
+      const first = await set.node("first", { effect: "agent-start", when: "before", how: "freeze" });
+      const taskId = await enqueue(set.database);
+      await first.stopped;
+      await set.node("second");
+      assert.equal(await finalState(set.database, taskId), "Success");
+      first.thaw();
+      await eventually("the first node lets go", () => first.engine.running().length === 0);
+      assert.equal(set.agent.executions.length, 1, "one execution");
+      assert.deepEqual(await eventsOf(set.database), { DeploymentQueued: 1, DeploymentStarted: 1, DeploymentSucceeded: 1 });
+      await assertRanOnce(set, taskId, 1, 1);
+    } finally {
+      await set.close();
+    }
+  });
+
+  test("rule 7: an agent without tombstones is not told to forget a ticket whose task changed owner", async () => {
+    const set = await stage({ tombstones: false });
+    try {
+      const first = await set.node("first", { effect: "agent-start", when: "before", how: "freeze" });
+      const taskId = await enqueue(set.database);
+      await first.stopped;
+      await set.node("second");
+      assert.equal(await finalState(set.database, taskId), "Success");
+      assert.deepEqual(set.agent.completed, [], "the ticket rests");
+      first.thaw();
+      await eventually("the first node lets go", () => first.engine.running().length === 0);
+      assert.equal(set.agent.executions.length, 1, "one execution");
+    } finally {
+      await set.close();
+    }
+  });
+
+  test("D4: a result it wakes up with changes nothing", async () => {
+    const set = await stage();
+    try {
+      // It freezes with the agent's last answer in hand; the other node has ended the task meanwhile.
+      const first = await set.node("first", { effect: "agent-status", when: "after", how: "freeze" });
+      const taskId = await enqueue(set.database);
+      await first.stopped;
+      await set.node("second");
+      assert.equal(await finalState(set.database, taskId), "Success");
+      const before = await set.database.query(`SELECT * FROM step_runs UNION ALL SELECT * FROM step_runs ORDER BY id`);
+      const parts = await set.database.query(`SELECT * FROM task_log_parts ORDER BY epoch, ordinal`);
+      first.thaw();
+      await eventually("the first node lets go", () => first.engine.running().length === 0);
+      assert.deepEqual(await set.database.query(`SELECT * FROM step_runs UNION ALL SELECT * FROM step_runs ORDER BY id`), before);
+      assert.deepEqual(await set.database.query(`SELECT * FROM task_log_parts ORDER BY epoch, ordinal`), parts);
+      await assertRanOnce(set, taskId, 1, 1);
+    } finally {
+      await set.close();
+    }
+  });
+});
+
+describe("the claim", () => {
+  test("never runs two tasks of one tag at once, over several nodes and a burst of both kinds", async () => {
+    const set = await stage();
+    const running = new Map<string, number>();
+    let most = 0;
+    set.agent.behave = () => ({ lines: ["one"], exitCode: 0, questions: 3 });
+    try {
+      for (const name of ["a", "b", "c"]) {
+        const node = await set.node(name);
+        void node;
+      }
+      const watch = setInterval(async () => {
+        const rows = await set.database
+          .query<{ tag: string; n: number }>(`SELECT tag, count(*) AS n FROM task_queue WHERE state = 'running' AND tag IS NOT NULL GROUP BY tag`)
+          .catch(() => []);
+        for (const row of rows) {
+          running.set(row.tag, row.n);
+          most = Math.max(most, row.n);
+        }
+      }, 5);
+      const ids: string[] = [];
+      for (let n = 0; n < 30; n++) ids.push(await enqueue(set.database, n % 3 === 0 ? null : `tag-${n % 2}`));
+      for (const id of ids) assert.equal(await finalState(set.database, id), "Success");
+      clearInterval(watch);
+      assert.ok(most <= 1, `${most} tasks of one tag ran at once`);
+      assert.equal(set.agent.executions.length, 30);
+      const order = await set.database.query<{ tag: string; id: string; started_at: Date; completed_at: Date }>(
+        `SELECT concurrency_tag AS tag, id, started_at, completed_at FROM tasks WHERE concurrency_tag IS NOT NULL ORDER BY concurrency_tag, number`,
+      );
+      for (let n = 1; n < order.length; n++) {
+        const [earlier, later] = [order[n - 1]!, order[n]!];
+        if (earlier.tag === later.tag) assert.ok(later.started_at >= earlier.completed_at, `${later.id} began before ${earlier.id} had ended`);
+      }
+    } finally {
+      await set.close();
+    }
+  });
+
+  test("a queued task that is cancelled lets the next of its tag run", async () => {
+    const set = await stage();
+    try {
+      const ids = [await enqueue(set.database), await enqueue(set.database), await enqueue(set.database)];
+      await set.database.transaction((tx) => requestCancel(tx, ids[0]!, systemActor));
+      await set.node("only");
+      assert.equal(await finalState(set.database, ids[0]!), "Canceled");
+      assert.equal(await finalState(set.database, ids[1]!), "Success");
+      assert.equal(await finalState(set.database, ids[2]!), "Success");
+    } finally {
+      await set.close();
+    }
+  });
+});

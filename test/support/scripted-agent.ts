@@ -1,0 +1,94 @@
+// An agent in this process that counts what an outside observer would see: how often each script really ran. It keeps the promises
+// of the script service (idempotent by ticket, log by sequence, optionally a tombstone) and can be told how the script behaves.
+
+import type { ScriptStatusResponseV2, StartScriptCommandV2 } from "@cuttle/contract/agent/script";
+import type { AgentAddress, Agents, Answer, CallTerms } from "../../server/engine/agents/agents.ts";
+
+interface Script {
+  ticket: string;
+  lines: string[];
+  /** How many status answers until it is complete. */
+  questionsLeft: number;
+  cancelled: boolean;
+  exitCode: number;
+}
+
+export interface ScriptedAgent extends Agents {
+  /** Real starts, in order. */
+  readonly executions: { machine: string; body: string; ticket: string }[];
+  readonly completed: string[];
+  /** What a script prints and how it ends; asked once for each real start. */
+  behave: (body: string) => { lines: string[]; exitCode: number; questions: number };
+}
+
+export function createScriptedAgent(options: { tombstones: boolean }): ScriptedAgent {
+  const scripts = new Map<string, Script>();
+  const tombstones = new Map<string, ScriptStatusResponseV2>();
+  const executions: ScriptedAgent["executions"] = [];
+  const completed: string[] = [];
+
+  function respond(script: Script, from: number): Answer<ScriptStatusResponseV2> & { ok: true } {
+    const done = script.questionsLeft <= 0 || script.cancelled;
+    const shown = done ? script.lines : script.lines.slice(0, Math.max(0, script.lines.length - script.questionsLeft));
+    const logs = shown.slice(from).map((text) => ({ Source: 0 as const, Occurred: new Date(0), Text: text }));
+    const State = done ? (2 as const) : (1 as const);
+    const ExitCode = script.cancelled ? -1 : done ? script.exitCode : 0;
+    return { ok: true, reply: { Ticket: { TaskId: script.ticket }, Logs: logs, NextLogSequence: from + logs.length, State, ExitCode } };
+  }
+
+  function unknown(ticket: string): Answer<ScriptStatusResponseV2> {
+    return { ok: true, reply: { Ticket: { TaskId: ticket }, Logs: [], NextLogSequence: 0, State: 2, ExitCode: -45 } };
+  }
+
+  async function proven<R>(terms: CallTerms, work: () => Answer<R>): Promise<Answer<R>> {
+    await terms.beforeSend();
+    if (terms.signal.aborted) throw terms.signal.reason;
+    return work();
+  }
+
+  const agent: ScriptedAgent = {
+    executions,
+    completed,
+    behave: () => ({ lines: ["one", "two", "three"], exitCode: 0, questions: 2 }),
+    capabilities: (_agent, terms) => proven(terms, () => ({ ok: true, reply: ["IScriptService", "IFileTransferService", "IScriptServiceV2"] })),
+    startScript: (address: AgentAddress, command: StartScriptCommandV2, terms) =>
+      proven(terms, () => {
+        const ticket = command.ScriptTicket.TaskId;
+        const tombstone = tombstones.get(ticket);
+        if (tombstone !== undefined) return { ok: true, reply: tombstone };
+        let script = scripts.get(ticket);
+        if (script === undefined) {
+          const { lines, exitCode, questions } = agent.behave(command.ScriptBody);
+          script = { ticket, lines, exitCode, questionsLeft: questions, cancelled: false };
+          scripts.set(ticket, script);
+          executions.push({ machine: address.host, body: command.ScriptBody, ticket });
+        }
+        return respond(script, 0);
+      }),
+    getStatus: (_address, request, terms) =>
+      proven(terms, () => {
+        const script = scripts.get(request.Ticket.TaskId);
+        if (script === undefined) return unknown(request.Ticket.TaskId);
+        script.questionsLeft -= 1;
+        return respond(script, request.LastLogSequence);
+      }),
+    cancelScript: (_address, command, terms) =>
+      proven(terms, () => {
+        const script = scripts.get(command.Ticket.TaskId);
+        if (script === undefined) return unknown(command.Ticket.TaskId);
+        if (script.questionsLeft > 0) script.cancelled = true;
+        return respond(script, command.LastLogSequence);
+      }),
+    completeScript: (_address, command, terms) =>
+      proven(terms, () => {
+        const ticket = command.Ticket.TaskId;
+        const script = scripts.get(ticket);
+        if (script !== undefined && options.tombstones) tombstones.set(ticket, respond(script, script.lines.length).reply);
+        scripts.delete(ticket);
+        completed.push(ticket);
+        return { ok: true, reply: null };
+      }),
+    close: async () => {},
+  };
+  return agent;
+}
