@@ -2,7 +2,7 @@
 // lease, while another node takes over. The agent's own counters are the observer.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import type { Agents } from "../../server/engine/agents/agents.ts";
 import { decodePlan, encodePlan, runPlan } from "../../server/engine/execution/execution.ts";
 import type { Plan } from "../../server/engine/execution/execution.ts";
@@ -28,7 +28,6 @@ let postgres: TestPostgres;
 before(async () => {
   postgres = await startPostgres();
 });
-after(() => postgres.stop());
 
 function planFor(taskId: string, steps: number, machines: number): Plan {
   const targets = Array.from({ length: machines }, (_, n) => ({

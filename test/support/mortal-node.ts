@@ -183,8 +183,9 @@ export async function startMortalNode(parts: {
       thaw();
     },
     async close() {
-      // A dead process cannot stop in order: its connections are simply gone.
-      if (!stoodStill) await engine.stop();
+      // A dead process cannot stop in order: its loops end, what it waits for never comes, its connections are gone.
+      const inOrder = engine.stop();
+      if (!stoodStill) await inOrder;
       await Promise.all([realDatabase.close().catch(() => {}), realRenewals.close().catch(() => {})]);
     },
   };

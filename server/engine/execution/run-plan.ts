@@ -9,7 +9,7 @@ import type { LineMasker, ScriptResult } from "./run-script.ts";
 import { runScript } from "./run-script.ts";
 import type { ScriptVariable } from "./script-body.ts";
 import { composeBashScript, scriptBytesMax } from "./script-body.ts";
-import { intendStepRuns } from "./step-run-store.ts";
+import { intendStepRuns, listBegunSteps } from "./step-run-store.ts";
 
 export interface PlanParts {
   agents: Agents;
@@ -31,10 +31,12 @@ export const rootBlock = "task";
 
 export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promise<TaskOutcome> {
   await run.log.append([{ kind: "block", id: rootBlock, parent: null, name: plan.title, at: now() }, status(rootBlock, "Running")]);
+  const begun = run.task.epoch === 1 ? new Set<string>() : await run.guarded((tx) => listBegunSteps(tx, run.task.id));
   const failures: string[] = [];
   for (const step of plan.steps) {
     const block = stepBlock(step);
-    if (run.cancelRequested.aborted || !wanted(step, failures.length > 0)) {
+    const passOver = run.cancelRequested.aborted || !wanted(step, failures.length > 0);
+    if (passOver && !begun.has(step.id)) {
       await run.log.append([opened(step, block), status(block, run.cancelRequested.aborted ? "Canceled" : "Skipped")]);
       continue;
     }

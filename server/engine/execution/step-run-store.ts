@@ -88,6 +88,14 @@ export async function intendStepRuns(
   return rows.map(toStepRun);
 }
 
+/** Names of the steps that a task has begun: after a takeover these must be brought to their end even when it is being cancelled. */
+export async function listBegunSteps(database: Queryable, taskId: string): Promise<Set<string>> {
+  const rows = await database.query<{ step: string }>(`SELECT DISTINCT step FROM step_runs WHERE task_id = $1`, [taskId], {
+    name: "step-run-begun",
+  });
+  return new Set(rows.map((row) => row.step));
+}
+
 /** The script is known to be at the agent, and its log is committed up to `logNext`. */
 export async function markProgress(tx: Transaction, id: number, progress: { logNext: number; logState: unknown }): Promise<void> {
   await tx.execute(

@@ -88,7 +88,7 @@ export async function claimTasks(
        RETURNING task_id, epoch, cancel_requested
      ), shown AS (
        UPDATE tasks SET state = CASE WHEN claimed.cancel_requested THEN 'Cancelling' ELSE 'Executing' END,
-              started_at = coalesce(tasks.started_at, now()), server_node = $2
+              started_at = coalesce(tasks.started_at, clock_timestamp()), server_node = $2
        FROM claimed WHERE tasks.id = claimed.task_id
        RETURNING tasks.*, claimed.epoch, claimed.cancel_requested
      )
