@@ -1,7 +1,7 @@
 /** Bare TLS ends for tests, which say exactly the bytes they are told to: the other side of replays and of hostile peers. */
 import { once } from "node:events";
 import { connect, createServer } from "node:tls";
-import type { ConnectionOptions, TLSSocket } from "node:tls";
+import type { ConnectionOptions, TLSSocket, TlsOptions } from "node:tls";
 import type { ByteSource } from "./frames.ts";
 import { tlsOptions } from "./trust.ts";
 import type { Identity } from "./trust.ts";
@@ -53,8 +53,9 @@ export async function connectRaw(port: number, identity: Identity | null, option
 export async function listenRaw(
   identity: Identity,
   onSocket: (socket: TLSSocket) => void | Promise<void>,
+  options: TlsOptions = {},
 ): Promise<{ port: number; close(): Promise<void> }> {
-  const server = createServer({ ...tlsOptions(identity), requestCert: true, noDelay: true });
+  const server = createServer({ ...tlsOptions(identity), requestCert: true, noDelay: true, ...options });
   const sockets = new Set<TLSSocket>();
   server.on("secureConnection", (socket) => {
     sockets.add(socket);
