@@ -6,8 +6,18 @@ import type { Queryable } from "./queryable.ts";
 const sequences = {
   Spaces: "ids_spaces",
   Users: "ids_users",
-  apikeys: "ids_api_keys",
+  APIKeys: "ids_api_keys",
   ServerTasks: "ids_server_tasks",
+  Environments: "ids_environments",
+  MachinePolicies: "ids_machine_policies",
+  Machines: "ids_machines",
+  WorkerPools: "ids_worker_pools",
+  Lifecycles: "ids_lifecycles",
+  ProjectGroups: "ids_project_groups",
+  Projects: "ids_projects",
+  Channels: "ids_channels",
+  Releases: "ids_releases",
+  Deployments: "ids_deployments",
 } as const;
 
 export type Collection = keyof typeof sequences;

@@ -45,8 +45,8 @@ export interface Answer {
 /** 200 with a document. */
 export const ok = (body: unknown): Answer => ({ status: 200, body });
 /** 201 with the new document; its Self link becomes the Location header. */
-export function created(body: { Links?: Record<string, string> } & object, location?: string): Answer {
-  const self = location ?? body.Links?.["Self"];
+export function created(body: object, location?: string): Answer {
+  const self = location ?? (body as { Links?: Record<string, string> }).Links?.["Self"];
   return { status: 201, body, ...(self === undefined ? {} : { location: self }) };
 }
 /** 200 and nothing else: deletes and actions without a document. */

@@ -26,7 +26,7 @@ function withValues(conditions: readonly Condition[], first: number): { sql: str
 }
 
 function columns(table: ResourceTable): string {
-  const own = Object.values(table.fields).map((field) => `${field.select ?? `r.${field.column}`} AS ${field.column}`);
+  const own = new Set(Object.values(table.fields).map((field) => `${field.select ?? `r.${field.column}`} AS ${field.column}`));
   return ["r.id", "r.space_id", ...(table.slug ? ["r.slug"] : []), ...own].join(", ");
 }
 

@@ -7,6 +7,8 @@ export interface ResourceField {
   select?: string;
   /** Stored as JSON. */
   json?: boolean;
+  /** The member lies under this key of a JSON column that several members share. */
+  key?: string;
   /** The value when a client sends nothing or null; absent means the member is required on create. */
   empty?: unknown;
   /** The member is shown but never taken from a client. */

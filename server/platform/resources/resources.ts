@@ -16,7 +16,7 @@ import { pageOf, pageWanted } from "./paging.ts";
 import type { Page } from "./paging.ts";
 import * as store from "./resource-store.ts";
 import type { Condition, StoredRow } from "./resource-store.ts";
-import type { ResourceTable } from "./resource-table.ts";
+import type { ResourceField, ResourceTable } from "./resource-table.ts";
 import { freeSlug, slugOf } from "./slug.ts";
 
 export { pageOf, pageSizeDefault, pageSizeMax, pageWanted } from "./paging.ts";
@@ -47,6 +47,8 @@ export interface Save {
   /** The stored document before an update; undefined on create. */
   current: Document | undefined;
   values: Record<string, unknown>;
+  /** What the client sent, for members that are not stored as they are. */
+  body: Readonly<Record<string, unknown>>;
 }
 
 export interface ResourceDefinition {
@@ -99,7 +101,7 @@ export function defineResource(definition: ResourceDefinition): Resource {
 
   function present(row: StoredRow): Document {
     const base = `/api/${row.space_id}`;
-    const members = Object.entries(table.fields).map(([member, field]) => [member, row[field.column] ?? field.empty ?? null]);
+    const members = Object.entries(table.fields).map(([member, field]) => [member, stored(row, field) ?? field.empty ?? null]);
     const document: Document = { Id: row.id, SpaceId: row.space_id, ...(table.slug ? { Slug: row["slug"] } : {}), ...Object.fromEntries(members), Links: {} };
     document.Links = { Self: `${base}/${path}/${row.id}`, ...definition.links?.(document, base) };
     definition.present?.(document);
@@ -146,10 +148,10 @@ export function defineResource(definition: ResourceDefinition): Resource {
   async function save(tx: Transaction, spaceId: string, actor: Actor, current: Document | undefined, body: Record<string, unknown>): Promise<Document> {
     const id = current?.Id ?? (await nextId(tx, definition.collection)).id;
     const values = { ...wantedValues(definition, current, body) };
-    const draft: Save = { spaceId, actor, id, current, values };
+    const draft: Save = { spaceId, actor, id, current, values, body };
     await store.lockSaves(tx, table, spaceId);
-    await definition.beforeSave?.(tx, draft);
     await resolveReferences(tx, definition, spaceId, values);
+    await definition.beforeSave?.(tx, draft);
     const within = definition.uniqueWithin
       ? { column: table.fields[definition.uniqueWithin.member]!.column, value: values[definition.uniqueWithin.member] }
       : { column: "space_id", value: spaceId };
@@ -159,9 +161,7 @@ export function defineResource(definition: ResourceDefinition): Resource {
       const slug = slugOf(String(body["Slug"] || current?.["Slug"] || values["Name"]), noun.replaceAll(" ", "-"));
       row["slug"] = freeSlug(slug, await store.takenSlugs(tx, table, within, slug, id));
     }
-    for (const [member, field] of Object.entries(table.fields)) {
-      if (field.select === undefined && member in values) row[field.column] = field.json ? JSON.stringify(values[member] ?? null) : values[member];
-    }
+    Object.assign(row, columnsOf(table, values));
     if (definition.oneDefault && values["IsDefault"] === true) await store.clearOtherDefaults(tx, table, within, id);
     try {
       if (current === undefined) await store.insertRow(tx, table, { id, space_id: spaceId, ...row });
@@ -247,6 +247,23 @@ function wantedValues({ table, oneDefault }: ResourceDefinition, current: Docume
   if (oneDefault && current?.["IsDefault"] === true) values["IsDefault"] = true;
   if (faults.length > 0) throw problem.invalid(faults);
   return values;
+}
+
+function stored(row: StoredRow, field: ResourceField): unknown {
+  const value = row[field.column];
+  return field.key === undefined ? value : (value as Record<string, unknown> | null)?.[field.key];
+}
+
+function columnsOf(table: ResourceTable, values: Record<string, unknown>): Record<string, unknown> {
+  const row: Record<string, unknown> = {};
+  const shared: Record<string, Record<string, unknown>> = {};
+  for (const [member, field] of Object.entries(table.fields)) {
+    if (field.select !== undefined || !(member in values)) continue;
+    if (field.key !== undefined) (shared[field.column] ??= {})[field.key] = values[member];
+    else row[field.column] = field.json ? JSON.stringify(values[member] ?? null) : values[member];
+  }
+  for (const [column, members] of Object.entries(shared)) row[column] = JSON.stringify(members);
+  return row;
 }
 
 async function resolveReferences(tx: Transaction, { table }: ResourceDefinition, spaceId: string, values: Record<string, unknown>): Promise<void> {

@@ -1,0 +1,93 @@
+// Deployment targets and what belongs to them: endpoints, connection status, machine policies, worker pools.
+
+import { anything, flag, id, links, list, map, name, object, oneOf, optional, orNull, text, time, whole, written } from "./shapes.ts";
+
+/** What the server can talk to today. Others are refused on writing, because old clients cannot read a style they do not know. */
+export const communicationStyles = ["TentaclePassive", "TentacleActive", "None"] as const;
+
+export const Endpoint = object({
+  Id: orNull(id()),
+  CommunicationStyle: oneOf([...communicationStyles]),
+  Uri: optional(orNull(text())),
+  Thumbprint: optional(orNull(text())),
+  ProxyId: optional(orNull(id())),
+  DefaultWorkerPoolId: optional(orNull(id())),
+  CertificateSignatureAlgorithm: optional(orNull(text())),
+  TentacleVersionDetails: optional(orNull(object({ UpgradeLocked: flag(), UpgradeRequired: flag(), UpgradeSuggested: flag(), Version: orNull(text()) }))),
+  Links: links(),
+});
+const EndpointBody = object({
+  CommunicationStyle: optional(orNull(text())),
+  Uri: optional(orNull(text())),
+  Thumbprint: optional(orNull(text())),
+  ProxyId: optional(orNull(id())),
+  DefaultWorkerPoolId: optional(orNull(id())),
+});
+
+const members = {
+  Name: name(),
+  SpaceId: id(),
+  IsDisabled: flag(),
+  MachinePolicyId: id(),
+  Roles: list(name()),
+  EnvironmentIds: list(id()),
+  TenantIds: list(id()),
+  TenantTags: list(text()),
+  TenantedDeploymentParticipation: oneOf(["Untenanted", "TenantedOrUntenanted", "Tenanted"]),
+};
+
+export const Machine = object({
+  Id: id(),
+  ...members,
+  Slug: text(),
+  Endpoint,
+  HealthStatus: oneOf(["Healthy", "HasWarnings", "Unhealthy", "Unavailable", "Unknown"]),
+  Status: oneOf(["Online", "Offline", "Unknown", "NeedsUpgrade", "CalamariNeedsUpgrade", "Disabled"]),
+  StatusSummary: text(),
+  HasLatestCalamari: flag(),
+  IsInProcess: flag(),
+  OperatingSystem: text(),
+  ShellName: text(),
+  ShellVersion: text(),
+  Architecture: text(),
+  Thumbprint: orNull(text()),
+  Uri: orNull(text()),
+  SkipInitialHealthCheck: flag(),
+  Links: links(),
+});
+export const MachineBody = written({ ...members, Endpoint: EndpointBody, SkipInitialHealthCheck: flag(), Slug: text() });
+
+export const MachineConnection = object({
+  Id: id(),
+  MachineId: id(),
+  Status: text(),
+  CurrentTentacleVersion: orNull(text()),
+  LastChecked: orNull(time()),
+  Logs: list(object({ Category: text(), OccurredAt: time(), MessageText: text(), Detail: orNull(text()) })),
+  Links: links(),
+});
+
+const policyMembers = {
+  Name: name(),
+  SpaceId: id(),
+  Description: text(),
+  IsDefault: flag(),
+  ConnectionConnectTimeout: text(),
+  ConnectionRetryCountLimit: whole(),
+  ConnectionRetrySleepInterval: text(),
+  ConnectionRetryTimeLimit: text(),
+  PollingRequestQueueTimeout: text(),
+  PollingRequestMaximumMessageProcessingTimeout: text(),
+  MachineHealthCheckPolicy: map(anything()),
+  MachineConnectivityPolicy: map(anything()),
+  MachineCleanupPolicy: map(anything()),
+  MachineUpdatePolicy: map(anything()),
+};
+export const MachinePolicy = object({ Id: id(), ...policyMembers, Links: links() });
+export const MachinePolicyBody = written(policyMembers);
+
+const poolMembers = { Name: name(), Slug: text(), SpaceId: id(), Description: text(), IsDefault: flag(), SortOrder: whole() };
+export const WorkerPool = object({ Id: id(), ...poolMembers, CanAddWorkers: flag(), WorkerPoolType: oneOf(["StaticWorkerPool", "DynamicWorkerPool"]), Links: links() });
+export const WorkerPoolBody = written({ ...poolMembers, WorkerPoolType: text() });
+
+export const CommunicationsCertificate = object({ Id: id(), Name: text(), Thumbprint: text(), SignatureAlgorithm: text(), Links: links() });

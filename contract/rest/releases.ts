@@ -1,0 +1,79 @@
+// Releases and their way through the lifecycle, with both ways of creating one.
+
+import { flag, id, links, list, map, name, object, oneOf, optional, orNull, text, time, whole } from "./shapes.ts";
+
+const SelectedPackage = object({ ActionName: optional(orNull(text())), StepName: optional(orNull(text())), PackageReferenceName: optional(orNull(text())), Version: optional(orNull(text())) });
+
+export const Release = object({
+  Id: id(),
+  SpaceId: id(),
+  ProjectId: id(),
+  ChannelId: id(),
+  Version: text(),
+  ReleaseNotes: orNull(text()),
+  Assembled: time(),
+  IgnoreChannelRules: flag(),
+  SelectedPackages: list(SelectedPackage),
+  SelectedGitResources: list(object({})),
+  BuildInformation: list(object({})),
+  CustomFields: map(orNull(text())),
+  ProjectDeploymentProcessSnapshotId: id(),
+  ProjectVariableSetSnapshotId: orNull(id()),
+  LibraryVariableSetSnapshotIds: list(id()),
+  Links: links(),
+});
+export const ReleaseBody = object({
+  ProjectId: optional(orNull(id())),
+  ChannelId: optional(orNull(id())),
+  Version: optional(orNull(name())),
+  ReleaseNotes: optional(orNull(text())),
+  IgnoreChannelRules: optional(orNull(flag())),
+  SelectedPackages: optional(orNull(list(SelectedPackage))),
+  CustomFields: optional(orNull(map(orNull(text())))),
+});
+
+export const CreateReleaseCommand = object({
+  ProjectName: name(),
+  ReleaseVersion: optional(orNull(text())),
+  ChannelName: optional(orNull(text())),
+  PackageVersion: optional(orNull(text())),
+  Packages: optional(orNull(list(text()))),
+  ReleaseNotes: optional(orNull(text())),
+  IgnoreIfAlreadyExists: optional(orNull(flag())),
+  IgnoreChannelRules: optional(orNull(flag())),
+  GitRef: optional(orNull(text())),
+  GitCommit: optional(orNull(text())),
+  CustomFields: optional(orNull(map(orNull(text())))),
+});
+export const CreateReleaseResponse = object({ ReleaseId: id(), ReleaseVersion: text() });
+
+export const ReleaseProgression = object({
+  NextDeployments: list(id()),
+  NextDeploymentsMinimumRequired: whole(),
+  HasUnresolvedDefect: flag(),
+  ReleaseRetentionPeriod: orNull(object({})),
+  Phases: list(
+    object({
+      Id: id(),
+      Name: text(),
+      Progress: oneOf(["Pending", "Current", "Complete"]),
+      Blocked: flag(),
+      AutomaticDeploymentTargets: list(id()),
+      OptionalDeploymentTargets: list(id()),
+      MinimumEnvironmentsBeforePromotion: whole(),
+      IsOptionalPhase: flag(),
+      Deployments: list(object({ Deployment: map(orNull(text())), Task: map(orNull(text())) })),
+    }),
+  ),
+  Links: links(),
+});
+export const DeploymentTemplate = object({
+  Id: orNull(id()),
+  DeploymentNotes: orNull(text()),
+  IsDeploymentProcessModified: flag(),
+  IsVariableSetModified: flag(),
+  IsLibraryVariableSetModified: flag(),
+  PromoteTo: list(object({ Id: id(), Name: text(), Links: links() })),
+  TenantPromotions: list(object({})),
+  Links: links(),
+});

@@ -1,0 +1,43 @@
+// The cluster as clients see it: nodes, their health, and maintenance.
+
+import { count, flag, id, links, list, object, oneOf, optional, orNull, text, time, whole } from "./shapes.ts";
+
+export const ServerNode = object({ Id: id(), Name: text(), MaxConcurrentTasks: whole(), IsInMaintenanceMode: flag(), Links: links() });
+export const ServerNodeBody = object({ MaxConcurrentTasks: optional(orNull(count())), IsInMaintenanceMode: optional(orNull(flag())) });
+export const ServerNodeSummary = object({
+  Id: id(),
+  Name: text(),
+  LastSeen: orNull(time()),
+  Rank: oneOf(["Follower", "Leader"]),
+  IsLeader: flag(),
+  IsOffline: flag(),
+  IsInMaintenanceMode: flag(),
+  MaxConcurrentTasks: whole(),
+  RunningTaskCount: whole(),
+  Links: links(),
+});
+export const ServerNodesSummary = object({ Nodes: list(ServerNodeSummary), Links: links() });
+export const ServerNodeDetails = object({ Id: id(), RunningTasks: list(object({ Id: id(), Name: text(), Description: text(), State: text(), Links: links() })), Links: links() });
+export const ServerStatus = object({
+  Id: text(),
+  IsDatabaseEncrypted: flag(),
+  IsInMaintenanceMode: flag(),
+  IsMajorMinorUpgrade: flag(),
+  IsPotentialClone: flag(),
+  IsUpgradeAvailable: flag(),
+  MaintenanceExpires: orNull(text()),
+  MaximumAvailableVersion: orNull(text()),
+  MaximumAvailableVersionCoveredByLicense: orNull(text()),
+  Links: links(),
+});
+export const ServerHealth = object({
+  Id: text(),
+  Description: text(),
+  IsCompliantWithLicense: flag(),
+  IsEntireClusterDrainingTasks: flag(),
+  IsEntireClusterReadOnly: flag(),
+  IsOperatingNormally: flag(),
+  Links: links(),
+});
+/** Answer of the probes for load balancers and orchestrators. */
+export const ProbeResult = object({ Status: oneOf(["ok", "failing"]), Checks: list(object({ Name: text(), Status: oneOf(["ok", "failing"]), Message: orNull(text()) })) });

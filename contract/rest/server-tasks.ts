@@ -1,0 +1,78 @@
+// Tasks, their log tree, and the events of the audit trail.
+
+import { anything, flag, id, links, list, map, object, oneOf, orNull, page, text, time, whole } from "./shapes.ts";
+import { Type } from "typebox";
+
+export const ServerTask = object({
+  Id: id(),
+  SpaceId: orNull(id()),
+  ProjectId: orNull(id()),
+  Name: text(),
+  Description: text(),
+  Arguments: map(anything()),
+  State: oneOf(["Queued", "Executing", "Cancelling", "Success", "Failed", "Canceled", "TimedOut"]),
+  Completed: orNull(text()),
+  QueueTime: time(),
+  QueueTimeExpiry: orNull(time()),
+  StartTime: orNull(time()),
+  LastUpdatedTime: time(),
+  CompletedTime: orNull(time()),
+  ServerNode: orNull(id()),
+  Duration: orNull(text()),
+  ErrorMessage: orNull(text()),
+  HasBeenPickedUpByProcessor: flag(),
+  IsCompleted: flag(),
+  FinishedSuccessfully: flag(),
+  HasPendingInterruptions: flag(),
+  HasWarningsOrErrors: flag(),
+  CanRerun: flag(),
+  Links: links(),
+});
+
+const taskPage = page(ServerTask);
+export const ServerTaskPage = object({
+  ...taskPage.properties,
+  TotalCounts: object({
+    Queued: whole(),
+    Executing: whole(),
+    Cancelling: whole(),
+    Success: whole(),
+    Failed: whole(),
+    Canceled: whole(),
+    TimedOut: whole(),
+    Interrupted: whole(),
+  }),
+  TotalCountsInOtherSpaces: map(whole()),
+});
+
+const LogElement = object({ Category: text(), OccurredAt: time(), MessageText: text(), Detail: orNull(text()) });
+
+/** A node of the log tree. Its children have the same shape, to any depth the log has. */
+export const ActivityLogNode = Type.Unknown();
+
+export const ServerTaskDetails = object({
+  Id: orNull(id()),
+  Task: ServerTask,
+  ActivityLogs: list(ActivityLogNode),
+  PhysicalLogSize: whole(),
+  Progress: object({ ProgressPercentage: whole(), EstimatedTimeRemaining: orNull(text()) }),
+  Links: links(),
+});
+export { LogElement };
+
+export const ServerTaskBody = object({ Name: text(), Description: Type.Optional(orNull(text())), Arguments: Type.Optional(orNull(map(anything()))) });
+export const TaskType = object({ Id: text(), Name: text() });
+
+export const Event = object({
+  Id: id(),
+  SpaceId: orNull(id()),
+  Category: text(),
+  UserId: orNull(id()),
+  Username: text(),
+  Occurred: time(),
+  Message: text(),
+  MessageHtml: text(),
+  MessageReferences: list(object({})),
+  RelatedDocumentIds: list(id()),
+  Links: links(),
+});

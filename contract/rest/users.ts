@@ -1,0 +1,25 @@
+// Users and their API keys as clients see them. A key's text is shown once, by the answer that creates it.
+
+import { Type } from "typebox";
+import { flag, id, links, list, name, object, optional, orNull, text, time } from "./shapes.ts";
+
+export const User = object({
+  Id: id(),
+  Username: text(),
+  DisplayName: text(),
+  EmailAddress: text(),
+  IsActive: flag(),
+  IsService: flag(),
+  IsRequestor: flag(),
+  CanPasswordBeEdited: flag(),
+  Identities: list(object({})),
+  Created: time(),
+  Links: links(),
+});
+
+const keyMembers = { Id: id(), UserId: id(), Purpose: text(), Created: time(), Expires: orNull(time()), Links: links() };
+
+/** A stored key: only its first characters are known. */
+export const ApiKey = object({ ...keyMembers, ApiKey: object({ HasValue: flag(), NewValue: Type.Null(), Hint: text() }) });
+export const NewApiKey = object({ ...keyMembers, ApiKey: text() });
+export const ApiKeyBody = object({ Purpose: name(), Expires: optional(orNull(time())) });

@@ -1,0 +1,31 @@
+// The area of what deployments run on: environments, machines and their policies, worker pools, the server's certificate.
+
+import type { Route } from "../../platform/http/http.ts";
+import type { SpaceFiller } from "../organization/organization.ts";
+import { certificateRoutes } from "./certificates/certificates.ts";
+import { environmentRoutes } from "./environments/environments.ts";
+import { fillMachinePolicies, machinePolicyRoutes } from "./machine-policies/machine-policies.ts";
+import { defineMachines, machineRoutes } from "./machines/machines.ts";
+import type { AskForHealthCheck } from "./machines/machines.ts";
+import { fillWorkerPools, workerPools } from "./worker-pools/worker-pools.ts";
+
+export { environmentIdsInOrder, environments } from "./environments/environments.ts";
+export { findMachineAddress, readListeningUri, recordMachineHealth } from "./machines/machines.ts";
+export type { AskForHealthCheck, MachineAddress, MachineHealth } from "./machines/machines.ts";
+
+export interface InfrastructureParts {
+  certificate: { thumbprint: string; signatureAlgorithm: string };
+  askForHealthCheck: AskForHealthCheck;
+}
+
+export function infrastructureRoutes(parts: InfrastructureParts): Route[] {
+  return [
+    ...environmentRoutes,
+    ...machinePolicyRoutes,
+    ...machineRoutes(defineMachines(parts.askForHealthCheck)),
+    ...workerPools.routes,
+    ...certificateRoutes(parts.certificate),
+  ];
+}
+
+export const infrastructureFillers: readonly SpaceFiller[] = [fillMachinePolicies, fillWorkerPools];

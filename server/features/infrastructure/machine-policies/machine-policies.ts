@@ -1,0 +1,71 @@
+// Machine policies: how often targets are checked and what happens when they are away. Every space has a default one.
+
+import type { TSchema } from "@cuttle/contract/rest/shapes";
+import { MachinePolicy, MachinePolicyBody } from "@cuttle/contract/rest/machines";
+import { ok, read } from "../../../platform/http/http.ts";
+import type { Route } from "../../../platform/http/http.ts";
+import { defineResource } from "../../../platform/resources/resources.ts";
+import type { ResourceField } from "../../../platform/resources/resources.ts";
+import type { SpaceFiller } from "../../organization/organization.ts";
+
+/** Values of a new policy; timespans are "hh:mm:ss" as everywhere in the API. */
+const defaults = {
+  ConnectionConnectTimeout: "00:01:00",
+  ConnectionRetryCountLimit: 5,
+  ConnectionRetrySleepInterval: "00:00:01",
+  ConnectionRetryTimeLimit: "00:05:00",
+  PollingRequestQueueTimeout: "00:02:00",
+  PollingRequestMaximumMessageProcessingTimeout: "00:10:00",
+  MachineHealthCheckPolicy: {
+    HealthCheckType: "RunScript",
+    HealthCheckInterval: "01:00:00",
+    HealthCheckCron: null,
+    HealthCheckCronTimezone: "UTC",
+    PowerShellHealthCheckPolicy: { RunType: "InheritFromDefault", ScriptBody: null },
+    BashHealthCheckPolicy: { RunType: "InheritFromDefault", ScriptBody: null },
+  },
+  MachineConnectivityPolicy: { MachineConnectivityBehavior: "ExpectedToBeOnline" },
+  MachineCleanupPolicy: { DeleteMachinesBehavior: "DoNotDelete", DeleteMachinesElapsedTimeSpan: "00:00:00" },
+  MachineUpdatePolicy: { CalamariUpdateBehavior: "UpdateOnDeployment", TentacleUpdateBehavior: "NeverUpdate", TentacleUpdateAccountId: null },
+};
+
+const settings = Object.fromEntries(
+  Object.entries(defaults).map(([member, empty]): [string, ResourceField] => [member, { column: "settings", key: member, empty }]),
+);
+
+export const machinePolicies = defineResource({
+  kind: "MachinePolicy",
+  collection: "MachinePolicies",
+  path: "machinepolicies",
+  table: {
+    name: "machine_policies",
+    orderBy: "lower(r.name)",
+    slug: false,
+    fields: { Name: { column: "name" }, Description: { column: "description", empty: "" }, IsDefault: { column: "is_default", empty: false }, ...settings },
+  },
+  answer: MachinePolicy,
+  body: MachinePolicyBody,
+  permissions: { view: "MachinePolicyView", create: "MachinePolicyCreate", edit: "MachinePolicyEdit", delete: "MachinePolicyDelete" },
+  oneDefault: true,
+  links: ({ Id }, base) => ({
+    Machines: `${base}/machinepolicies/${Id}/machines`,
+    Workers: `${base}/machinepolicies/${Id}/workers`,
+    Template: `${base}/machinepolicies/template`,
+  }),
+});
+
+export const fillMachinePolicies: SpaceFiller = async (tx, spaceId, actor) => {
+  await machinePolicies.create(tx, spaceId, actor, { Name: "Default Machine Policy", IsDefault: true });
+};
+
+export const machinePolicyRoutes: Route[] = [
+  ...machinePolicies.routes,
+  read({
+    path: "/machinepolicies/template",
+    scope: "space",
+    permission: "MachinePolicyView",
+    answer: MachinePolicy as TSchema,
+    handler: async ({ space }) =>
+      ok({ Id: "", SpaceId: space.id, Name: "", Description: "", IsDefault: false, ...defaults, Links: { Self: `/api/${space.id}/machinepolicies/template` } }),
+  }),
+];

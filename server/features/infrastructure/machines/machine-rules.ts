@@ -1,0 +1,70 @@
+// What makes a deployment target valid: pure checks of what a client sent.
+
+import { communicationStyles } from "@cuttle/contract/rest/machines";
+
+export interface StoredEndpoint {
+  CommunicationStyle: (typeof communicationStyles)[number];
+  Uri?: string | null;
+  Thumbprint?: string | null;
+  ProxyId?: string | null;
+  DefaultWorkerPoolId?: string | null;
+}
+
+export interface EndpointSent {
+  CommunicationStyle?: string | null;
+  Uri?: string | null;
+  Thumbprint?: string | null;
+  ProxyId?: string | null;
+  DefaultWorkerPoolId?: string | null;
+}
+
+export type Checked<T> = { ok: true; value: T } | { ok: false; faults: string[] };
+
+/** SHA-1 as agents print it: 40 upper-case hex digits without separators. Undefined when it is none. */
+export function readThumbprint(text: string): string | undefined {
+  const clean = text.replace(/[\s:-]/g, "").toUpperCase();
+  return /^[0-9A-F]{40}$/.test(clean) ? clean : undefined;
+}
+
+/** The host and port of a listening agent; a missing port is the agents' own 10933. Undefined when the text is no such address. */
+export function readListeningUri(text: string): { host: string; port: number } | undefined {
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    return undefined;
+  }
+  const plain = url.protocol === "https:" && url.username === "" && url.password === "" && url.search === "" && url.hash === "" && /^\/?$/.test(url.pathname);
+  if (!plain || url.hostname === "") return undefined;
+  // The URL parser drops :443, because that is the port https has anyway.
+  const port = url.port !== "" ? Number(url.port) : /:443\/?$/.test(text.trim()) ? 443 : 10933;
+  return port === 0 ? undefined : { host: url.hostname.replace(/^\[|\]$/g, ""), port };
+}
+
+export function checkEndpoint(sent: EndpointSent | null | undefined): Checked<StoredEndpoint> {
+  if (!sent) return { ok: false, faults: ["Endpoint is required."] };
+  const style = communicationStyles.find((one) => one.toLowerCase() === sent.CommunicationStyle?.toLowerCase());
+  if (style === undefined) {
+    return { ok: false, faults: [`Endpoint.CommunicationStyle must be one of: ${communicationStyles.join(", ")}. Other kinds of targets are not supported yet.`] };
+  }
+  if (style === "None") return { ok: true, value: { CommunicationStyle: style, DefaultWorkerPoolId: sent.DefaultWorkerPoolId || null } };
+  const faults: string[] = [];
+  const thumbprint = readThumbprint(sent.Thumbprint ?? "");
+  if (thumbprint === undefined) faults.push("Endpoint.Thumbprint must be the 40 hex digits of the agent's certificate.");
+  let uri = (sent.Uri ?? "").trim();
+  if (style === "TentaclePassive") {
+    const address = readListeningUri(uri);
+    if (address === undefined) faults.push("Endpoint.Uri of a listening agent must look like https://host:10933/.");
+    else uri = `https://${address.host.includes(":") ? `[${address.host}]` : address.host.toLowerCase()}:${address.port}/`;
+    if (sent.ProxyId) faults.push("Endpoint.ProxyId is not supported yet.");
+  } else if (!/^poll:\/\/[a-z0-9]{1,64}\/?$/i.test(uri)) faults.push("Endpoint.Uri of a polling agent must look like poll://0123456789abcdefghij/.");
+  if (faults.length > 0) return { ok: false, faults };
+  return { ok: true, value: { CommunicationStyle: style, Uri: uri, Thumbprint: thumbprint!, ...(style === "TentaclePassive" ? { ProxyId: null } : {}) } };
+}
+
+/** The old status word that goes with a health word. */
+export function legacyStatus(machine: { isDisabled: boolean; healthStatus: string }): string {
+  if (machine.isDisabled) return "Disabled";
+  if (machine.healthStatus === "Unknown") return "Unknown";
+  return machine.healthStatus === "Unavailable" ? "Offline" : "Online";
+}

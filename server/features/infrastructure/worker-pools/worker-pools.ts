@@ -1,0 +1,32 @@
+// Worker pools. Every space has a default one; workers themselves come later.
+
+import { WorkerPool, WorkerPoolBody } from "@cuttle/contract/rest/machines";
+import { defineResource } from "../../../platform/resources/resources.ts";
+import type { SpaceFiller } from "../../organization/organization.ts";
+
+export const workerPools = defineResource({
+  kind: "WorkerPool",
+  collection: "WorkerPools",
+  path: "workerpools",
+  table: {
+    name: "worker_pools",
+    orderBy: "r.sort_order, lower(r.name)",
+    slug: true,
+    fields: {
+      Name: { column: "name" },
+      Description: { column: "description", empty: "" },
+      IsDefault: { column: "is_default", empty: false },
+      SortOrder: { column: "sort_order", empty: 0 },
+    },
+  },
+  answer: WorkerPool,
+  body: WorkerPoolBody,
+  permissions: { view: "WorkerView", create: "WorkerEdit", edit: "WorkerEdit", delete: "WorkerEdit" },
+  oneDefault: true,
+  links: ({ Id }, base) => ({ Workers: `${base}/workerpools/${Id}/workers{?skip,take,partialName,isDisabled,healthStatuses,commStyles,shellNames}` }),
+  present: (document) => Object.assign(document, { CanAddWorkers: true, WorkerPoolType: "StaticWorkerPool" }),
+});
+
+export const fillWorkerPools: SpaceFiller = async (tx, spaceId, actor) => {
+  await workerPools.create(tx, spaceId, actor, { Name: "Default Worker Pool", IsDefault: true });
+};

@@ -1,0 +1,11 @@
+// The area of what projects share: lifecycles.
+
+import type { Route } from "../../platform/http/http.ts";
+import type { SpaceFiller } from "../organization/organization.ts";
+import { fillLifecycles, lifecycleRoutes } from "./lifecycles/lifecycles.ts";
+
+export { lifecycleProgress, lifecycles, mayDeploy, phasesInForce } from "./lifecycles/lifecycles.ts";
+export type { LifecyclePhase, LifecycleProgress, Verdict } from "./lifecycles/lifecycles.ts";
+
+export const libraryRoutes: readonly Route[] = lifecycleRoutes;
+export const libraryFillers: readonly SpaceFiller[] = [fillLifecycles];

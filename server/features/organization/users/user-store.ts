@@ -1,0 +1,55 @@
+// SQL of users; the only writer of the table.
+
+import type { Queryable, Transaction } from "../../../platform/database/database.ts";
+
+export interface UserRow {
+  id: string;
+  username: string;
+  display_name: string;
+  email_address: string;
+  is_active: boolean;
+  is_service: boolean;
+  is_administrator: boolean;
+  created_at: Date;
+}
+
+const columns = "id, username, display_name, email_address, is_active, is_service, is_administrator, created_at";
+
+export async function findUser(db: Queryable, id: string): Promise<UserRow | undefined> {
+  const [row] = await db.query<UserRow>(`SELECT ${columns} FROM users WHERE lower(id) = lower($1)`, [id]);
+  return row;
+}
+
+export async function findUserByName(db: Queryable, username: string): Promise<UserRow | undefined> {
+  const [row] = await db.query<UserRow>(`SELECT ${columns} FROM users WHERE lower(username) = lower($1)`, [username]);
+  return row;
+}
+
+export async function listUsers(db: Queryable, filter: string, window: { skip: number; take: number }): Promise<{ rows: UserRow[]; total: number }> {
+  const where = `strpos(lower(username || ' ' || display_name || ' ' || email_address), lower($1)) > 0`;
+  const rows = await db.query<UserRow>(`SELECT ${columns} FROM users WHERE ${where} ORDER BY lower(username) OFFSET $2 LIMIT $3`, [filter, window.skip, window.take]);
+  const [count] = await db.query<{ total: number }>(`SELECT count(*) AS total FROM users WHERE ${where}`, [filter]);
+  return { rows, total: count?.total ?? 0 };
+}
+
+export async function insertUser(
+  tx: Transaction,
+  user: { id: string; username: string; displayName: string; email: string; isAdministrator: boolean; isService: boolean; passwordHash: string | null },
+): Promise<void> {
+  await tx.execute(
+    `INSERT INTO users (id, username, display_name, email_address, is_administrator, is_service, password_hash) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+    [user.id, user.username, user.displayName, user.email, user.isAdministrator, user.isService, user.passwordHash],
+  );
+}
+
+/** The operator's settings win at every start: a lost password or a locked-out administrator is mended by restarting with them. */
+export async function updateAdministrator(tx: Transaction, id: string, change: { email: string | null; passwordHash: string | null }): Promise<void> {
+  await tx.execute(
+    `UPDATE users SET is_administrator = true, is_active = true, email_address = COALESCE($2, email_address), password_hash = COALESCE($3, password_hash) WHERE id = $1`,
+    [id, change.email, change.passwordHash],
+  );
+}
+
+export async function lockUsers(tx: Transaction): Promise<void> {
+  await tx.query(`SELECT pg_advisory_xact_lock(hashtextextended('users', 0))`);
+}

@@ -1,0 +1,119 @@
+// Users: who they are, and the first administrator. Signing in with a password comes later; today a user calls with an API key.
+
+import { Type } from "typebox";
+import { page } from "@cuttle/contract/rest/shapes";
+import { Space } from "@cuttle/contract/rest/spaces";
+import { User } from "@cuttle/contract/rest/users";
+import { problem } from "../../../base/problems.ts";
+import { mayDo } from "../../../platform/access/access.ts";
+import type { Caller } from "../../../platform/access/access.ts";
+import { recordEvent, systemActor } from "../../../platform/audit/audit.ts";
+import { nextId } from "../../../platform/database/database.ts";
+import type { Queryable, Transaction } from "../../../platform/database/database.ts";
+import { ok, read } from "../../../platform/http/http.ts";
+import type { Route } from "../../../platform/http/http.ts";
+import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
+import { listSpaceDocuments } from "../spaces/spaces.ts";
+import * as store from "./user-store.ts";
+import type { UserRow } from "./user-store.ts";
+
+function presentUser(row: UserRow, caller: Caller) {
+  const self = `/api/users/${row.id}`;
+  return {
+    Id: row.id,
+    Username: row.username,
+    DisplayName: row.display_name,
+    EmailAddress: row.email_address,
+    IsActive: row.is_active,
+    IsService: row.is_service,
+    IsRequestor: row.id === caller.userId,
+    CanPasswordBeEdited: !row.is_service,
+    Identities: [],
+    Created: row.created_at,
+    Links: {
+      Self: self,
+      Permissions: `${self}/permissions{?spaces,includeSystem}`,
+      PermissionsConfiguration: `${self}/permissions/configuration{?spaces,includeSystem}`,
+      ApiKeys: `${self}/apikeys{/id}{?skip,take}`,
+      Spaces: `${self}/spaces`,
+      Teams: `${self}/teams{?spaces,includeSystem}`,
+    },
+  };
+}
+
+/**
+ * The user whose address was called; "me" is the caller. Others are visible only with UserView: without it they do not exist.
+ * @throws Problem 404
+ */
+export async function requireUser(db: Queryable, caller: Caller, id: string): Promise<UserRow> {
+  const wanted = id.toLowerCase() === "me" ? caller.userId! : id;
+  const own = wanted.toLowerCase() === caller.userId?.toLowerCase();
+  const row = own || mayDo(caller, "UserView", { spaceId: null }) ? await store.findUser(db, wanted) : undefined;
+  if (row === undefined) throw problem.notFound("user", id);
+  return row;
+}
+
+/** Makes sure that the operator's administrator exists and may act. Without a password hash the stored password stays. Answers the user's id. */
+export async function ensureAdministratorUser(
+  tx: Transaction,
+  wanted: { username: string; passwordHash: string | null; email: string | null },
+): Promise<string> {
+  await store.lockUsers(tx);
+  const found = await store.findUserByName(tx, wanted.username);
+  if (found !== undefined) {
+    const wasLockedOut = !found.is_active || !found.is_administrator;
+    await store.updateAdministrator(tx, found.id, wanted);
+    if (wasLockedOut) {
+      await recordEvent(tx, { spaceId: null, category: "Modified", actor: systemActor, message: `User ${found.username} was made an active administrator at start`, relatedDocumentIds: [found.id] });
+    }
+    return found.id;
+  }
+  const { id } = await nextId(tx, "Users");
+  await store.insertUser(tx, {
+    id,
+    username: wanted.username,
+    displayName: wanted.username,
+    email: wanted.email ?? "",
+    isAdministrator: true,
+    isService: false,
+    passwordHash: wanted.passwordHash,
+  });
+  await recordEvent(tx, { spaceId: null, category: "Created", actor: systemActor, message: `User ${wanted.username} was created as the first administrator`, relatedDocumentIds: [id] });
+  return id;
+}
+
+export function userRoutes(): Route[] {
+  const query = Type.Object({ ...listQuery, filter: Type.Optional(Type.String()) });
+  return [
+    read({
+      path: "/users",
+      scope: "system",
+      permission: "UserView",
+      query,
+      answer: page(User),
+      handler: async ({ db, caller, query: wanted }) => {
+        const window = pageWanted(wanted);
+        const { rows, total } = await store.listUsers(db, wanted.filter ?? "", window);
+        return ok(pageOf({ itemType: "User", items: rows.map((row) => presentUser(row, caller)), total, wanted: window, path: "/api/users", query: wanted }));
+      },
+    }),
+    read({
+      path: "/users/{id}",
+      scope: "system",
+      permission: "signed-in",
+      answer: User,
+      handler: async ({ db, caller, params }) => ok(presentUser(await requireUser(db, caller, params.id), caller)),
+    }),
+    read({
+      path: "/users/{id}/spaces",
+      scope: "system",
+      permission: "signed-in",
+      answer: Type.Array(Space),
+      handler: async ({ db, caller, params }) => {
+        const user = await requireUser(db, caller, params.id);
+        // Without teams, a user who is no administrator is a member of nothing.
+        return ok(user.is_administrator ? await listSpaceDocuments(db) : []);
+      },
+    }),
+  ];
+}

@@ -1,0 +1,71 @@
+// Channels: kinds of releases of a project, each with its own lifecycle or the project's. One of them is the default.
+
+import { Type } from "typebox";
+import { page } from "@cuttle/contract/rest/shapes";
+import { Channel, ChannelBody } from "@cuttle/contract/rest/projects";
+import { randomUUID } from "node:crypto";
+import { problem } from "../../../base/problems.ts";
+import type { Actor } from "../../../platform/audit/audit.ts";
+import type { Queryable, Transaction } from "../../../platform/database/database.ts";
+import { defineResource } from "../../../platform/resources/resources.ts";
+import type { Document } from "../../../platform/resources/resources.ts";
+
+export const channels = defineResource({
+  kind: "Channel",
+  collection: "Channels",
+  path: "channels",
+  table: {
+    name: "channels",
+    orderBy: "lower(r.name)",
+    slug: true,
+    fields: {
+      Name: { column: "name" },
+      ProjectId: { column: "project_id", references: { table: "projects", kind: "project" } },
+      Description: { column: "description", empty: "" },
+      IsDefault: { column: "is_default", empty: false },
+      LifecycleId: { column: "lifecycle_id", empty: null, references: { table: "lifecycles", kind: "lifecycle" } },
+      Rules: { column: "rules", empty: [], json: true },
+      TenantTags: { column: "tenant_tags", empty: [] },
+    },
+  },
+  answer: Channel,
+  body: ChannelBody,
+  permissions: { view: "ProcessView", create: "ProcessEdit", edit: "ProcessEdit", delete: "ProcessEdit" },
+  uniqueWithin: { member: "ProjectId" },
+  oneDefault: true,
+  links: ({ Id, ...rest }, base) => ({
+    Releases: `${base}/channels/${Id}/releases{/version}{?skip,take,searchByVersion}`,
+    Project: `${base}/projects/${String(rest["ProjectId"])}`,
+    ...(rest["LifecycleId"] ? { Lifecycle: `${base}/lifecycles/${String(rest["LifecycleId"])}` } : {}),
+  }),
+  present: (document) => Object.assign(document, { GitReferenceRules: [], GitResourceRules: [], Type: "Lifecycle" }),
+  beforeSave: async (_tx, { values, current }) => {
+    if (current !== undefined && values["ProjectId"] !== current["ProjectId"]) throw problem.invalid("A channel cannot move to another project.");
+    values["Rules"] = (values["Rules"] as { Id?: string | null }[]).map((rule) => ({ ...rule, Id: rule.Id || randomUUID() }));
+  },
+});
+
+export async function createDefaultChannel(tx: Transaction, spaceId: string, actor: Actor, projectId: string): Promise<void> {
+  await channels.create(tx, spaceId, actor, { Name: "Default", ProjectId: projectId, IsDefault: true });
+}
+
+export async function channelsOfProject(db: Queryable, spaceId: string, projectId: string): Promise<Document[]> {
+  return channels.all(db, spaceId, {}, [{ sql: "r.project_id = $?", values: [projectId] }]);
+}
+
+/** The channel a client named by name, id or slug; the default one when it named none. @throws Problem 400 */
+export async function chooseChannel(db: Queryable, spaceId: string, projectId: string, wanted: string | null | undefined): Promise<Document> {
+  const all = await channelsOfProject(db, spaceId, projectId);
+  if (!wanted) return all.find((one) => one["IsDefault"] === true)!;
+  const text = wanted.trim().toLowerCase();
+  const found = all.find((one) => [one.Id, one["Name"], one["Slug"]].some((name) => String(name).toLowerCase() === text));
+  if (found === undefined) throw problem.invalid(`The project has no channel '${wanted}'.`);
+  return found;
+}
+
+export const channelPage = page(Channel);
+export const channelQuery = Type.Object({
+  skip: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_647 })),
+  take: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_647 })),
+  partialName: Type.Optional(Type.String()),
+});

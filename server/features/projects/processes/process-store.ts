@@ -1,0 +1,76 @@
+// SQL of deployment processes and their frozen copies; the only writer of both tables.
+
+import type { Queryable, Transaction } from "../../../platform/database/database.ts";
+import { processFormatVersion, readStoredSteps } from "./process.ts";
+import type { ProcessStep } from "./process.ts";
+
+export interface StoredProcess {
+  id: string;
+  spaceId: string;
+  projectId: string;
+  version: number;
+  steps: ProcessStep[];
+  /** The frozen copy of this very version, if a release made one. */
+  snapshotId: string | null;
+}
+
+interface Row {
+  id: string;
+  space_id: string;
+  project_id: string;
+  version: number;
+  format_version: number;
+  steps: unknown;
+  snapshot_id: string | null;
+}
+
+/** By its own id or by its project's id; both in any letter case. */
+export async function findProcess(db: Queryable, spaceId: string, idOrProjectId: string, lock: "" | "FOR UPDATE" = ""): Promise<StoredProcess | undefined> {
+  const [row] = await db.query<Row>(
+    `SELECT p.id, p.space_id, p.project_id, p.version, p.format_version, p.steps,
+            (SELECT s.id FROM process_snapshots s WHERE s.project_id = p.project_id AND s.process_version = p.version ORDER BY s.id LIMIT 1) AS snapshot_id
+       FROM deployment_processes p WHERE p.space_id = $1 AND (lower(p.id) = lower($2) OR p.project_id = $2) ${lock && "FOR UPDATE OF p"}`,
+    [spaceId, idOrProjectId],
+  );
+  return (
+    row && {
+      id: row.id,
+      spaceId: row.space_id,
+      projectId: row.project_id,
+      version: row.version,
+      steps: readStoredSteps(row.id, row.format_version, row.steps),
+      snapshotId: row.snapshot_id,
+    }
+  );
+}
+
+export async function insertProcess(tx: Transaction, process: { id: string; spaceId: string; projectId: string }): Promise<void> {
+  await tx.execute(`INSERT INTO deployment_processes (id, space_id, project_id, format_version, steps) VALUES ($1, $2, $3, $4, '[]')`, [
+    process.id,
+    process.spaceId,
+    process.projectId,
+    processFormatVersion,
+  ]);
+}
+
+export async function updateProcess(tx: Transaction, id: string, version: number, steps: readonly ProcessStep[]): Promise<void> {
+  await tx.execute(`UPDATE deployment_processes SET version = $2, format_version = $3, steps = $4 WHERE id = $1`, [id, version, processFormatVersion, JSON.stringify(steps)]);
+}
+
+export async function insertSnapshot(tx: Transaction, snapshotId: string, processId: string): Promise<void> {
+  await tx.execute(
+    `INSERT INTO process_snapshots (id, space_id, project_id, process_version, format_version, steps)
+     SELECT $1, space_id, project_id, version, format_version, steps FROM deployment_processes WHERE id = $2`,
+    [snapshotId, processId],
+  );
+}
+
+export async function findSnapshotSteps(db: Queryable, snapshotId: string): Promise<ProcessStep[] | undefined> {
+  const [row] = await db.query<{ format_version: number; steps: unknown }>(`SELECT format_version, steps FROM process_snapshots WHERE id = $1`, [snapshotId]);
+  return row && readStoredSteps(snapshotId, row.format_version, row.steps);
+}
+
+export async function findSnapshotVersion(db: Queryable, snapshotId: string): Promise<number | undefined> {
+  const [row] = await db.query<{ process_version: number }>(`SELECT process_version FROM process_snapshots WHERE id = $1`, [snapshotId]);
+  return row?.process_version;
+}

@@ -1,0 +1,146 @@
+// The deployment process of a project, at both of its addresses. A save replaces all steps; a release freezes a copy.
+
+import { randomBytes } from "node:crypto";
+import type { Static } from "@cuttle/contract/rest/shapes";
+import { DeploymentProcess, DeploymentProcessBody } from "@cuttle/contract/rest/deployment-processes";
+import { problem } from "../../../base/problems.ts";
+import type { Actor } from "../../../platform/audit/audit.ts";
+import { recordEvent } from "../../../platform/audit/audit.ts";
+import type { Queryable, Transaction } from "../../../platform/database/database.ts";
+import { change, ok, read } from "../../../platform/http/http.ts";
+import type { Route } from "../../../platform/http/http.ts";
+import { resolveIds } from "../../../platform/resources/resources.ts";
+import { channelsOfProject } from "../channels/channels.ts";
+import { presentSteps, readProcess } from "./process-rules.ts";
+import * as store from "./process-store.ts";
+import type { StoredProcess } from "./process-store.ts";
+import type { ProcessStep } from "./process.ts";
+
+export type { ProcessAction, ProcessStep, StoredProperties, StoredProperty } from "./process.ts";
+export { findSnapshotSteps, findSnapshotVersion } from "./process-store.ts";
+
+/** Stores a secret in the caller's transaction under an id the caller made; from platform/secrets. */
+export type KeepSecret = (tx: Transaction, secret: { id: string; spaceId: string; owner: string; text: string }) => Promise<void>;
+
+export const processIdOf = (projectId: string) => `deploymentprocess-${projectId}`;
+
+export async function createProcess(tx: Transaction, spaceId: string, projectId: string): Promise<void> {
+  await store.insertProcess(tx, { id: processIdOf(projectId), spaceId, projectId });
+}
+
+/** By process or project id. @throws Problem 404 */
+export async function getProcess(db: Queryable, spaceId: string, idOrProjectId: string, lock: "" | "FOR UPDATE" = ""): Promise<StoredProcess> {
+  const found = await store.findProcess(db, spaceId, idOrProjectId, lock);
+  if (found === undefined) throw problem.notFound("deployment process", idOrProjectId);
+  return found;
+}
+
+function present(process: StoredProcess) {
+  const base = `/api/${process.spaceId}`;
+  return {
+    Id: process.id,
+    SpaceId: process.spaceId,
+    ProjectId: process.projectId,
+    Version: process.version,
+    LastSnapshotId: process.snapshotId,
+    Steps: presentSteps(process.steps),
+    Links: {
+      Self: `${base}/deploymentprocesses/${process.id}`,
+      Project: `${base}/projects/${process.projectId}`,
+      Template: `${base}/deploymentprocesses/${process.id}/template{?channel,releaseId}`,
+    },
+  };
+}
+
+async function saveProcess(
+  tx: Transaction,
+  keepSecret: KeepSecret,
+  spaceId: string,
+  actor: Actor,
+  idOrProjectId: string,
+  body: Static<typeof DeploymentProcessBody>,
+): Promise<StoredProcess> {
+  const current = await getProcess(tx, spaceId, idOrProjectId, "FOR UPDATE");
+  if (typeof body.Version === "number" && body.Version !== current.version) throw problem.stale("deployment process");
+  const wanted = readProcess(body.Steps, current.steps);
+  if (wanted.faults.length > 0) throw problem.invalid(wanted.faults);
+  await resolveScopes(tx, spaceId, current.projectId, wanted.steps);
+  for (const secret of wanted.newSecrets) await keepSecret(tx, { ...secret, spaceId, owner: current.id });
+  await store.updateProcess(tx, current.id, current.version + 1, wanted.steps);
+  await recordEvent(tx, {
+    spaceId,
+    category: "Modified",
+    actor,
+    message: `The deployment process of ${current.projectId} was changed (version ${current.version + 1})`,
+    relatedDocumentIds: [current.id, current.projectId],
+  });
+  return getProcess(tx, spaceId, current.id);
+}
+
+/** The ids by which actions are limited, in their stored spelling. @throws Problem 400 for one that does not exist */
+async function resolveScopes(tx: Transaction, spaceId: string, projectId: string, steps: ProcessStep[]): Promise<void> {
+  const actions = steps.flatMap((step) => step.Actions);
+  for (const action of actions) {
+    action.Environments = await resolveIds(tx, "environments", "environment", spaceId, action.Environments);
+    action.ExcludedEnvironments = await resolveIds(tx, "environments", "environment", spaceId, action.ExcludedEnvironments);
+    if (action.WorkerPoolId !== null) [action.WorkerPoolId] = (await resolveIds(tx, "worker_pools", "worker pool", spaceId, [action.WorkerPoolId])) as [string];
+  }
+  if (actions.every((action) => action.Channels.length === 0)) return;
+  const channels = new Map((await channelsOfProject(tx, spaceId, projectId)).map((one) => [one.Id.toLowerCase(), one.Id]));
+  for (const action of actions) {
+    action.Channels = action.Channels.map((id) => {
+      const found = channels.get(id.toLowerCase());
+      if (found === undefined) throw problem.invalid(`The project has no channel '${id}'.`);
+      return found;
+    });
+  }
+}
+
+/** The id of the frozen copy of the process as it is now; made unless a release of the same version made it already. */
+export async function freezeProcess(tx: Transaction, spaceId: string, projectId: string): Promise<{ snapshotId: string; steps: ProcessStep[] }> {
+  const process = await getProcess(tx, spaceId, projectId, "FOR UPDATE");
+  if (process.snapshotId !== null) return { snapshotId: process.snapshotId, steps: process.steps };
+  const suffix = randomBytes(5).toString("hex").slice(0, 5).toUpperCase();
+  const snapshotId = `${process.id}-s-${process.version}-${suffix}`;
+  await store.insertSnapshot(tx, snapshotId, process.id);
+  return { snapshotId, steps: process.steps };
+}
+
+/** `getProjectId` turns a project's id or slug into its id, or answers 404. */
+export function processRoutes(keepSecret: KeepSecret, getProjectId: (db: Queryable, spaceId: string, idOrSlug: string) => Promise<string>): Route[] {
+  return [
+    read({
+      path: "/deploymentprocesses/{id}",
+      scope: "space",
+      permission: "ProcessView",
+      answer: DeploymentProcess,
+      handler: async ({ db, space, params }) => ok(present(await getProcess(db, space.id, params.id))),
+    }),
+    read({
+      path: "/projects/{id}/deploymentprocesses",
+      scope: "space",
+      permission: "ProcessView",
+      answer: DeploymentProcess,
+      handler: async ({ db, space, params }) => ok(present(await getProcess(db, space.id, await getProjectId(db, space.id, params.id)))),
+    }),
+    change({
+      method: "PUT",
+      path: "/deploymentprocesses/{id}",
+      scope: "space",
+      permission: "ProcessEdit",
+      body: DeploymentProcessBody,
+      answer: DeploymentProcess,
+      handler: async ({ tx, space, actor, params, body }) => ok(present(await saveProcess(tx, keepSecret, space.id, actor, params.id, body))),
+    }),
+    change({
+      method: "PUT",
+      path: "/projects/{id}/deploymentprocesses",
+      scope: "space",
+      permission: "ProcessEdit",
+      body: DeploymentProcessBody,
+      answer: DeploymentProcess,
+      handler: async ({ tx, space, actor, params, body }) =>
+        ok(present(await saveProcess(tx, keepSecret, space.id, actor, await getProjectId(tx, space.id, params.id), body))),
+    }),
+  ];
+}
