@@ -6,7 +6,12 @@ import { anything, flag, id, links, list, map, name, object, oneOf, optional, or
 /** Text, nothing, or a secret. Numbers and flags are accepted too and stored as text. */
 export const PropertyValue = orNull(Type.Union([text(), SensitiveValue]));
 const PropertyValueBody = orNull(
-  Type.Union([text(), flag(), Type.Integer(), object({ HasValue: optional(orNull(flag())), NewValue: optional(orNull(text())), Hint: optional(orNull(text())) })]),
+  Type.Union([
+    text(),
+    flag(),
+    Type.Integer(),
+    object({ HasValue: optional(orNull(flag())), NewValue: optional(orNull(text())), Hint: optional(orNull(text())) }),
+  ]),
 );
 
 const PackageReference = object({

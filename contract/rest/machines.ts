@@ -13,7 +13,9 @@ export const Endpoint = object({
   ProxyId: optional(orNull(id())),
   DefaultWorkerPoolId: optional(orNull(id())),
   CertificateSignatureAlgorithm: optional(orNull(text())),
-  TentacleVersionDetails: optional(orNull(object({ UpgradeLocked: flag(), UpgradeRequired: flag(), UpgradeSuggested: flag(), Version: orNull(text()) }))),
+  TentacleVersionDetails: optional(
+    orNull(object({ UpgradeLocked: flag(), UpgradeRequired: flag(), UpgradeSuggested: flag(), Version: orNull(text()) })),
+  ),
   Links: links(),
 });
 const EndpointBody = object({
@@ -87,7 +89,13 @@ export const MachinePolicy = object({ Id: id(), ...policyMembers, Links: links()
 export const MachinePolicyBody = written(policyMembers);
 
 const poolMembers = { Name: name(), Slug: text(), SpaceId: id(), Description: text(), IsDefault: flag(), SortOrder: whole() };
-export const WorkerPool = object({ Id: id(), ...poolMembers, CanAddWorkers: flag(), WorkerPoolType: oneOf(["StaticWorkerPool", "DynamicWorkerPool"]), Links: links() });
+export const WorkerPool = object({
+  Id: id(),
+  ...poolMembers,
+  CanAddWorkers: flag(),
+  WorkerPoolType: oneOf(["StaticWorkerPool", "DynamicWorkerPool"]),
+  Links: links(),
+});
 export const WorkerPoolBody = written({ ...poolMembers, WorkerPoolType: text() });
 
 export const CommunicationsCertificate = object({ Id: id(), Name: text(), Thumbprint: text(), SignatureAlgorithm: text(), Links: links() });

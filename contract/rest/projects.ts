@@ -3,7 +3,13 @@
 import { anything, flag, id, links, list, map, name, object, oneOf, optional, orNull, text, whole, written } from "./shapes.ts";
 
 const groupMembers = { Name: name(), Slug: text(), Description: text(), SpaceId: id() };
-export const ProjectGroup = object({ Id: id(), ...groupMembers, EnvironmentIds: list(id()), RetentionPolicyId: orNull(id()), Links: links() });
+export const ProjectGroup = object({
+  Id: id(),
+  ...groupMembers,
+  EnvironmentIds: list(id()),
+  RetentionPolicyId: orNull(id()),
+  Links: links(),
+});
 export const ProjectGroupBody = written(groupMembers);
 
 export const ConnectivityPolicy = object({
@@ -19,7 +25,11 @@ const ConnectivityPolicyBody = object({
   ExcludeUnhealthyTargets: optional(orNull(flag())),
 });
 const DonorPackage = object({ DeploymentAction: optional(orNull(text())), PackageReference: optional(orNull(text())) });
-const VersioningStrategy = object({ Template: optional(orNull(text())), DonorPackage: optional(orNull(DonorPackage)), DonorPackageStepId: optional(orNull(id())) });
+const VersioningStrategy = object({
+  Template: optional(orNull(text())),
+  DonorPackage: optional(orNull(DonorPackage)),
+  DonorPackageStepId: optional(orNull(id())),
+});
 const guidedFailureModes = ["EnvironmentDefault", "Off", "On"] as ["EnvironmentDefault", "Off", "On"];
 
 /** Members that project and deployment settings share: two views of one thing. */
@@ -66,10 +76,24 @@ export const Project = object({
 });
 export const ProjectBody = written({ ...members, ...settings, ProjectConnectivityPolicy: ConnectivityPolicyBody, VersioningStrategy });
 
-export const DeploymentSettings = object({ Id: id(), SpaceId: id(), ProjectId: id(), ...settings, ConnectivityPolicy, VersioningStrategy, FailTargetDiscovery: flag(), Links: links() });
+export const DeploymentSettings = object({
+  Id: id(),
+  SpaceId: id(),
+  ProjectId: id(),
+  ...settings,
+  ConnectivityPolicy,
+  VersioningStrategy,
+  FailTargetDiscovery: flag(),
+  Links: links(),
+});
 export const DeploymentSettingsBody = written({ ...settings, ConnectivityPolicy: ConnectivityPolicyBody, VersioningStrategy });
 
-const ruleMembers = { Id: optional(orNull(id())), VersionRange: optional(orNull(text())), Tag: optional(orNull(text())), ActionPackages: optional(orNull(list(DonorPackage))) };
+const ruleMembers = {
+  Id: optional(orNull(id())),
+  VersionRange: optional(orNull(text())),
+  Tag: optional(orNull(text())),
+  ActionPackages: optional(orNull(list(DonorPackage))),
+};
 const channelMembers = {
   Name: name(),
   Slug: text(),
@@ -81,6 +105,13 @@ const channelMembers = {
   Rules: list(object(ruleMembers)),
   TenantTags: list(text()),
 };
-export const Channel = object({ Id: id(), ...channelMembers, GitReferenceRules: list(text()), GitResourceRules: list(anything()), Type: text(), Links: links() });
+export const Channel = object({
+  Id: id(),
+  ...channelMembers,
+  GitReferenceRules: list(text()),
+  GitResourceRules: list(anything()),
+  Type: text(),
+  Links: links(),
+});
 export const ChannelBody = written(channelMembers);
 export const ProjectSummary = object({ HasDeploymentProcess: flag(), HasRunbooks: flag(), StepCount: whole() });

@@ -2,7 +2,12 @@
 
 import { flag, id, links, list, map, name, object, oneOf, optional, orNull, text, time, whole } from "./shapes.ts";
 
-const SelectedPackage = object({ ActionName: optional(orNull(text())), StepName: optional(orNull(text())), PackageReferenceName: optional(orNull(text())), Version: optional(orNull(text())) });
+const SelectedPackage = object({
+  ActionName: optional(orNull(text())),
+  StepName: optional(orNull(text())),
+  PackageReferenceName: optional(orNull(text())),
+  Version: optional(orNull(text())),
+});
 
 export const Release = object({
   Id: id(),

@@ -17,7 +17,11 @@ export const ServerNodeSummary = object({
   Links: links(),
 });
 export const ServerNodesSummary = object({ Nodes: list(ServerNodeSummary), Links: links() });
-export const ServerNodeDetails = object({ Id: id(), RunningTasks: list(object({ Id: id(), Name: text(), Description: text(), State: text(), Links: links() })), Links: links() });
+export const ServerNodeDetails = object({
+  Id: id(),
+  RunningTasks: list(object({ Id: id(), Name: text(), Description: text(), State: text(), Links: links() })),
+  Links: links(),
+});
 export const ServerStatus = object({
   Id: text(),
   IsDatabaseEncrypted: flag(),
@@ -40,4 +44,7 @@ export const ServerHealth = object({
   Links: links(),
 });
 /** Answer of the probes for load balancers and orchestrators. */
-export const ProbeResult = object({ Status: oneOf(["ok", "failing"]), Checks: list(object({ Name: text(), Status: oneOf(["ok", "failing"]), Message: orNull(text()) })) });
+export const ProbeResult = object({
+  Status: oneOf(["ok", "failing"]),
+  Checks: list(object({ Name: text(), Status: oneOf(["ok", "failing"]), Message: orNull(text()) })),
+});

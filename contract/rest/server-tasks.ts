@@ -60,7 +60,11 @@ export const ServerTaskDetails = object({
 });
 export { LogElement };
 
-export const ServerTaskBody = object({ Name: text(), Description: Type.Optional(orNull(text())), Arguments: Type.Optional(orNull(map(anything()))) });
+export const ServerTaskBody = object({
+  Name: text(),
+  Description: Type.Optional(orNull(text())),
+  Arguments: Type.Optional(orNull(map(anything()))),
+});
 export const TaskType = object({ Id: text(), Name: text() });
 
 export const Event = object({

@@ -34,7 +34,13 @@ export const links = () => Type.Record(Type.String(), Type.String());
 
 /** What may be sent for a resource: every member may be left out or null; what is required is the resource's own rule. */
 export function written<T extends TProperties>(members: T) {
-  return Type.Partial(Type.Object(Object.fromEntries(Object.entries(members).map(([key, schema]) => [key, orNull(schema)])) as { [K in keyof T]: ReturnType<typeof orNull<T[K]>> }));
+  return Type.Partial(
+    Type.Object(
+      Object.fromEntries(Object.entries(members).map(([key, schema]) => [key, orNull(schema)])) as {
+        [K in keyof T]: ReturnType<typeof orNull<T[K]>>;
+      },
+    ),
+  );
 }
 
 /** A secret: written as `{HasValue:true,NewValue}`, read without its value. */

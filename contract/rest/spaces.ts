@@ -12,5 +12,11 @@ const members = {
   SpaceManagersTeamMembers: list(id()),
 };
 
-export const Space = object({ Id: id(), ...members, Icon: orNull(object({ Id: text(), Color: text() })), IsPrivate: flag(), Links: links() });
+export const Space = object({
+  Id: id(),
+  ...members,
+  Icon: orNull(object({ Id: text(), Color: text() })),
+  IsPrivate: flag(),
+  Links: links(),
+});
 export const SpaceBody = written(members);

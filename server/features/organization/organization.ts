@@ -3,13 +3,11 @@
 import type { Transaction } from "../../platform/database/database.ts";
 import type { Route } from "../../platform/http/http.ts";
 import { apiKeyRoutes, ensureApiKey } from "./api-keys/api-keys.ts";
-import type { KeyMaker } from "./api-keys/api-keys.ts";
 import { homeRoutes } from "./home/home.ts";
 import { spaceRoutes } from "./spaces/spaces.ts";
 import type { SpaceFiller } from "./spaces/spaces.ts";
 import { ensureAdministratorUser, userRoutes } from "./users/users.ts";
 
-export type { KeyMaker } from "./api-keys/api-keys.ts";
 export { spaceLinks, systemLinks, withEmptyCollections } from "./home/home.ts";
 export { ensureFirstSpace } from "./spaces/spaces.ts";
 export type { SpaceFiller } from "./spaces/spaces.ts";
@@ -19,20 +17,18 @@ export interface OrganizationParts {
   installationId: string;
   /** Version of the API to report; absent takes the one this server was written against. */
   compatibleVersion?: string;
-  keys: KeyMaker;
   spaceFillers: readonly SpaceFiller[];
 }
 
 export function organizationRoutes(parts: OrganizationParts): Route[] {
-  return [...homeRoutes(parts), ...spaceRoutes(parts.spaceFillers), ...userRoutes(), ...apiKeyRoutes(parts.keys)];
+  return [...homeRoutes(parts), ...spaceRoutes(parts.spaceFillers), ...userRoutes(), ...apiKeyRoutes()];
 }
 
 /** Makes sure that the operator's administrator exists, with the key when one is given. Harmless at every start of every node. */
 export async function ensureAdministrator(
   tx: Transaction,
-  keys: Pick<KeyMaker, "hashApiKey">,
   wanted: { username: string; passwordHash: string | null; email: string | null; apiKey?: string },
 ): Promise<void> {
   const userId = await ensureAdministratorUser(tx, wanted);
-  if (wanted.apiKey !== undefined) await ensureApiKey(tx, keys, userId, wanted.apiKey);
+  if (wanted.apiKey !== undefined) await ensureApiKey(tx, userId, wanted.apiKey);
 }

@@ -44,8 +44,6 @@ export async function lookUpRequest(database: Queryable, keyHash: Buffer | null,
   );
   return {
     caller: row?.user_id ? { userId: row.user_id, username: row.username!, isAdministrator: row.is_administrator! } : undefined,
-    space: row?.space_id
-      ? { id: row.space_id, name: row.space_name!, slug: row.space_slug!, isDefault: row.space_is_default! }
-      : undefined,
+    space: row?.space_id ? { id: row.space_id, name: row.space_name!, slug: row.space_slug!, isDefault: row.space_is_default! } : undefined,
   };
 }

@@ -11,17 +11,20 @@ import { Problem, problem } from "../../base/problems.ts";
 import { actorOf, anonymous, isSignedIn, lookUpRequest, requirePermission, requireSignedIn } from "../access/access.ts";
 import type { Caller, RequestFacts } from "../access/access.ts";
 import type { Database, Transaction } from "../database/database.ts";
-import { obeyMethodOverride, readAddress, spaceHomePath } from "./address.ts";
+import { hashApiKey } from "../secrets/secrets.ts";
+import { obeyMethodOverride, readAddress } from "./address.ts";
 import type { Address, AddressParts } from "./address.ts";
 import { fingerprintOf, onceOnly, readIdempotencyKey } from "./idempotency.ts";
 import { isStorable, readJson } from "./json-text.ts";
 import { readListenPrefixes } from "./listen-prefix.ts";
+import { answerBrokenRequest, headerBytesMax } from "./broken-request.ts";
 import { errorBody, problemOf } from "./problem-answer.ts";
 import { compileReader } from "./shape-reader.ts";
 import type { Reader } from "./shape-reader.ts";
 import { compileWriter } from "./shape-writer.ts";
 import type { Writer } from "./shape-writer.ts";
 import type { Answer, Route } from "./route.ts";
+import { checkRoutes, firstSegments, routerPath, unknownAddress } from "./route-table.ts";
 
 /** A process with hundreds of steps is about 1 MB of JSON; ten times that is room enough. Packages go another way. */
 export const jsonBodyBytesMax = 10 * 1024 * 1024;
@@ -30,7 +33,6 @@ const requestReceiveTimeoutMs = 60_000;
 const headersReceiveTimeoutMs = 15_000;
 /** Longer than the usual 60 s of load balancers, so that they, not we, close an idle connection. */
 const keepAliveTimeoutMs = 75_000;
-const headerBytesMax = 16 * 1024;
 /** Ids and names in addresses; the database would find nothing longer anyway. */
 const pathParamCharactersMax = 500;
 /** After this long an unfinished request is cut when the node stops. */
@@ -41,8 +43,6 @@ export interface HttpServerParts {
   routes: readonly Route[];
   /** Goes out as the Octopus-Node header, so that one can see which node answered. */
   nodeName: string;
-  /** Hash under which a key is stored; from platform/secrets. */
-  hashApiKey: (text: string) => Buffer;
   /** Told about errors that are our fault or the database's, with the id the caller was shown. */
   reportFault: (fault: { error: unknown; route: string; requestId: string }) => void;
   jsonBodyBytesMax?: number;
@@ -145,7 +145,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
       return;
     }
     if (space !== undefined && !isStorable(space)) throw problem.notFound("space", space);
-    const facts = await lookUpRequest(parts.database, key === undefined ? null : parts.hashApiKey(key), space ?? null);
+    const facts = await lookUpRequest(parts.database, key === undefined ? null : hashApiKey(key), space ?? null);
     if (key !== undefined && facts.caller === undefined && route.permission !== "anyone") throw problem.notSignedIn();
     const caller = facts.caller ?? anonymous;
     if (route.permission !== "anyone") requireSignedIn(caller);
@@ -162,7 +162,8 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     const known = (request.raw as Marked)[addressOf]!;
     const caller: Caller = known.facts!.caller ?? anonymous;
     const params = request.params as Record<string, string>;
-    for (const value of Object.values(params)) if (!isStorable(value)) throw problem.invalid("The address holds characters that no id or name has.");
+    for (const value of Object.values(params))
+      if (!isStorable(value)) throw problem.invalid("The address holds characters that no id or name has.");
     const base = {
       caller,
       actor: actorOf(caller),
@@ -179,7 +180,10 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     else {
       const bytes = request.body as Buffer | undefined;
       const body = prepared.readBody && readParts(prepared.readBody, (bytes && readJson(bytes)) ?? {}, "");
-      const key = route.method === "POST" && !route.answerHoldsSecret && isSignedIn(caller) ? readIdempotencyKey(request.headers["idempotency-key"]) : undefined;
+      const key =
+        route.method === "POST" && !route.answerHoldsSecret && isSignedIn(caller)
+          ? readIdempotencyKey(request.headers["idempotency-key"])
+          : undefined;
       answer = await parts.database.transaction((tx: Transaction) => {
         const work = () => handler(Object.assign(base, { tx, body }));
         if (key === undefined) return work();
@@ -203,9 +207,14 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
   function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const known = problemOf(error, { bodyBytesMax });
     const route = `${request.method} ${request.routeOptions?.url ?? "?"}`;
-    if (known === undefined || known.status >= 500) parts.reportFault({ error: known?.cause ?? error, route, requestId: String(request.id) });
+    if (known === undefined || known.status >= 500)
+      parts.reportFault({ error: known?.cause ?? error, route, requestId: String(request.id) });
     const shown =
-      known ?? new Problem(500, `The server could not carry out this request because of a fault of its own. Its log has the details under ${String(request.id)}.`);
+      known ??
+      new Problem(
+        500,
+        `The server could not carry out this request because of a fault of its own. Its log has the details under ${String(request.id)}.`,
+      );
     if (shown.retryAfterSeconds !== undefined) reply.header("retry-after", String(shown.retryAfterSeconds));
     reply.headers({ ...securityHeaders, "octopus-node": nodeName });
     return reply
@@ -225,7 +234,12 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
       for (const same of byPlace.values()) {
         const { host, port } = same[0]!;
         const server = createServer(
-          { requestTimeout: requestReceiveTimeoutMs, headersTimeout: headersReceiveTimeoutMs, keepAliveTimeout: keepAliveTimeoutMs, maxHeaderSize: headerBytesMax },
+          {
+            requestTimeout: requestReceiveTimeoutMs,
+            headersTimeout: headersReceiveTimeoutMs,
+            keepAliveTimeout: keepAliveTimeoutMs,
+            maxHeaderSize: headerBytesMax,
+          },
           (request, response) => app.routing(request, response),
         );
         server.on("clientError", (error: NodeJS.ErrnoException, socket) => answerBrokenRequest(error, socket, nodeName));
@@ -258,34 +272,6 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
   };
 }
 
-function checkRoutes(routes: readonly Route[]): void {
-  const seen = new Set<string>();
-  for (const route of routes) {
-    const title = `${route.method} ${route.path}`;
-    if (!route.permission) throw new Error(`The route ${title} names no permission. Name one, or say "signed-in" or "anyone" out loud.`);
-    if (!route.answer) throw new Error(`The route ${title} does not say the shape of its answer, so it could let anything out.`);
-    const claimed = `${route.method} ${routerPath(route).toLowerCase().replace(/:[a-z]+/g, ":")}`;
-    if (seen.has(claimed)) throw new Error(`Two routes claim ${title}.`);
-    seen.add(claimed);
-  }
-}
-
-function routerPath(route: Route): string {
-  if (route.path === "" && route.scope === "space") return spaceHomePath;
-  return `${route.path.startsWith("/.well-known") ? "" : "/api"}${route.path.replace(/\{(\w+)\}/g, ":$1")}`;
-}
-
-function firstSegments(routes: readonly Route[]): Set<string> {
-  return new Set(routes.map((route) => route.path.split("/")[1]?.toLowerCase()).filter((segment) => segment !== undefined));
-}
-
-function unknownAddress(request: FastifyRequest, routes: readonly Route[]): Problem {
-  const path = request.url.split("?")[0]!;
-  const original = request.originalUrl.split("?")[0]!;
-  const known = routes.some((route) => new RegExp(`^${routerPath(route).replace(/:\w+/g, "[^/]+")}$`, "i").test(path));
-  return known ? problem.methodNotAllowed(request.method, original) : problem.notFound("address", original);
-}
-
 /** The key that was sent; an empty header is none. In the query it counts for reading only, since addresses end up in logs. */
 function credentialOf(request: FastifyRequest, route: Route): string | undefined {
   const header = request.headers["x-octopus-apikey"];
@@ -313,20 +299,4 @@ function signalOf(reply: FastifyReply): AbortSignal {
   const gone = new AbortController();
   reply.raw.once("close", () => gone.abort());
   return gone.signal;
-}
-
-/** What node's parser refuses never becomes a request; it still gets the API's error body. */
-function answerBrokenRequest(error: NodeJS.ErrnoException, socket: import("node:stream").Duplex, nodeName: string): void {
-  if (!socket.writable || error.code === "ECONNRESET") return void socket.destroy();
-  const [status, reason, message] =
-    error.code === "HPE_HEADER_OVERFLOW"
-      ? [431, "Request Header Fields Too Large", `The headers are larger than the limit of ${headerBytesMax} bytes.`]
-      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-        ? [408, "Request Timeout", "The request did not arrive completely in time."]
-        : [400, "Bad Request", "This is not a valid HTTP request."];
-  const body = JSON.stringify(errorBody(message as string, [message as string]));
-  socket.end(
-    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
-      `Octopus-Node: ${nodeName}\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n${body}`,
-  );
 }

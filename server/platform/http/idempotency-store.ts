@@ -18,10 +18,10 @@ interface Row {
 
 /** Takes the key for this transaction, waiting for another that holds it. Returns the earlier request when there was one. */
 export async function claimKey(tx: Transaction, request: IdempotentRequest): Promise<{ fingerprint: Buffer; answer: Answer } | undefined> {
-  await tx.execute(`DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 AND created_at < now() - make_interval(hours => ${keptHours})`, [
-    request.userId,
-    request.key,
-  ]);
+  await tx.execute(
+    `DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 AND created_at < now() - make_interval(hours => ${keptHours})`,
+    [request.userId, request.key],
+  );
   const inserted = await tx.execute(
     `INSERT INTO idempotency_keys (user_id, key, fingerprint) VALUES ($1, $2, $3) ON CONFLICT (user_id, key) DO NOTHING`,
     [request.userId, request.key, request.fingerprint],
@@ -34,7 +34,11 @@ export async function claimKey(tx: Transaction, request: IdempotentRequest): Pro
   if (row === undefined) throw new Error("An Idempotency-Key vanished between two statements.");
   return {
     fingerprint: row.fingerprint,
-    answer: { status: row.status ?? 200, ...(row.body === null ? {} : { body: row.body }), ...(row.location === null ? {} : { location: row.location }) },
+    answer: {
+      status: row.status ?? 200,
+      ...(row.body === null ? {} : { body: row.body }),
+      ...(row.location === null ? {} : { location: row.location }),
+    },
   };
 }
 

@@ -28,7 +28,10 @@ export function readIdempotencyKey(header: string | string[] | undefined): strin
 }
 
 export function fingerprintOf(method: string, address: string, body: Uint8Array | undefined): Buffer {
-  return createHash("sha256").update(`${method} ${address}\n`).update(body ?? new Uint8Array()).digest();
+  return createHash("sha256")
+    .update(`${method} ${address}\n`)
+    .update(body ?? new Uint8Array())
+    .digest();
 }
 
 /** Runs `work` once per key: a repeat gets the stored answer. @throws Problem 422 when the key was used for another request */

@@ -49,7 +49,8 @@ export function isStorable(text: string): boolean {
 
 function checkStorable(value: unknown): void {
   if (typeof value === "string") {
-    if (!isStorable(value)) throw problem.invalid("The request body holds a text with a NUL or half a surrogate pair, which cannot be stored.");
+    if (!isStorable(value))
+      throw problem.invalid("The request body holds a text with a NUL or half a surrogate pair, which cannot be stored.");
   } else if (Array.isArray(value)) value.forEach(checkStorable);
   else if (typeof value === "object" && value !== null) {
     for (const [key, member] of Object.entries(value)) {

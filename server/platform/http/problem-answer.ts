@@ -37,7 +37,9 @@ export function problemOf(error: unknown, limits: { bodyBytesMax: number }): Pro
     case "FST_ERR_CTP_BODY_TOO_LARGE":
       return problem.tooLarge("The request body", limits.bodyBytesMax, "bytes");
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
-      return problem.unsupportedMediaType(error instanceof Error ? (/Unsupported Media Type: (.*)$/.exec(error.message)?.[1] ?? "none") : "none");
+      return problem.unsupportedMediaType(
+        error instanceof Error ? (/Unsupported Media Type: (.*)$/.exec(error.message)?.[1] ?? "none") : "none",
+      );
     case "FST_ERR_CTP_INVALID_CONTENT_LENGTH":
       return problem.invalid("The request body is not as long as its Content-Length says.");
     case "FST_ERR_BAD_URL":

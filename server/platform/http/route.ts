@@ -1,5 +1,6 @@
 // What a route is: a value. The server is built from a list of them, and nothing answers that is not in the list.
 
+import type { Readable } from "node:stream";
 import type { Static, TSchema } from "@cuttle/contract/rest/shapes";
 import type { Caller, PermissionName, SpaceOfRequest } from "../access/access.ts";
 import type { Actor } from "../audit/audit.ts";
@@ -9,7 +10,9 @@ import type { Queryable, Transaction } from "../database/database.ts";
 export type RouteScope = "system" | "space" | "either";
 
 /** The placeholders of a path: "/projects/{id}/releases/{version}" → { id, version }. */
-export type PathParams<P extends string> = P extends `${string}{${infer Name}}${infer Rest}` ? { [K in Name | keyof PathParams<Rest>]: string } : {};
+export type PathParams<P extends string> = P extends `${string}{${infer Name}}${infer Rest}`
+  ? { [K in Name | keyof PathParams<Rest>]: string }
+  : {};
 
 export interface RequestContext<P extends string, S extends RouteScope, Q extends TSchema | undefined> {
   readonly caller: Caller;
@@ -26,8 +29,12 @@ export interface ReadContext<P extends string, S extends RouteScope, Q extends T
   readonly db: Queryable;
 }
 
-export interface ChangeContext<P extends string, S extends RouteScope, Q extends TSchema | undefined, B extends TSchema | undefined>
-  extends RequestContext<P, S, Q> {
+export interface ChangeContext<
+  P extends string,
+  S extends RouteScope,
+  Q extends TSchema | undefined,
+  B extends TSchema | undefined,
+> extends RequestContext<P, S, Q> {
   /** The transaction of the whole request: it commits when the handler returns, and the answer goes out after that. It may run twice. */
   readonly tx: Transaction;
   readonly body: B extends TSchema ? Static<B> : undefined;
@@ -51,7 +58,7 @@ export function created(body: object, location?: string): Answer {
 }
 /** 200 and nothing else: deletes and actions without a document. */
 export const nothing = (): Answer => ({ status: 200 });
-export const plainText = (body: string | Buffer): Answer => ({ status: 200, body, contentType: "text/plain; charset=utf-8" });
+export const plainText = (body: string | Buffer | Readable): Answer => ({ status: 200, body, contentType: "text/plain; charset=utf-8" });
 
 interface Described<P extends string, S extends RouteScope, Q extends TSchema | undefined> {
   /** Below /api and without the space: "/projects/{id}". */

@@ -94,7 +94,8 @@ function readObject(schema: Schema, fromText: boolean): Reader {
   );
   const required = schema.required ?? [];
   return (value, at, faults) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return fault(faults, `${at || "The body"} must be a JSON object.`);
+    if (typeof value !== "object" || value === null || Array.isArray(value))
+      return fault(faults, `${at || "The body"} must be a JSON object.`);
     const result: Record<string, unknown> = {};
     for (const [key, raw] of Object.entries(value)) {
       const member = members.get(key.toLowerCase());
@@ -111,7 +112,8 @@ function readMap(schema: Schema, fromText: boolean): Reader {
   const [memberSchema] = Object.values(schema.patternProperties ?? {});
   const read = compile(memberSchema ?? {}, fromText);
   return (value, at, faults) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return fault(faults, `${at || "The body"} must be a JSON object.`);
+    if (typeof value !== "object" || value === null || Array.isArray(value))
+      return fault(faults, `${at || "The body"} must be a JSON object.`);
     // A key named __proto__ means nothing here and is the classic way to poison objects: left out like any unknown member.
     const kept = Object.entries(value).filter(([key]) => key !== "__proto__");
     return Object.fromEntries(kept.map(([key, raw]) => [key, read(raw, `${at}[${JSON.stringify(key.slice(0, 60))}]`, faults)]));
@@ -123,7 +125,9 @@ function readList(schema: Schema, fromText: boolean): Reader {
   const itemsMax = schema.maxItems;
   return (value, at, faults) => {
     // ids=A,B and ids=A&ids=B are the same list; an empty text is an empty list.
-    const entries = fromText ? (Array.isArray(value) ? value : [value]).flatMap((one) => String(one).split(",")).filter((one) => one !== "") : value;
+    const entries = fromText
+      ? (Array.isArray(value) ? value : [value]).flatMap((one) => String(one).split(",")).filter((one) => one !== "")
+      : value;
     if (!Array.isArray(entries)) return fault(faults, `${at || "The body"} must be a JSON array.`);
     if (itemsMax !== undefined && entries.length > itemsMax) return fault(faults, `${at} has more than the limit of ${itemsMax} entries.`);
     return entries.map((entry, n) => read(entry, `${at}[${n}]`, faults));

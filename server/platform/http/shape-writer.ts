@@ -39,7 +39,9 @@ function writeAny(options: Schema[]): Writer {
   return (value, linkPrefix) => {
     if (value === null || value === undefined) return null;
     const kind = Array.isArray(value) ? "array" : value instanceof Date ? "string" : typeof value === "object" ? "object" : undefined;
-    const fitting = writers.find(({ schema }) => (kind === undefined ? schema.type !== "object" && schema.type !== "array" : schema.type === kind));
+    const fitting = writers.find(({ schema }) =>
+      kind === undefined ? schema.type !== "object" && schema.type !== "array" : schema.type === kind,
+    );
     return (fitting ?? writers[0])?.write(value, linkPrefix) ?? null;
   };
 }

@@ -49,7 +49,13 @@ export async function listRows(
 }
 
 /** By id in any letter case, or by slug where the table has one. */
-export async function findRow(db: Queryable, table: ResourceTable, spaceId: string, idOrSlug: string, lock: "" | "FOR UPDATE" = ""): Promise<StoredRow | undefined> {
+export async function findRow(
+  db: Queryable,
+  table: ResourceTable,
+  spaceId: string,
+  idOrSlug: string,
+  lock: "" | "FOR UPDATE" = "",
+): Promise<StoredRow | undefined> {
   const bySlug = table.slug ? " OR lower(r.slug) = lower($2)" : "";
   const [row] = await db.query<StoredRow>(
     `SELECT ${columns(table)} FROM ${table.name} r WHERE r.space_id = $1 AND (r.id = $3 OR lower(r.id) = lower($2)${bySlug}) ORDER BY (lower(r.id) = lower($2)) DESC LIMIT 1 ${lock && "FOR UPDATE OF r"}`,
@@ -63,12 +69,28 @@ export async function lockSaves(tx: Transaction, table: ResourceTable, spaceId: 
   await tx.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, [`${table.name}/${spaceId}`]);
 }
 
-export async function nameIsTaken(tx: Transaction, table: ResourceTable, within: { column: string; value: unknown }, name: string, exceptId: string): Promise<boolean> {
-  const rows = await tx.query(`SELECT 1 FROM ${table.name} WHERE ${within.column} = $1 AND lower(name) = lower($2) AND id <> $3`, [within.value, name, exceptId]);
+export async function nameIsTaken(
+  tx: Transaction,
+  table: ResourceTable,
+  within: { column: string; value: unknown },
+  name: string,
+  exceptId: string,
+): Promise<boolean> {
+  const rows = await tx.query(`SELECT 1 FROM ${table.name} WHERE ${within.column} = $1 AND lower(name) = lower($2) AND id <> $3`, [
+    within.value,
+    name,
+    exceptId,
+  ]);
   return rows.length > 0;
 }
 
-export async function takenSlugs(tx: Transaction, table: ResourceTable, within: { column: string; value: unknown }, slug: string, exceptId: string): Promise<Set<string>> {
+export async function takenSlugs(
+  tx: Transaction,
+  table: ResourceTable,
+  within: { column: string; value: unknown },
+  slug: string,
+  exceptId: string,
+): Promise<Set<string>> {
   const rows = await tx.query<{ slug: string }>(
     `SELECT lower(slug) AS slug FROM ${table.name} WHERE ${within.column} = $1 AND starts_with(lower(slug), lower($2)) AND id <> $3`,
     [within.value, slug, exceptId],
@@ -87,12 +109,23 @@ export async function insertRow(tx: Transaction, table: ResourceTable, row: Reco
 export async function updateRow(tx: Transaction, table: ResourceTable, id: string, row: Record<string, unknown>): Promise<void> {
   const names = Object.keys(row);
   if (names.length === 0) return;
-  await tx.execute(`UPDATE ${table.name} SET ${names.map((name, n) => `${name} = $${n + 2}`).join(", ")} WHERE id = $1`, [id, ...Object.values(row)]);
+  await tx.execute(`UPDATE ${table.name} SET ${names.map((name, n) => `${name} = $${n + 2}`).join(", ")} WHERE id = $1`, [
+    id,
+    ...Object.values(row),
+  ]);
 }
 
 /** Takes the default mark off every other row. */
-export async function clearOtherDefaults(tx: Transaction, table: ResourceTable, within: { column: string; value: unknown }, exceptId: string): Promise<void> {
-  await tx.execute(`UPDATE ${table.name} SET is_default = false WHERE ${within.column} = $1 AND is_default AND id <> $2`, [within.value, exceptId]);
+export async function clearOtherDefaults(
+  tx: Transaction,
+  table: ResourceTable,
+  within: { column: string; value: unknown },
+  exceptId: string,
+): Promise<void> {
+  await tx.execute(`UPDATE ${table.name} SET is_default = false WHERE ${within.column} = $1 AND is_default AND id <> $2`, [
+    within.value,
+    exceptId,
+  ]);
 }
 
 export async function deleteRow(tx: Transaction, table: ResourceTable, id: string): Promise<void> {
@@ -102,11 +135,18 @@ export async function deleteRow(tx: Transaction, table: ResourceTable, id: strin
 /** The stored spelling of ids a client sent. @throws Problem 400 naming the first that is not in the space */
 export async function resolveIds(db: Queryable, table: string, kind: string, spaceId: string, ids: readonly string[]): Promise<string[]> {
   if (ids.length === 0) return [];
-  const rows = await db.query<{ id: string }>(`SELECT id FROM ${table} WHERE space_id = $1 AND lower(id) = ANY (SELECT lower(unnest($2::text[])))`, [spaceId, ids]);
+  const rows = await db.query<{ id: string }>(
+    `SELECT id FROM ${table} WHERE space_id = $1 AND lower(id) = ANY (SELECT lower(unnest($2::text[])))`,
+    [spaceId, ids],
+  );
   const stored = new Map(rows.map((row) => [row.id.toLowerCase(), row.id]));
-  return [...new Set(ids.map((id) => {
-    const found = stored.get(id.toLowerCase());
-    if (found === undefined) throw problem.invalid(`There is no ${kind} '${id}' in this space.`);
-    return found;
-  }))];
+  return [
+    ...new Set(
+      ids.map((id) => {
+        const found = stored.get(id.toLowerCase());
+        if (found === undefined) throw problem.invalid(`There is no ${kind} '${id}' in this space.`);
+        return found;
+      }),
+    ),
+  ];
 }

@@ -29,9 +29,24 @@ export function certificateRoutes(certificate: { thumbprint: string; signatureAl
       permission: "signed-in",
       answer: page(CommunicationsCertificate),
       handler: async () =>
-        ok(pageOf({ itemType: "CertificateConfiguration", items: [document], total: 1, wanted: { skip: 0, take: 30 }, path: "/api/configuration/certificates", query: {} })),
+        ok(
+          pageOf({
+            itemType: "CertificateConfiguration",
+            items: [document],
+            total: 1,
+            wanted: { skip: 0, take: 30 },
+            path: "/api/configuration/certificates",
+            query: {},
+          }),
+        ),
     }),
-    read({ path: "/configuration/certificates/{id}", scope: "system", permission: "signed-in", answer: CommunicationsCertificate, handler: answer }),
+    read({
+      path: "/configuration/certificates/{id}",
+      scope: "system",
+      permission: "signed-in",
+      answer: CommunicationsCertificate,
+      handler: answer,
+    }),
     read({ path: "/certificates/{id}", scope: "either", permission: "signed-in", answer: CommunicationsCertificate, handler: answer }),
   ];
 }

@@ -3,7 +3,9 @@
 import type { Queryable, Transaction } from "../../../platform/database/database.ts";
 
 export async function nextSortOrder(tx: Transaction, spaceId: string): Promise<number> {
-  const [row] = await tx.query<{ next: number }>(`SELECT COALESCE(max(sort_order) + 1, 0) AS next FROM environments WHERE space_id = $1`, [spaceId]);
+  const [row] = await tx.query<{ next: number }>(`SELECT COALESCE(max(sort_order) + 1, 0) AS next FROM environments WHERE space_id = $1`, [
+    spaceId,
+  ]);
   return row?.next ?? 0;
 }
 
@@ -20,6 +22,8 @@ export async function setSortOrder(tx: Transaction, spaceId: string, ids: readon
 
 /** Ids of all environments of a space in their order. */
 export async function environmentIdsInOrder(db: Queryable, spaceId: string): Promise<string[]> {
-  const rows = await db.query<{ id: string }>(`SELECT id FROM environments WHERE space_id = $1 ORDER BY sort_order, lower(name)`, [spaceId]);
+  const rows = await db.query<{ id: string }>(`SELECT id FROM environments WHERE space_id = $1 ORDER BY sort_order, lower(name)`, [
+    spaceId,
+  ]);
   return rows.map((row) => row.id);
 }

@@ -36,7 +36,8 @@ export const environments = defineResource({
   }),
   beforeSave: async (tx, save) => {
     // A new environment goes last.
-    if (save.values["SortOrder"] === null) save.values["SortOrder"] = save.current?.["SortOrder"] ?? (await nextSortOrder(tx, save.spaceId));
+    if (save.values["SortOrder"] === null)
+      save.values["SortOrder"] = save.current?.["SortOrder"] ?? (await nextSortOrder(tx, save.spaceId));
   },
 });
 
@@ -79,7 +80,13 @@ export const environmentRoutes: Route[] = [
     handler: async ({ tx, space, actor, body }) => {
       const ids = await resolveIds(tx, "environments", "environment", space.id, body);
       await setSortOrder(tx, space.id, ids);
-      await recordEvent(tx, { spaceId: space.id, category: "Modified", actor, message: "The order of the environments was changed", relatedDocumentIds: ids });
+      await recordEvent(tx, {
+        spaceId: space.id,
+        category: "Modified",
+        actor,
+        message: "The order of the environments was changed",
+        relatedDocumentIds: ids,
+      });
       return nothing();
     },
   }),

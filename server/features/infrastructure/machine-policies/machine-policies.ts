@@ -26,7 +26,11 @@ const defaults = {
   },
   MachineConnectivityPolicy: { MachineConnectivityBehavior: "ExpectedToBeOnline" },
   MachineCleanupPolicy: { DeleteMachinesBehavior: "DoNotDelete", DeleteMachinesElapsedTimeSpan: "00:00:00" },
-  MachineUpdatePolicy: { CalamariUpdateBehavior: "UpdateOnDeployment", TentacleUpdateBehavior: "NeverUpdate", TentacleUpdateAccountId: null },
+  MachineUpdatePolicy: {
+    CalamariUpdateBehavior: "UpdateOnDeployment",
+    TentacleUpdateBehavior: "NeverUpdate",
+    TentacleUpdateAccountId: null,
+  },
 };
 
 const settings = Object.fromEntries(
@@ -41,7 +45,12 @@ export const machinePolicies = defineResource({
     name: "machine_policies",
     orderBy: "lower(r.name)",
     slug: false,
-    fields: { Name: { column: "name" }, Description: { column: "description", empty: "" }, IsDefault: { column: "is_default", empty: false }, ...settings },
+    fields: {
+      Name: { column: "name" },
+      Description: { column: "description", empty: "" },
+      IsDefault: { column: "is_default", empty: false },
+      ...settings,
+    },
   },
   answer: MachinePolicy,
   body: MachinePolicyBody,
@@ -66,6 +75,14 @@ export const machinePolicyRoutes: Route[] = [
     permission: "MachinePolicyView",
     answer: MachinePolicy as TSchema,
     handler: async ({ space }) =>
-      ok({ Id: "", SpaceId: space.id, Name: "", Description: "", IsDefault: false, ...defaults, Links: { Self: `/api/${space.id}/machinepolicies/template` } }),
+      ok({
+        Id: "",
+        SpaceId: space.id,
+        Name: "",
+        Description: "",
+        IsDefault: false,
+        ...defaults,
+        Links: { Self: `/api/${space.id}/machinepolicies/template` },
+      }),
   }),
 ];

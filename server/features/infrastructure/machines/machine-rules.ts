@@ -34,7 +34,13 @@ export function readListeningUri(text: string): { host: string; port: number } |
   } catch {
     return undefined;
   }
-  const plain = url.protocol === "https:" && url.username === "" && url.password === "" && url.search === "" && url.hash === "" && /^\/?$/.test(url.pathname);
+  const plain =
+    url.protocol === "https:" &&
+    url.username === "" &&
+    url.password === "" &&
+    url.search === "" &&
+    url.hash === "" &&
+    /^\/?$/.test(url.pathname);
   if (!plain || url.hostname === "") return undefined;
   // The URL parser drops :443, because that is the port https has anyway.
   const port = url.port !== "" ? Number(url.port) : /:443\/?$/.test(text.trim()) ? 443 : 10933;
@@ -45,7 +51,12 @@ export function checkEndpoint(sent: EndpointSent | null | undefined): Checked<St
   if (!sent) return { ok: false, faults: ["Endpoint is required."] };
   const style = communicationStyles.find((one) => one.toLowerCase() === sent.CommunicationStyle?.toLowerCase());
   if (style === undefined) {
-    return { ok: false, faults: [`Endpoint.CommunicationStyle must be one of: ${communicationStyles.join(", ")}. Other kinds of targets are not supported yet.`] };
+    return {
+      ok: false,
+      faults: [
+        `Endpoint.CommunicationStyle must be one of: ${communicationStyles.join(", ")}. Other kinds of targets are not supported yet.`,
+      ],
+    };
   }
   if (style === "None") return { ok: true, value: { CommunicationStyle: style, DefaultWorkerPoolId: sent.DefaultWorkerPoolId || null } };
   const faults: string[] = [];
@@ -57,9 +68,13 @@ export function checkEndpoint(sent: EndpointSent | null | undefined): Checked<St
     if (address === undefined) faults.push("Endpoint.Uri of a listening agent must look like https://host:10933/.");
     else uri = `https://${address.host.includes(":") ? `[${address.host}]` : address.host.toLowerCase()}:${address.port}/`;
     if (sent.ProxyId) faults.push("Endpoint.ProxyId is not supported yet.");
-  } else if (!/^poll:\/\/[a-z0-9]{1,64}\/?$/i.test(uri)) faults.push("Endpoint.Uri of a polling agent must look like poll://0123456789abcdefghij/.");
+  } else if (!/^poll:\/\/[a-z0-9]{1,64}\/?$/i.test(uri))
+    faults.push("Endpoint.Uri of a polling agent must look like poll://0123456789abcdefghij/.");
   if (faults.length > 0) return { ok: false, faults };
-  return { ok: true, value: { CommunicationStyle: style, Uri: uri, Thumbprint: thumbprint!, ...(style === "TentaclePassive" ? { ProxyId: null } : {}) } };
+  return {
+    ok: true,
+    value: { CommunicationStyle: style, Uri: uri, Thumbprint: thumbprint!, ...(style === "TentaclePassive" ? { ProxyId: null } : {}) },
+  };
 }
 
 /** The old status word that goes with a health word. */

@@ -24,12 +24,17 @@ export { findMachineAddress } from "./machine-store.ts";
 /** Extension point: asks for the first health check of a new machine, in the transaction that creates it. */
 export type AskForHealthCheck = (tx: Transaction, machine: { id: string; name: string; spaceId: string }, actor: Actor) => Promise<void>;
 
-const anyOf = (sql: string) => (values: string[]): Condition => ({ sql, values: [values.map((one) => one.toLowerCase())] });
+const anyOf =
+  (sql: string) =>
+  (values: string[]): Condition => ({ sql, values: [values.map((one) => one.toLowerCase())] });
 const texts = Type.Array(Type.String());
 
 const filters = {
   roles: { type: texts, where: anyOf("EXISTS (SELECT 1 FROM unnest(r.roles) role WHERE lower(role) = ANY ($?))") },
-  environmentIds: { type: texts, where: anyOf("EXISTS (SELECT 1 FROM machine_environments me WHERE me.machine_id = r.id AND lower(me.environment_id) = ANY ($?))") },
+  environmentIds: {
+    type: texts,
+    where: anyOf("EXISTS (SELECT 1 FROM machine_environments me WHERE me.machine_id = r.id AND lower(me.environment_id) = ANY ($?))"),
+  },
   thumbprint: { type: Type.String(), where: (value: string): Condition => ({ sql: "r.thumbprint = upper($?)", values: [value] }) },
   isDisabled: { type: Type.Boolean(), where: (value: boolean): Condition => ({ sql: "r.is_disabled = $?", values: [value] }) },
   healthStatuses: { type: texts, where: anyOf("lower(r.health_status) = ANY ($?)") },
@@ -48,7 +53,10 @@ function presentMachine(document: Document, base: string): void {
       ...endpoint,
       ...(endpoint.CommunicationStyle === "None"
         ? {}
-        : { TentacleVersionDetails: { UpgradeLocked: false, UpgradeRequired: false, UpgradeSuggested: false, Version: version }, CertificateSignatureAlgorithm: null }),
+        : {
+            TentacleVersionDetails: { UpgradeLocked: false, UpgradeRequired: false, UpgradeSuggested: false, Version: version },
+            CertificateSignatureAlgorithm: null,
+          }),
       Links: endpoint.DefaultWorkerPoolId ? { DefaultWorkerPool: `${base}/workerpools/${endpoint.DefaultWorkerPoolId}` } : {},
     },
     Uri: endpoint.Uri ?? null,
@@ -101,16 +109,21 @@ export function defineMachines(askForHealthCheck: AskForHealthCheck): Resource {
     body: MachineBody,
     permissions: { view: "MachineView", create: "MachineCreate", edit: "MachineEdit", delete: "MachineDelete" },
     filters,
-    links: ({ Id }, base) => ({ Connection: `${base}/machines/${Id}/connection`, TasksTemplate: `${base}/machines/${Id}/tasks{?skip,take,type}` }),
+    links: ({ Id }, base) => ({
+      Connection: `${base}/machines/${Id}/connection`,
+      TasksTemplate: `${base}/machines/${Id}/tasks{?skip,take,type}`,
+    }),
     present: (document) => presentMachine(document, `/api/${document.SpaceId}`),
     beforeSave: async (tx, save) => {
       const { values, current } = save;
       const sent = save.body["Endpoint"] as EndpointSent | null | undefined;
       // A client that only renames a machine may leave the endpoint out; what is stored was checked when it came in.
-      const endpoint = sent == null && current !== undefined ? { ok: true as const, value: current["StoredEndpoint"] as StoredEndpoint } : checkEndpoint(sent);
+      const endpoint =
+        !sent && current !== undefined ? { ok: true as const, value: current["StoredEndpoint"] as StoredEndpoint } : checkEndpoint(sent);
       const faults: string[] = endpoint.ok ? [] : [...endpoint.faults];
       const participation = values["TenantedDeploymentParticipation"];
-      if ((values["TenantIds"] as string[]).length > 0 || (values["TenantTags"] as string[]).length > 0) faults.push("Tenants are not supported yet: TenantIds and TenantTags must be empty.");
+      if ((values["TenantIds"] as string[]).length > 0 || (values["TenantTags"] as string[]).length > 0)
+        faults.push("Tenants are not supported yet: TenantIds and TenantTags must be empty.");
       if (participation === "Tenanted") faults.push("Tenants are not supported yet: TenantedDeploymentParticipation cannot be Tenanted.");
       if ((values["EnvironmentIds"] as string[]).length === 0) faults.push("EnvironmentIds must name at least one environment.");
       const roles = distinctRoles(values["Roles"] as string[]);
@@ -122,11 +135,13 @@ export function defineMachines(askForHealthCheck: AskForHealthCheck): Resource {
       values["Address"] = endpoint.value.Uri ?? null;
       values["CertificateThumbprint"] = endpoint.value.Thumbprint ?? null;
       values["MachinePolicyId"] ||= (await store.findDefaultPolicyId(tx, save.spaceId)) ?? null;
-      if (values["MachinePolicyId"] === null) throw problem.invalid("This space has no default machine policy. Name one in MachinePolicyId.");
+      if (values["MachinePolicyId"] === null)
+        throw problem.invalid("This space has no default machine policy. Name one in MachinePolicyId.");
     },
     afterSave: async (tx, save) => {
       await store.setMachineEnvironments(tx, save.id, save.values["EnvironmentIds"] as string[]);
-      const wantsCheck = save.current === undefined && save.body["SkipInitialHealthCheck"] !== true && save.values["CommunicationStyle"] !== "None";
+      const wantsCheck =
+        save.current === undefined && save.body["SkipInitialHealthCheck"] !== true && save.values["CommunicationStyle"] !== "None";
       if (wantsCheck) await askForHealthCheck(tx, { id: save.id, name: String(save.values["Name"]), spaceId: save.spaceId }, save.actor);
     },
   });
@@ -156,21 +171,40 @@ export async function recordMachineHealth(tx: Transaction, machineId: string, he
 
 export function machineRoutes(machines: Resource): Route[] {
   /** A page of the machines that belong to something else. */
-  const below = (path: string, find: (db: Queryable, spaceId: string, id: string) => Promise<Document>, sql: string, permission: "EnvironmentView" | "MachinePolicyView"): Route =>
+  const below = (
+    path: string,
+    find: (db: Queryable, spaceId: string, id: string) => Promise<Document>,
+    sql: string,
+    permission: "EnvironmentView" | "MachinePolicyView",
+  ): Route =>
     read({
       path: `/${path}/{id}/machines`,
       scope: "space",
       permission,
-      query: Type.Object({ ...listQuery, partialName: Type.Optional(Type.String()), ...Object.fromEntries(Object.entries(filters).map(([name, { type }]) => [name, Type.Optional(type)])) }),
+      query: Type.Object({
+        ...listQuery,
+        partialName: Type.Optional(Type.String()),
+        ...Object.fromEntries(Object.entries(filters).map(([name, { type }]) => [name, Type.Optional(type)])),
+      }),
       answer: page(Machine),
       handler: async ({ db, space, params, query }) => {
         const owner = await find(db, space.id, (params as { id: string }).id);
-        return ok(await machines.list(db, space.id, query, { path: `/api/${space.id}/${path}/${owner.Id}/machines`, where: [{ sql, values: [owner.Id] }] }));
+        return ok(
+          await machines.list(db, space.id, query, {
+            path: `/api/${space.id}/${path}/${owner.Id}/machines`,
+            where: [{ sql, values: [owner.Id] }],
+          }),
+        );
       },
     });
   return [
     ...machines.routes,
-    below("environments", environments.get, "EXISTS (SELECT 1 FROM machine_environments me WHERE me.machine_id = r.id AND me.environment_id = $?)", "EnvironmentView"),
+    below(
+      "environments",
+      environments.get,
+      "EXISTS (SELECT 1 FROM machine_environments me WHERE me.machine_id = r.id AND me.environment_id = $?)",
+      "EnvironmentView",
+    ),
     below("machinepolicies", machinePolicies.get, "r.machine_policy_id = $?", "MachinePolicyView"),
     read({
       path: "/machines/{id}/connection",
@@ -190,9 +224,27 @@ export function machineRoutes(machines: Resource): Route[] {
         });
       },
     }),
-    read({ path: "/machineroles/all", scope: "space", permission: "MachineView", answer: Type.Array(Type.String()), handler: async ({ db, space }) => ok(await store.listRoles(db, space.id)) }),
-    read({ path: "/machines/operatingsystem/names/all", scope: "space", permission: "MachineView", answer: Type.Array(Type.String()), handler: async ({ db, space }) => ok(await distinct(machines, db, space.id, "OperatingSystem")) }),
-    read({ path: "/machines/operatingsystem/shells/all", scope: "space", permission: "MachineView", answer: Type.Array(Type.String()), handler: async ({ db, space }) => ok(await distinct(machines, db, space.id, "ShellName")) }),
+    read({
+      path: "/machineroles/all",
+      scope: "space",
+      permission: "MachineView",
+      answer: Type.Array(Type.String()),
+      handler: async ({ db, space }) => ok(await store.listRoles(db, space.id)),
+    }),
+    read({
+      path: "/machines/operatingsystem/names/all",
+      scope: "space",
+      permission: "MachineView",
+      answer: Type.Array(Type.String()),
+      handler: async ({ db, space }) => ok(await distinct(machines, db, space.id, "OperatingSystem")),
+    }),
+    read({
+      path: "/machines/operatingsystem/shells/all",
+      scope: "space",
+      permission: "MachineView",
+      answer: Type.Array(Type.String()),
+      handler: async ({ db, space }) => ok(await distinct(machines, db, space.id, "ShellName")),
+    }),
   ];
 }
 

@@ -23,7 +23,9 @@ export const workerPools = defineResource({
   body: WorkerPoolBody,
   permissions: { view: "WorkerView", create: "WorkerEdit", edit: "WorkerEdit", delete: "WorkerEdit" },
   oneDefault: true,
-  links: ({ Id }, base) => ({ Workers: `${base}/workerpools/${Id}/workers{?skip,take,partialName,isDisabled,healthStatuses,commStyles,shellNames}` }),
+  links: ({ Id }, base) => ({
+    Workers: `${base}/workerpools/${Id}/workers{?skip,take,partialName,isDisabled,healthStatuses,commStyles,shellNames}`,
+  }),
   present: (document) => Object.assign(document, { CanAddWorkers: true, WorkerPoolType: "StaticWorkerPool" }),
 });
 

@@ -32,7 +32,14 @@ export type Verdict = { ok: true } | { ok: false; reason: string };
  */
 export function impliedPhases(phases: readonly LifecyclePhase[], environmentIds: readonly string[]): LifecyclePhase[] {
   if (phases.length === 0) {
-    return environmentIds.map((id) => ({ id: `phase-${id}`, name: id, automatic: [], optional: [id], minimumBeforePromotion: 0, isOptional: false }));
+    return environmentIds.map((id) => ({
+      id: `phase-${id}`,
+      name: id,
+      automatic: [],
+      optional: [id],
+      minimumBeforePromotion: 0,
+      isOptional: false,
+    }));
   }
   const named = new Set<string>();
   return phases.map((phase) => {
@@ -58,7 +65,10 @@ export function lifecycleProgress(phases: readonly LifecyclePhase[], succeeded: 
     reachable = reachable && (isComplete || phase.isOptional);
     return { phase, progress, isOpen };
   });
-  const next = result.filter((one) => one.isOpen).flatMap(({ phase }) => [...phase.automatic, ...phase.optional]).filter((id) => !succeeded.has(id));
+  const next = result
+    .filter((one) => one.isOpen)
+    .flatMap(({ phase }) => [...phase.automatic, ...phase.optional])
+    .filter((id) => !succeeded.has(id));
   return { phases: result, next: [...new Set(next)] };
 }
 
@@ -66,7 +76,8 @@ export function lifecycleProgress(phases: readonly LifecyclePhase[], succeeded: 
 export function mayDeploy(progress: LifecycleProgress, environmentId: string, names: ReadonlyMap<string, string>): Verdict {
   const name = names.get(environmentId) ?? environmentId;
   const holding = progress.phases.filter(({ phase }) => phase.automatic.includes(environmentId) || phase.optional.includes(environmentId));
-  if (holding.length === 0) return { ok: false, reason: `The environment '${name}' is not part of the lifecycle of this release's channel.` };
+  if (holding.length === 0)
+    return { ok: false, reason: `The environment '${name}' is not part of the lifecycle of this release's channel.` };
   if (holding.some((one) => one.isOpen)) return { ok: true };
   const first = progress.phases.indexOf(holding[0]!);
   const missing = progress.phases

@@ -4,11 +4,14 @@ import type { Queryable, Transaction } from "../../../platform/database/database
 import type { Phase } from "./lifecycle-shape.ts";
 
 export async function setLifecycleEnvironments(tx: Transaction, lifecycleId: string, environmentIds: readonly string[]): Promise<void> {
-  await tx.execute(`DELETE FROM lifecycle_environments WHERE lifecycle_id = $1 AND environment_id <> ALL ($2)`, [lifecycleId, environmentIds]);
-  await tx.execute(`INSERT INTO lifecycle_environments (lifecycle_id, environment_id) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING`, [
+  await tx.execute(`DELETE FROM lifecycle_environments WHERE lifecycle_id = $1 AND environment_id <> ALL ($2)`, [
     lifecycleId,
     environmentIds,
   ]);
+  await tx.execute(
+    `INSERT INTO lifecycle_environments (lifecycle_id, environment_id) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING`,
+    [lifecycleId, environmentIds],
+  );
 }
 
 export async function findPhases(db: Queryable, lifecycleId: string): Promise<Phase[] | undefined> {

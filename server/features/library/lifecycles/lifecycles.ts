@@ -46,7 +46,10 @@ export const lifecycles = defineResource({
     for (const member of ["ReleaseRetentionPolicy", "TentacleRetentionPolicy"]) values[member] = readRetention(values[member] as object);
   },
   afterSave: async (tx, { id, values }) => {
-    const named = (values["Phases"] as Phase[]).flatMap((phase) => [...phase.AutomaticDeploymentTargets, ...phase.OptionalDeploymentTargets]);
+    const named = (values["Phases"] as Phase[]).flatMap((phase) => [
+      ...phase.AutomaticDeploymentTargets,
+      ...phase.OptionalDeploymentTargets,
+    ]);
     await setLifecycleEnvironments(tx, id, [...new Set(named)]);
   },
 });

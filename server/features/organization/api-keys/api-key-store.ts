@@ -39,7 +39,10 @@ export async function giveKeyTo(tx: Transaction, id: string, userId: string): Pr
 }
 
 export async function deleteApiKey(tx: Transaction, userId: string, id: string): Promise<ApiKeyRow | undefined> {
-  const [row] = await tx.query<ApiKeyRow>(`DELETE FROM api_keys WHERE user_id = $1 AND lower(id) = lower($2) RETURNING ${columns}`, [userId, id]);
+  const [row] = await tx.query<ApiKeyRow>(`DELETE FROM api_keys WHERE user_id = $1 AND lower(id) = lower($2) RETURNING ${columns}`, [
+    userId,
+    id,
+  ]);
   return row;
 }
 

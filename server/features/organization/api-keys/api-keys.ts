@@ -10,16 +10,11 @@ import { nextId } from "../../../platform/database/database.ts";
 import type { Transaction } from "../../../platform/database/database.ts";
 import { change, created, nothing, ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
+import { hashApiKey, newApiKey } from "../../../platform/secrets/secrets.ts";
 import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
 import { requireUser } from "../users/users.ts";
 import * as store from "./api-key-store.ts";
 import type { ApiKeyRow } from "./api-key-store.ts";
-
-/** Makes and hashes key texts; from platform/secrets. */
-export interface KeyMaker {
-  newApiKey: () => string;
-  hashApiKey: (text: string) => Buffer;
-}
 
 /** Characters of a key that stay readable, so that people can tell their keys apart: "API-" and four more. */
 const prefixCharacters = 8;
@@ -39,17 +34,30 @@ function presentKey(row: ApiKeyRow) {
 }
 
 /** Gives the operator's own key (a setting) to a user; the same key at the next start changes nothing. */
-export async function ensureApiKey(tx: Transaction, keys: Pick<KeyMaker, "hashApiKey">, userId: string, text: string): Promise<void> {
-  const hash = keys.hashApiKey(text);
+export async function ensureApiKey(tx: Transaction, userId: string, text: string): Promise<void> {
+  const hash = hashApiKey(text);
   const found = await store.findKeyByHash(tx, hash);
   if (found?.user_id === userId && found.expires_at === null) return;
   if (found !== undefined) return store.giveKeyTo(tx, found.id, userId);
   const { id } = await nextId(tx, "APIKeys");
-  await store.insertApiKey(tx, { id, userId, purpose: "Given at start of the server", prefix: text.slice(0, prefixCharacters), hash, expires: null });
-  await recordEvent(tx, { spaceId: null, category: "Created", actor: systemActor, message: "The API key given at start was added", relatedDocumentIds: [id, userId] });
+  await store.insertApiKey(tx, {
+    id,
+    userId,
+    purpose: "Given at start of the server",
+    prefix: text.slice(0, prefixCharacters),
+    hash,
+    expires: null,
+  });
+  await recordEvent(tx, {
+    spaceId: null,
+    category: "Created",
+    actor: systemActor,
+    message: "The API key given at start was added",
+    relatedDocumentIds: [id, userId],
+  });
 }
 
-export function apiKeyRoutes(keys: KeyMaker): Route[] {
+export function apiKeyRoutes(): Route[] {
   return [
     read({
       path: "/users/{userId}/apikeys",
@@ -89,19 +97,26 @@ export function apiKeyRoutes(keys: KeyMaker): Route[] {
         const user = await requireUser(tx, caller, params.userId);
         // A key acts as its user, so making one for somebody else is as good as being them.
         if (user.id !== caller.userId) requirePermission(caller, "AdministerSystem", { spaceId: null });
-        if ((await store.listApiKeys(tx, user.id)).length >= keysPerUserMax) throw problem.invalid(`A user may have ${keysPerUserMax} API keys at most. Delete some that are not used any more.`);
+        if ((await store.listApiKeys(tx, user.id)).length >= keysPerUserMax)
+          throw problem.invalid(`A user may have ${keysPerUserMax} API keys at most. Delete some that are not used any more.`);
         if (body.Expires && !(await store.isInFuture(tx, body.Expires))) throw problem.invalid("Expires must be a time in the future.");
-        const text = keys.newApiKey();
+        const text = newApiKey();
         const { id } = await nextId(tx, "APIKeys");
         const row = await store.insertApiKey(tx, {
           id,
           userId: user.id,
           purpose: body.Purpose,
           prefix: text.slice(0, prefixCharacters),
-          hash: keys.hashApiKey(text),
+          hash: hashApiKey(text),
           expires: body.Expires ?? null,
         });
-        await recordEvent(tx, { spaceId: null, category: "Created", actor, message: `API key ${row.prefix}… of user ${user.username} was created`, relatedDocumentIds: [id, user.id] });
+        await recordEvent(tx, {
+          spaceId: null,
+          category: "Created",
+          actor,
+          message: `API key ${row.prefix}… of user ${user.username} was created`,
+          relatedDocumentIds: [id, user.id],
+        });
         return created({ ...presentKey(row), ApiKey: text });
       },
     }),
@@ -116,7 +131,13 @@ export function apiKeyRoutes(keys: KeyMaker): Route[] {
         if (user.id !== caller.userId) requirePermission(caller, "UserEdit", { spaceId: null });
         const row = await store.deleteApiKey(tx, user.id, params.id);
         if (row === undefined) throw problem.notFound("API key", params.id);
-        await recordEvent(tx, { spaceId: null, category: "Deleted", actor, message: `API key ${row.prefix}… of user ${user.username} was deleted`, relatedDocumentIds: [row.id, user.id] });
+        await recordEvent(tx, {
+          spaceId: null,
+          category: "Deleted",
+          actor,
+          message: `API key ${row.prefix}… of user ${user.username} was deleted`,
+          relatedDocumentIds: [row.id, user.id],
+        });
         return nothing();
       },
     }),

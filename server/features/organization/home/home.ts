@@ -60,7 +60,13 @@ export function homeRoutes(parts: { compatibleVersion?: string; installationId: 
       answer: SpaceRoot,
       handler: async ({ space }) => ok({ Id: space.id, Links: linksOfSpace(space.id) }),
     }),
-    read({ path: "/capabilities", scope: "system", permission: "signed-in", answer: Capabilities, handler: async () => ok({ Capabilities: capabilities }) }),
+    read({
+      path: "/capabilities",
+      scope: "system",
+      permission: "signed-in",
+      answer: Capabilities,
+      handler: async () => ok({ Capabilities: capabilities }),
+    }),
     read({
       path: "/configuration/feature-toggles",
       scope: "system",

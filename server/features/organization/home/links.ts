@@ -22,7 +22,8 @@ export const systemLinks: Readonly<Record<string, string>> = {
   EventCategories: "/events/categories{?appliesTo}",
   EventDocumentTypes: "/events/documenttypes",
   EventGroups: "/events/groups{?appliesTo}",
-  Events: "/events{/id}{?skip,regarding,regardingAny,user,users,projects,projectGroups,environments,eventGroups,eventCategories,eventAgents,tags,tenants,from,to,internal,fromAutoId,toAutoId,documentTypes,asCsv,take,ids,spaces,includeSystem,excludeDifference}",
+  Events:
+    "/events{/id}{?skip,regarding,regardingAny,user,users,projects,projectGroups,environments,eventGroups,eventCategories,eventAgents,tags,tenants,from,to,internal,fromAutoId,toAutoId,documentTypes,asCsv,take,ids,spaces,includeSystem,excludeDifference}",
   ExtensionStats: "/serverstatus/extensions",
   ExternalSecurityGroupProviders: "/externalsecuritygroupproviders",
   ExternalUserSearch: "/users/external-search{?partialName}",
@@ -54,7 +55,8 @@ export const systemLinks: Readonly<Record<string, string>> = {
   SpaceSearch: "/spaces/{id}/search{?keyword}",
   Spaces: "/spaces{/id}{?name,skip,ids,take,partialName}",
   TaskTypes: "/tasks/taskTypes",
-  Tasks: "/tasks{/id}{?skip,active,environment,tenant,runbook,project,name,node,running,states,hasPendingInterruptions,hasWarningsOrErrors,take,ids,partialName,spaces,includeSystem}",
+  Tasks:
+    "/tasks{/id}{?skip,active,environment,tenant,runbook,project,name,node,running,states,hasPendingInterruptions,hasWarningsOrErrors,take,ids,partialName,spaces,includeSystem}",
   TeamMembership: "/teammembership{?userId,spaces,includeSystem}",
   TeamMembershipPreviewTeam: "/teammembership/previewteam",
   Teams: "/teams{/id}{?skip,take,ids,partialName,spaces,includeSystem}",
@@ -93,7 +95,8 @@ export const spaceLinks: Readonly<Record<string, string>> = {
   DiscoverWorker: "/workers/discover{?host,port,type,proxyId}",
   EnvironmentSortOrder: "/environments/sortorder",
   Environments: "/environments{/id}{?name,skip,ids,take,partialName}",
-  EnvironmentsSummary: "/environments/summary{?ids,partialName,machinePartialName,roles,isDisabled,healthStatuses,commStyles,tenantIds,tenantTags,hideEmptyEnvironments,shellNames}",
+  EnvironmentsSummary:
+    "/environments/summary{?ids,partialName,machinePartialName,roles,isDisabled,healthStatuses,commStyles,tenantIds,tenantTags,hideEmptyEnvironments,shellNames}",
   Feeds: "/feeds{/id}{?skip,take,ids,partialName,feedType}",
   GitCredentials: "/git-credentials{/id}{?skip,take,name}",
   Interruptions: "/interruptions{/id}{?skip,take,regarding,pendingOnly,ids}",
@@ -105,7 +108,8 @@ export const spaceLinks: Readonly<Record<string, string>> = {
   MachinePolicyTemplate: "/machinepolicies/template",
   MachineRoles: "/machineroles/all",
   MachineShells: "/machines/operatingsystem/shells/all",
-  Machines: "/machines{/id}{?skip,take,name,ids,partialName,roles,isDisabled,healthStatuses,commStyles,tenantIds,tenantTags,environmentIds,thumbprint,deploymentId,shellNames}",
+  Machines:
+    "/machines{/id}{?skip,take,name,ids,partialName,roles,isDisabled,healthStatuses,commStyles,tenantIds,tenantTags,environmentIds,thumbprint,deploymentId,shellNames}",
   PackageDeltaSignature: "/packages/{packageId}/{version}/delta-signature",
   PackageDeltaUpload: "/packages/{packageId}/{baseVersion}/delta{?replace,overwriteMode}",
   PackageMetadata: "/package-metadata{/id}{?filter,latest,skip,take,replace,overwriteMode}",
@@ -149,7 +153,8 @@ export const spaceLinks: Readonly<Record<string, string>> = {
   WorkerPools: "/workerpools{/id}{?name,skip,ids,take,partialName}",
   WorkerPoolsDynamicWorkerTypes: "/workerpools/dynamicworkertypes",
   WorkerPoolsSortOrder: "/workerpools/sortorder",
-  WorkerPoolsSummary: "/workerpools/summary{?ids,partialName,machinePartialName,isDisabled,healthStatuses,commStyles,hideEmptyWorkerPools,shellNames}",
+  WorkerPoolsSummary:
+    "/workerpools/summary{?ids,partialName,machinePartialName,isDisabled,healthStatuses,commStyles,hideEmptyWorkerPools,shellNames}",
   WorkerPoolsSupportedTypes: "/workerpools/supportedtypes",
   WorkerShells: "/workers/operatingsystem/shells/all",
   Workers: "/workers{/id}{?skip,take,name,ids,partialName,isDisabled,healthStatuses,commStyles,workerPoolIds,thumbprint,shellNames}",

@@ -36,7 +36,14 @@ export async function lockSpaces(tx: Transaction): Promise<void> {
 }
 
 export async function insertSpace(tx: Transaction, row: SpaceRow): Promise<void> {
-  await tx.execute(`INSERT INTO spaces (${columns}) VALUES ($1, $2, $3, $4, $5, $6)`, [row.id, row.name, row.slug, row.description, row.is_default, row.task_queue_stopped]);
+  await tx.execute(`INSERT INTO spaces (${columns}) VALUES ($1, $2, $3, $4, $5, $6)`, [
+    row.id,
+    row.name,
+    row.slug,
+    row.description,
+    row.is_default,
+    row.task_queue_stopped,
+  ]);
 }
 
 export async function updateSpace(tx: Transaction, row: SpaceRow): Promise<void> {
@@ -60,6 +67,8 @@ export async function deleteSpace(tx: Transaction, id: string): Promise<void> {
 }
 
 export async function countUnfinishedTasks(db: Queryable, spaceId: string): Promise<number> {
-  const [row] = await db.query<{ count: number }>(`SELECT count(*) AS count FROM tasks WHERE space_id = $1 AND completed_at IS NULL`, [spaceId]);
+  const [row] = await db.query<{ count: number }>(`SELECT count(*) AS count FROM tasks WHERE space_id = $1 AND completed_at IS NULL`, [
+    spaceId,
+  ]);
   return row?.count ?? 0;
 }

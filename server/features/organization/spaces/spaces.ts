@@ -59,7 +59,12 @@ export async function ensureFirstSpace(tx: Transaction, actor: Actor, fillers: r
   await createSpace(tx, { Name: "Default", IsDefault: true }, actor, fillers);
 }
 
-async function createSpace(tx: Transaction, body: Static<typeof SpaceBody>, actor: Actor, fillers: readonly SpaceFiller[]): Promise<SpaceRow> {
+async function createSpace(
+  tx: Transaction,
+  body: Static<typeof SpaceBody>,
+  actor: Actor,
+  fillers: readonly SpaceFiller[],
+): Promise<SpaceRow> {
   await store.lockSpaces(tx);
   const { id } = await nextId(tx, "Spaces");
   const row = await checkedRow(tx, body, { id, name: "", slug: "", description: "", is_default: false, task_queue_stopped: false });
@@ -74,7 +79,8 @@ async function createSpace(tx: Transaction, body: Static<typeof SpaceBody>, acto
 async function checkedRow(tx: Transaction, body: Static<typeof SpaceBody>, current: SpaceRow): Promise<SpaceRow> {
   const name = (body.Name ?? current.name).trim();
   if (name === "") throw problem.invalid("Name is required.");
-  if (name.length > spaceNameCharactersMax) throw problem.invalid(`Name is longer than the limit of ${spaceNameCharactersMax} characters for spaces.`);
+  if (name.length > spaceNameCharactersMax)
+    throw problem.invalid(`Name is longer than the limit of ${spaceNameCharactersMax} characters for spaces.`);
   const others = (await store.listSpaces(tx)).filter((one) => one.id !== current.id);
   if (others.some((one) => one.name.toLowerCase() === name.toLowerCase())) {
     throw problem.invalid(`There is already a space named '${name}'. Names are unique, ignoring upper and lower case.`);
@@ -97,7 +103,12 @@ async function requireSpace(db: Queryable, idOrSlug: string, lock: "" | "FOR UPD
   return row;
 }
 
-const query = Type.Object({ ...listQuery, name: Type.Optional(Type.String()), slug: Type.Optional(Type.String()), partialName: Type.Optional(Type.String()) });
+const query = Type.Object({
+  ...listQuery,
+  name: Type.Optional(Type.String()),
+  slug: Type.Optional(Type.String()),
+  partialName: Type.Optional(Type.String()),
+});
 
 function fits(row: SpaceRow, wanted: Static<typeof query>): boolean {
   const ids = wanted.ids?.map((id) => id.toLowerCase());
@@ -124,8 +135,20 @@ export function spaceRoutes(fillers: readonly SpaceFiller[]): Route[] {
         return ok(pageOf({ itemType: "Space", items, total: found.length, wanted: window, path: "/api/spaces", query: wanted }));
       },
     }),
-    read({ path: "/spaces/all", scope: "system", permission: "SpaceView", answer: Type.Array(Space), handler: async ({ db }) => ok(await listSpaceDocuments(db)) }),
-    read({ path: "/spaces/{id}", scope: "system", permission: "SpaceView", answer: Space, handler: async ({ db, params }) => ok(presentSpace(await requireSpace(db, params.id))) }),
+    read({
+      path: "/spaces/all",
+      scope: "system",
+      permission: "SpaceView",
+      answer: Type.Array(Space),
+      handler: async ({ db }) => ok(await listSpaceDocuments(db)),
+    }),
+    read({
+      path: "/spaces/{id}",
+      scope: "system",
+      permission: "SpaceView",
+      answer: Space,
+      handler: async ({ db, params }) => ok(presentSpace(await requireSpace(db, params.id))),
+    }),
     change({
       method: "POST",
       path: "/spaces",
@@ -148,7 +171,13 @@ export function spaceRoutes(fillers: readonly SpaceFiller[]): Route[] {
         const row = await checkedRow(tx, body, current);
         if (row.is_default && !current.is_default) await store.clearDefaultSpace(tx);
         await store.updateSpace(tx, row);
-        await recordEvent(tx, { spaceId: null, category: "Modified", actor, message: `Space ${row.name} was changed`, relatedDocumentIds: [row.id] });
+        await recordEvent(tx, {
+          spaceId: null,
+          category: "Modified",
+          actor,
+          message: `Space ${row.name} was changed`,
+          relatedDocumentIds: [row.id],
+        });
         return ok(presentSpace(row));
       },
     }),
@@ -161,11 +190,20 @@ export function spaceRoutes(fillers: readonly SpaceFiller[]): Route[] {
       handler: async ({ tx, actor, params }) => {
         await store.lockSpaces(tx);
         const row = await requireSpace(tx, params.id, "FOR UPDATE");
-        if (row.is_default) throw problem.invalid(`The space '${row.name}' is the default and cannot be deleted. Make another one the default first.`);
-        if (!row.task_queue_stopped) throw problem.invalid(`The task queue of the space '${row.name}' must be stopped before it can be deleted.`);
-        if ((await store.countUnfinishedTasks(tx, row.id)) > 0) throw problem.invalid(`The space '${row.name}' still has unfinished tasks. Wait for them or cancel them.`);
+        if (row.is_default)
+          throw problem.invalid(`The space '${row.name}' is the default and cannot be deleted. Make another one the default first.`);
+        if (!row.task_queue_stopped)
+          throw problem.invalid(`The task queue of the space '${row.name}' must be stopped before it can be deleted.`);
+        if ((await store.countUnfinishedTasks(tx, row.id)) > 0)
+          throw problem.invalid(`The space '${row.name}' still has unfinished tasks. Wait for them or cancel them.`);
         await store.deleteSpace(tx, row.id);
-        await recordEvent(tx, { spaceId: null, category: "Deleted", actor, message: `Space ${row.name} was deleted`, relatedDocumentIds: [row.id] });
+        await recordEvent(tx, {
+          spaceId: null,
+          category: "Deleted",
+          actor,
+          message: `Space ${row.name} was deleted`,
+          relatedDocumentIds: [row.id],
+        });
         return nothing();
       },
     }),

@@ -25,16 +25,32 @@ export async function findUserByName(db: Queryable, username: string): Promise<U
   return row;
 }
 
-export async function listUsers(db: Queryable, filter: string, window: { skip: number; take: number }): Promise<{ rows: UserRow[]; total: number }> {
+export async function listUsers(
+  db: Queryable,
+  filter: string,
+  window: { skip: number; take: number },
+): Promise<{ rows: UserRow[]; total: number }> {
   const where = `strpos(lower(username || ' ' || display_name || ' ' || email_address), lower($1)) > 0`;
-  const rows = await db.query<UserRow>(`SELECT ${columns} FROM users WHERE ${where} ORDER BY lower(username) OFFSET $2 LIMIT $3`, [filter, window.skip, window.take]);
+  const rows = await db.query<UserRow>(`SELECT ${columns} FROM users WHERE ${where} ORDER BY lower(username) OFFSET $2 LIMIT $3`, [
+    filter,
+    window.skip,
+    window.take,
+  ]);
   const [count] = await db.query<{ total: number }>(`SELECT count(*) AS total FROM users WHERE ${where}`, [filter]);
   return { rows, total: count?.total ?? 0 };
 }
 
 export async function insertUser(
   tx: Transaction,
-  user: { id: string; username: string; displayName: string; email: string; isAdministrator: boolean; isService: boolean; passwordHash: string | null },
+  user: {
+    id: string;
+    username: string;
+    displayName: string;
+    email: string;
+    isAdministrator: boolean;
+    isService: boolean;
+    passwordHash: string | null;
+  },
 ): Promise<void> {
   await tx.execute(
     `INSERT INTO users (id, username, display_name, email_address, is_administrator, is_service, password_hash) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
@@ -43,7 +59,11 @@ export async function insertUser(
 }
 
 /** The operator's settings win at every start: a lost password or a locked-out administrator is mended by restarting with them. */
-export async function updateAdministrator(tx: Transaction, id: string, change: { email: string | null; passwordHash: string | null }): Promise<void> {
+export async function updateAdministrator(
+  tx: Transaction,
+  id: string,
+  change: { email: string | null; passwordHash: string | null },
+): Promise<void> {
   await tx.execute(
     `UPDATE users SET is_administrator = true, is_active = true, email_address = COALESCE($2, email_address), password_hash = COALESCE($3, password_hash) WHERE id = $1`,
     [id, change.email, change.passwordHash],

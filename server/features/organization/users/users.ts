@@ -64,7 +64,13 @@ export async function ensureAdministratorUser(
     const wasLockedOut = !found.is_active || !found.is_administrator;
     await store.updateAdministrator(tx, found.id, wanted);
     if (wasLockedOut) {
-      await recordEvent(tx, { spaceId: null, category: "Modified", actor: systemActor, message: `User ${found.username} was made an active administrator at start`, relatedDocumentIds: [found.id] });
+      await recordEvent(tx, {
+        spaceId: null,
+        category: "Modified",
+        actor: systemActor,
+        message: `User ${found.username} was made an active administrator at start`,
+        relatedDocumentIds: [found.id],
+      });
     }
     return found.id;
   }
@@ -78,7 +84,13 @@ export async function ensureAdministratorUser(
     isService: false,
     passwordHash: wanted.passwordHash,
   });
-  await recordEvent(tx, { spaceId: null, category: "Created", actor: systemActor, message: `User ${wanted.username} was created as the first administrator`, relatedDocumentIds: [id] });
+  await recordEvent(tx, {
+    spaceId: null,
+    category: "Created",
+    actor: systemActor,
+    message: `User ${wanted.username} was created as the first administrator`,
+    relatedDocumentIds: [id],
+  });
   return id;
 }
 
@@ -94,7 +106,16 @@ export function userRoutes(): Route[] {
       handler: async ({ db, caller, query: wanted }) => {
         const window = pageWanted(wanted);
         const { rows, total } = await store.listUsers(db, wanted.filter ?? "", window);
-        return ok(pageOf({ itemType: "User", items: rows.map((row) => presentUser(row, caller)), total, wanted: window, path: "/api/users", query: wanted }));
+        return ok(
+          pageOf({
+            itemType: "User",
+            items: rows.map((row) => presentUser(row, caller)),
+            total,
+            wanted: window,
+            path: "/api/users",
+            query: wanted,
+          }),
+        );
       },
     }),
     read({

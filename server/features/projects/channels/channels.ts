@@ -36,11 +36,12 @@ export const channels = defineResource({
   links: ({ Id, ...rest }, base) => ({
     Releases: `${base}/channels/${Id}/releases{/version}{?skip,take,searchByVersion}`,
     Project: `${base}/projects/${String(rest["ProjectId"])}`,
-    ...(rest["LifecycleId"] ? { Lifecycle: `${base}/lifecycles/${String(rest["LifecycleId"])}` } : {}),
+    ...(rest["LifecycleId"] ? { Lifecycle: `${base}/lifecycles/${rest["LifecycleId"] as string}` } : {}),
   }),
   present: (document) => Object.assign(document, { GitReferenceRules: [], GitResourceRules: [], Type: "Lifecycle" }),
   beforeSave: async (_tx, { values, current }) => {
-    if (current !== undefined && values["ProjectId"] !== current["ProjectId"]) throw problem.invalid("A channel cannot move to another project.");
+    if (current !== undefined && values["ProjectId"] !== current["ProjectId"])
+      throw problem.invalid("A channel cannot move to another project.");
     values["Rules"] = (values["Rules"] as { Id?: string | null }[]).map((rule) => ({ ...rule, Id: rule.Id || randomUUID() }));
   },
 });
@@ -54,7 +55,12 @@ export async function channelsOfProject(db: Queryable, spaceId: string, projectI
 }
 
 /** The channel a client named by name, id or slug; the default one when it named none. @throws Problem 400 */
-export async function chooseChannel(db: Queryable, spaceId: string, projectId: string, wanted: string | null | undefined): Promise<Document> {
+export async function chooseChannel(
+  db: Queryable,
+  spaceId: string,
+  projectId: string,
+  wanted: string | null | undefined,
+): Promise<Document> {
   const all = await channelsOfProject(db, spaceId, projectId);
   if (!wanted) return all.find((one) => one["IsDefault"] === true)!;
   const text = wanted.trim().toLowerCase();

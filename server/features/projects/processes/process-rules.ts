@@ -14,6 +14,8 @@ type SentProperties = SentStep["Properties"];
 /** Hundreds of steps are real; thousands are a generator gone wrong. */
 export const stepsMax = 1_000;
 export const actionsOfStepMax = 100;
+/** Room for certificates and key files; larger secrets cannot be encrypted as one value. */
+export const secretBytesMax = 256 * 1024;
 
 export interface ReadProcess {
   steps: ProcessStep[];
@@ -50,13 +52,16 @@ export function readProcess(sent: readonly SentStep[], stored: readonly ProcessS
       if (typeof value === "boolean") return [name, value ? "True" : "False"];
       if (typeof value === "number") return [name, String(value)];
       if (typeof value.NewValue === "string") {
+        if (Buffer.byteLength(value.NewValue) > secretBytesMax)
+          result.faults.push(`${what}: the sensitive property ${name} is larger than the limit of ${secretBytesMax} bytes.`);
         const id = randomUUID();
         result.newSecrets.push({ id, text: value.NewValue });
         return [name, { secretId: id }];
       }
       if (value.HasValue !== true) return [name, null];
       const secretId = kept.get(`${owner}\n${name}`);
-      if (secretId === undefined) result.faults.push(`${what}: the sensitive property ${name} has no stored value to keep. Send it in NewValue.`);
+      if (secretId === undefined)
+        result.faults.push(`${what}: the sensitive property ${name} has no stored value to keep. Send it in NewValue.`);
       return [name, secretId === undefined ? null : { secretId }];
     });
     return Object.fromEntries(entries);
@@ -120,7 +125,9 @@ function secretsOf(steps: readonly ProcessStep[]): Map<string, string> {
   const owners = steps.flatMap((step) => [step, ...step.Actions]);
   return new Map(
     owners.flatMap(({ Id, Properties }) =>
-      Object.entries(Properties).flatMap(([name, value]): [string, string][] => (typeof value === "object" && value !== null ? [[`${Id}\n${name}`, value.secretId]] : [])),
+      Object.entries(Properties).flatMap(([name, value]): [string, string][] =>
+        typeof value === "object" && value !== null ? [[`${Id}\n${name}`, value.secretId]] : [],
+      ),
     ),
   );
 }
@@ -128,7 +135,10 @@ function secretsOf(steps: readonly ProcessStep[]): Map<string, string> {
 /** What clients see of a property: a secret only says that it is there. */
 function shown(properties: StoredProperties): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(properties).map(([name, value]) => [name, typeof value === "object" && value !== null ? { HasValue: true, NewValue: null, Hint: null } : value]),
+    Object.entries(properties).map(([name, value]) => [
+      name,
+      typeof value === "object" && value !== null ? { HasValue: true, NewValue: null, Hint: null } : value,
+    ]),
   );
 }
 

@@ -25,7 +25,12 @@ interface Row {
 }
 
 /** By its own id or by its project's id; both in any letter case. */
-export async function findProcess(db: Queryable, spaceId: string, idOrProjectId: string, lock: "" | "FOR UPDATE" = ""): Promise<StoredProcess | undefined> {
+export async function findProcess(
+  db: Queryable,
+  spaceId: string,
+  idOrProjectId: string,
+  lock: "" | "FOR UPDATE" = "",
+): Promise<StoredProcess | undefined> {
   const [row] = await db.query<Row>(
     `SELECT p.id, p.space_id, p.project_id, p.version, p.format_version, p.steps,
             (SELECT s.id FROM process_snapshots s WHERE s.project_id = p.project_id AND s.process_version = p.version ORDER BY s.id LIMIT 1) AS snapshot_id
@@ -54,7 +59,12 @@ export async function insertProcess(tx: Transaction, process: { id: string; spac
 }
 
 export async function updateProcess(tx: Transaction, id: string, version: number, steps: readonly ProcessStep[]): Promise<void> {
-  await tx.execute(`UPDATE deployment_processes SET version = $2, format_version = $3, steps = $4 WHERE id = $1`, [id, version, processFormatVersion, JSON.stringify(steps)]);
+  await tx.execute(`UPDATE deployment_processes SET version = $2, format_version = $3, steps = $4 WHERE id = $1`, [
+    id,
+    version,
+    processFormatVersion,
+    JSON.stringify(steps),
+  ]);
 }
 
 export async function insertSnapshot(tx: Transaction, snapshotId: string, processId: string): Promise<void> {
@@ -66,7 +76,10 @@ export async function insertSnapshot(tx: Transaction, snapshotId: string, proces
 }
 
 export async function findSnapshotSteps(db: Queryable, snapshotId: string): Promise<ProcessStep[] | undefined> {
-  const [row] = await db.query<{ format_version: number; steps: unknown }>(`SELECT format_version, steps FROM process_snapshots WHERE id = $1`, [snapshotId]);
+  const [row] = await db.query<{ format_version: number; steps: unknown }>(
+    `SELECT format_version, steps FROM process_snapshots WHERE id = $1`,
+    [snapshotId],
+  );
   return row && readStoredSteps(snapshotId, row.format_version, row.steps);
 }
 

@@ -43,7 +43,9 @@ export interface ProcessStep {
 /** A process in a version this program does not know. */
 export class ProcessNotReadable extends Error {
   constructor(id: string, version: number) {
-    super(`The stored process ${id} has format version ${version}; this node reads up to ${processFormatVersion}. Use a node of the version that wrote it.`);
+    super(
+      `The stored process ${id} has format version ${version}; this node reads up to ${processFormatVersion}. Use a node of the version that wrote it.`,
+    );
     this.name = "ProcessNotReadable";
   }
 }

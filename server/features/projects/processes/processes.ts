@@ -9,6 +9,8 @@ import { recordEvent } from "../../../platform/audit/audit.ts";
 import type { Queryable, Transaction } from "../../../platform/database/database.ts";
 import { change, ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
+import { keepSecret } from "../../../platform/kept-secrets/kept-secrets.ts";
+import type { Secrets } from "../../../platform/secrets/secrets.ts";
 import { resolveIds } from "../../../platform/resources/resources.ts";
 import { channelsOfProject } from "../channels/channels.ts";
 import { presentSteps, readProcess } from "./process-rules.ts";
@@ -19,9 +21,6 @@ import type { ProcessStep } from "./process.ts";
 export type { ProcessAction, ProcessStep, StoredProperties, StoredProperty } from "./process.ts";
 export { findSnapshotSteps, findSnapshotVersion } from "./process-store.ts";
 
-/** Stores a secret in the caller's transaction under an id the caller made; from platform/secrets. */
-export type KeepSecret = (tx: Transaction, secret: { id: string; spaceId: string; owner: string; text: string }) => Promise<void>;
-
 export const processIdOf = (projectId: string) => `deploymentprocess-${projectId}`;
 
 export async function createProcess(tx: Transaction, spaceId: string, projectId: string): Promise<void> {
@@ -29,7 +28,12 @@ export async function createProcess(tx: Transaction, spaceId: string, projectId:
 }
 
 /** By process or project id. @throws Problem 404 */
-export async function getProcess(db: Queryable, spaceId: string, idOrProjectId: string, lock: "" | "FOR UPDATE" = ""): Promise<StoredProcess> {
+export async function getProcess(
+  db: Queryable,
+  spaceId: string,
+  idOrProjectId: string,
+  lock: "" | "FOR UPDATE" = "",
+): Promise<StoredProcess> {
   const found = await store.findProcess(db, spaceId, idOrProjectId, lock);
   if (found === undefined) throw problem.notFound("deployment process", idOrProjectId);
   return found;
@@ -54,7 +58,7 @@ function present(process: StoredProcess) {
 
 async function saveProcess(
   tx: Transaction,
-  keepSecret: KeepSecret,
+  secrets: Secrets,
   spaceId: string,
   actor: Actor,
   idOrProjectId: string,
@@ -65,7 +69,7 @@ async function saveProcess(
   const wanted = readProcess(body.Steps, current.steps);
   if (wanted.faults.length > 0) throw problem.invalid(wanted.faults);
   await resolveScopes(tx, spaceId, current.projectId, wanted.steps);
-  for (const secret of wanted.newSecrets) await keepSecret(tx, { ...secret, spaceId, owner: current.id });
+  for (const secret of wanted.newSecrets) await keepSecret(tx, secrets, { ...secret, spaceId, owner: current.id });
   await store.updateProcess(tx, current.id, current.version + 1, wanted.steps);
   await recordEvent(tx, {
     spaceId,
@@ -83,7 +87,8 @@ async function resolveScopes(tx: Transaction, spaceId: string, projectId: string
   for (const action of actions) {
     action.Environments = await resolveIds(tx, "environments", "environment", spaceId, action.Environments);
     action.ExcludedEnvironments = await resolveIds(tx, "environments", "environment", spaceId, action.ExcludedEnvironments);
-    if (action.WorkerPoolId !== null) [action.WorkerPoolId] = (await resolveIds(tx, "worker_pools", "worker pool", spaceId, [action.WorkerPoolId])) as [string];
+    if (action.WorkerPoolId !== null)
+      [action.WorkerPoolId] = (await resolveIds(tx, "worker_pools", "worker pool", spaceId, [action.WorkerPoolId])) as [string];
   }
   if (actions.every((action) => action.Channels.length === 0)) return;
   const channels = new Map((await channelsOfProject(tx, spaceId, projectId)).map((one) => [one.Id.toLowerCase(), one.Id]));
@@ -97,7 +102,11 @@ async function resolveScopes(tx: Transaction, spaceId: string, projectId: string
 }
 
 /** The id of the frozen copy of the process as it is now; made unless a release of the same version made it already. */
-export async function freezeProcess(tx: Transaction, spaceId: string, projectId: string): Promise<{ snapshotId: string; steps: ProcessStep[] }> {
+export async function freezeProcess(
+  tx: Transaction,
+  spaceId: string,
+  projectId: string,
+): Promise<{ snapshotId: string; steps: ProcessStep[] }> {
   const process = await getProcess(tx, spaceId, projectId, "FOR UPDATE");
   if (process.snapshotId !== null) return { snapshotId: process.snapshotId, steps: process.steps };
   const suffix = randomBytes(5).toString("hex").slice(0, 5).toUpperCase();
@@ -107,7 +116,10 @@ export async function freezeProcess(tx: Transaction, spaceId: string, projectId:
 }
 
 /** `getProjectId` turns a project's id or slug into its id, or answers 404. */
-export function processRoutes(keepSecret: KeepSecret, getProjectId: (db: Queryable, spaceId: string, idOrSlug: string) => Promise<string>): Route[] {
+export function processRoutes(
+  secrets: Secrets,
+  getProjectId: (db: Queryable, spaceId: string, idOrSlug: string) => Promise<string>,
+): Route[] {
   return [
     read({
       path: "/deploymentprocesses/{id}",
@@ -130,7 +142,7 @@ export function processRoutes(keepSecret: KeepSecret, getProjectId: (db: Queryab
       permission: "ProcessEdit",
       body: DeploymentProcessBody,
       answer: DeploymentProcess,
-      handler: async ({ tx, space, actor, params, body }) => ok(present(await saveProcess(tx, keepSecret, space.id, actor, params.id, body))),
+      handler: async ({ tx, space, actor, params, body }) => ok(present(await saveProcess(tx, secrets, space.id, actor, params.id, body))),
     }),
     change({
       method: "PUT",
@@ -140,7 +152,7 @@ export function processRoutes(keepSecret: KeepSecret, getProjectId: (db: Queryab
       body: DeploymentProcessBody,
       answer: DeploymentProcess,
       handler: async ({ tx, space, actor, params, body }) =>
-        ok(present(await saveProcess(tx, keepSecret, space.id, actor, await getProjectId(tx, space.id, params.id), body))),
+        ok(present(await saveProcess(tx, secrets, space.id, actor, await getProjectId(tx, space.id, params.id), body))),
     }),
   ];
 }

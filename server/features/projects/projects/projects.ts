@@ -94,7 +94,8 @@ export const projects = defineResource({
   beforeSave: async (_tx, { values }) => {
     values["ProjectConnectivityPolicy"] = filled(connectivityDefault, values["ProjectConnectivityPolicy"]);
     values["VersioningStrategy"] = filled(versioningDefault, values["VersioningStrategy"]);
-    if (values["TenantedDeploymentMode"] === "Tenanted") throw problem.invalid("Tenants are not supported yet: TenantedDeploymentMode cannot be Tenanted.");
+    if (values["TenantedDeploymentMode"] === "Tenanted")
+      throw problem.invalid("Tenants are not supported yet: TenantedDeploymentMode cannot be Tenanted.");
   },
   afterSave: async (tx, { current, spaceId, id, actor }) => {
     if (current !== undefined) return;
@@ -173,7 +174,12 @@ export const projectRoutes: Route[] = [
     answer: channelPage,
     handler: async ({ db, space, params, query }) => {
       const id = await getProjectId(db, space.id, params.id);
-      return ok(await channels.list(db, space.id, query, { path: `/api/${space.id}/projects/${id}/channels`, where: [{ sql: "r.project_id = $?", values: [id] }] }));
+      return ok(
+        await channels.list(db, space.id, query, {
+          path: `/api/${space.id}/projects/${id}/channels`,
+          where: [{ sql: "r.project_id = $?", values: [id] }],
+        }),
+      );
     },
   }),
   read({

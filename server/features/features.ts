@@ -1,0 +1,58 @@
+// All features together: the routes of the API, and what a new cluster must hold. compose.ts gives the parts with a life.
+
+import type { LogFolder } from "../engine/tasks/tasks.ts";
+import { systemActor } from "../platform/audit/audit.ts";
+import type { Database, Transaction } from "../platform/database/database.ts";
+import type { Route } from "../platform/http/http.ts";
+import type { Secrets } from "../platform/secrets/secrets.ts";
+import { infrastructureFillers, infrastructureRoutes } from "./infrastructure/infrastructure.ts";
+import type { AskForHealthCheck } from "./infrastructure/infrastructure.ts";
+import { libraryFillers, libraryRoutes } from "./library/library.ts";
+import { operationsRoutes } from "./operations/operations.ts";
+import type { Probe } from "./operations/operations.ts";
+import { ensureFirstSpace as ensureSpace, organizationRoutes, withEmptyCollections } from "./organization/organization.ts";
+import type { SpaceFiller } from "./organization/organization.ts";
+import { projectsFillers, projectsRoutes } from "./projects/projects.ts";
+import { beforeReleaseDelete, runsRoutes } from "./runs/runs.ts";
+
+export { ensureAdministrator } from "./organization/organization.ts";
+
+export interface FeaturesParts {
+  database: Database;
+  secrets: Secrets;
+  logFolder: LogFolder;
+  /** UUID made once per cluster. */
+  installationId: string;
+  /** Version of the API to report; absent takes the one this server was written against. */
+  compatibleVersion?: string;
+  /** The cluster's certificate as agents know it. */
+  certificate: { thumbprint: string; signatureAlgorithm: string };
+  nodeName: string;
+  /** A node's record was changed through this node. */
+  nodeChanged: () => void;
+  /** Queues the first health check of a new machine. */
+  askForHealthCheck: AskForHealthCheck;
+  /** Task names that POST /tasks accepts. */
+  queueableTasks: readonly string[];
+  /** What readiness means here: the database and the shared folder. */
+  probes: readonly Probe[];
+}
+
+const spaceFillers: readonly SpaceFiller[] = [...infrastructureFillers, ...libraryFillers, ...projectsFillers];
+
+/** Every route of the API. */
+export function featureRoutes(parts: FeaturesParts): Route[] {
+  return withEmptyCollections([
+    ...organizationRoutes({ ...parts, spaceFillers }),
+    ...infrastructureRoutes(parts),
+    ...libraryRoutes,
+    ...projectsRoutes({ secrets: parts.secrets, beforeReleaseDelete }),
+    ...runsRoutes,
+    ...operationsRoutes(parts),
+  ]);
+}
+
+/** Creates the default space with all it must hold, unless there is a space. Harmless when several nodes start at once. */
+export async function ensureFirstSpace(tx: Transaction): Promise<void> {
+  await ensureSpace(tx, systemActor, spaceFillers);
+}

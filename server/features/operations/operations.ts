@@ -1,0 +1,16 @@
+// The area of running the server: tasks, events, nodes, status.
+
+import type { Route } from "../../platform/http/http.ts";
+import { eventRoutes } from "./events/events.ts";
+import { nodeRoutes } from "./nodes/nodes.ts";
+import type { NodesParts } from "./nodes/nodes.ts";
+import { statusRoutes } from "./status/status.ts";
+import type { Probe } from "./status/status.ts";
+import { taskRoutes } from "./tasks/tasks.ts";
+import type { TasksParts } from "./tasks/tasks.ts";
+
+export type { Probe } from "./status/status.ts";
+
+export function operationsRoutes(parts: NodesParts & TasksParts & { probes: readonly Probe[] }): Route[] {
+  return [...taskRoutes(parts), ...eventRoutes, ...nodeRoutes(parts), ...statusRoutes(parts)];
+}

@@ -1,0 +1,143 @@
+// From the flat log of a task to the tree that clients show, and to the raw text. Pure over a stream of entries, and bounded: of each
+// node only the last lines are kept, with a gap that says how many are not shown.
+
+import type { BlockStatus, LogEntry } from "../../../engine/tasks/tasks.ts";
+import { timeText } from "../../../platform/http/http.ts";
+
+/** Lines of one node in an answer. People read fewer; whoever wants all takes the raw log. */
+export const linesPerNodeMax = 2_000;
+/** Lines of all nodes together, so that a process of many noisy steps stays an answer of some megabytes. */
+export const linesInAllMax = 20_000;
+/** Characters of one line in the tree. */
+const lineCharactersMax = 10_000;
+
+export interface LogElement {
+  Category: string;
+  OccurredAt: string;
+  MessageText: string;
+  Detail: null;
+}
+
+export interface LogNode {
+  Id: string;
+  Name: string;
+  Started: string | null;
+  Ended: string | null;
+  Status: BlockStatus;
+  Children: LogNode[];
+  ShowAtSummaryLevel: boolean;
+  LogElements: LogElement[];
+  ProgressPercentage: number;
+  ProgressMessage: string;
+}
+
+export interface LogTree {
+  roots: LogNode[];
+  /** Bytes of text in all lines, shown or not. */
+  textBytes: number;
+}
+
+/** `tail`: last lines of each node. `verbose` false leaves out the lines of category Verbose and Trace. */
+export async function buildLogTree(
+  entries: AsyncIterable<LogEntry>,
+  taskId: string,
+  options: { tail?: number | undefined; verbose: boolean },
+): Promise<LogTree> {
+  const keep = Math.min(options.tail ?? linesPerNodeMax, linesPerNodeMax);
+  const nodes = new Map<string, { node: LogNode; leftOut: number }>();
+  const roots: LogNode[] = [];
+  let textBytes = 0;
+  let kept = 0;
+  for await (const entry of entries) {
+    if (entry.kind === "block") {
+      // After a takeover blocks are opened again; the first one counts.
+      if (nodes.has(entry.id)) continue;
+      const node = newNode(taskId, entry.id, entry.name, entry.at);
+      nodes.set(entry.id, { node, leftOut: 0 });
+      const parent = entry.parent === null ? undefined : nodes.get(entry.parent);
+      if (parent === undefined) roots.push(node);
+      else {
+        node.ShowAtSummaryLevel = roots.includes(parent.node);
+        parent.node.Children.push(node);
+      }
+      continue;
+    }
+    const place = nodes.get(entry.kind === "line" ? entry.block : entry.id);
+    if (place === undefined) continue;
+    if (entry.kind === "status") {
+      place.node.Status = entry.status;
+      const isOver = entry.status !== "Pending" && entry.status !== "Running";
+      place.node.Ended = isOver ? shownTime(entry.at) : null;
+      place.node.ProgressPercentage = isOver ? 100 : 0;
+      continue;
+    }
+    textBytes += Buffer.byteLength(entry.text);
+    if (!options.verbose && (entry.category === "Verbose" || entry.category === "Trace")) continue;
+    place.node.LogElements.push({
+      Category: entry.category,
+      OccurredAt: shownTime(entry.at),
+      MessageText: entry.text.slice(0, lineCharactersMax),
+      Detail: null,
+    });
+    kept++;
+    if (place.node.LogElements.length > keep || kept > linesInAllMax) {
+      place.node.LogElements.shift();
+      place.leftOut++;
+      kept--;
+    }
+  }
+  for (const { node, leftOut } of nodes.values()) if (leftOut > 0) node.LogElements.unshift(gap(leftOut, node));
+  return { roots, textBytes };
+}
+
+function newNode(taskId: string, id: string, name: string, at: string): LogNode {
+  return {
+    Id: `${taskId}_${id}`,
+    Name: name,
+    Started: shownTime(at),
+    Ended: null,
+    Status: "Running",
+    Children: [],
+    ShowAtSummaryLevel: true,
+    LogElements: [],
+    ProgressPercentage: 0,
+    ProgressMessage: "",
+  };
+}
+
+function gap(leftOut: number, node: LogNode): LogElement {
+  const at = node.LogElements[0]?.OccurredAt ?? node.Started ?? "";
+  return {
+    Category: "Gap",
+    OccurredAt: at,
+    MessageText: `${leftOut} earlier lines are not shown here. The raw log has all of them.`,
+    Detail: null,
+  };
+}
+
+function shownTime(at: string): string {
+  const time = new Date(at);
+  return Number.isNaN(time.getTime()) ? at : timeText(time);
+}
+
+/** The log as text, in pieces: one line each with time and level, headings where a node begins or ends. */
+export async function* rawLogText(entries: AsyncIterable<LogEntry>): AsyncGenerator<string> {
+  const names = new Map<string, string>();
+  let current: string | undefined;
+  for await (const entry of entries) {
+    if (entry.kind === "block") names.set(entry.id, entry.name);
+    else if (entry.kind === "status")
+      yield `${timeOfDay(entry.at)}            |   == ${entry.status}: ${names.get(entry.id) ?? entry.id} ==\n`;
+    else {
+      if (entry.block !== current) {
+        current = entry.block;
+        yield `                    |   -- ${names.get(entry.block) ?? entry.block} --\n`;
+      }
+      yield `${timeOfDay(entry.at)}   ${entry.category.padEnd(9)}|     ${entry.text}\n`;
+    }
+  }
+}
+
+function timeOfDay(at: string): string {
+  return at.slice(11, 19).padEnd(8);
+}

@@ -1,0 +1,120 @@
+// Reads tasks for lists and pages. The engine is their only writer.
+
+import type { Queryable } from "../../../platform/database/database.ts";
+
+export interface TaskRow {
+  id: string;
+  number: number;
+  space_id: string | null;
+  name: string;
+  description: string;
+  arguments: Record<string, unknown>;
+  state: string;
+  concurrency_tag: string | null;
+  project_id: string | null;
+  queued_at: Date;
+  started_at: Date | null;
+  completed_at: Date | null;
+  error_message: string | null;
+  has_warnings_or_errors: boolean;
+  server_node: string | null;
+  lasted_s: number | null;
+}
+
+const columns = `t.id, t.number, t.space_id, t.name, t.description, t.arguments, t.state, t.concurrency_tag, t.project_id, t.queued_at, t.started_at,
+  t.completed_at, t.error_message, t.has_warnings_or_errors, t.server_node,
+  extract(epoch FROM COALESCE(t.completed_at, now()) - t.started_at)::float8 AS lasted_s`;
+
+export interface TaskFilter {
+  spaceId?: string | undefined;
+  ids?: readonly string[] | undefined;
+  active?: boolean | undefined;
+  running?: boolean | undefined;
+  states?: readonly string[] | undefined;
+  names?: readonly string[] | undefined;
+  node?: string | undefined;
+  environment?: string | undefined;
+  project?: string | undefined;
+  partialName?: string | undefined;
+  hasWarningsOrErrors?: boolean | undefined;
+  /** An id that the task is about: a deployment, a machine … */
+  regarding?: string | undefined;
+}
+
+function conditions(filter: TaskFilter, withStates: boolean): { sql: string; values: unknown[] } {
+  const values: unknown[] = [];
+  const sql: string[] = ["true"];
+  const add = (condition: string, value: unknown) => {
+    values.push(value);
+    sql.push(condition.replace("$?", `$${values.length}`));
+  };
+  const lower = (list: readonly string[]) => list.map((one) => one.toLowerCase());
+  if (filter.spaceId !== undefined) add("t.space_id = $?", filter.spaceId);
+  if (filter.ids?.length) add("lower(t.id) = ANY ($?)", lower(filter.ids));
+  if (filter.names?.length) add("lower(t.name) = ANY ($?)", lower(filter.names));
+  if (filter.node) add("lower('OctopusServerNodes-' || t.server_node) = lower($?)", filter.node);
+  if (filter.environment) add("lower(t.environment_id) = lower($?)", filter.environment);
+  if (filter.project) add("lower(t.project_id) = lower($?)", filter.project);
+  if (filter.partialName) add("strpos(lower(t.description), lower($?)) > 0", filter.partialName);
+  if (filter.hasWarningsOrErrors !== undefined) add("t.has_warnings_or_errors = $?", filter.hasWarningsOrErrors);
+  if (filter.regarding)
+    add("EXISTS (SELECT 1 FROM unnest(t.related_document_ids) related WHERE lower(related) = lower($?))", filter.regarding);
+  if (withStates) {
+    if (filter.active !== undefined) sql.push(filter.active ? "t.completed_at IS NULL" : "t.completed_at IS NOT NULL");
+    if (filter.running !== undefined) sql.push(`${filter.running ? "" : "NOT "}t.state IN ('Executing', 'Cancelling')`);
+    if (filter.states?.length) add("lower(t.state) = ANY ($?)", lower(filter.states));
+  }
+  return { sql: sql.join(" AND "), values };
+}
+
+/** Newest first. */
+export async function listTasks(
+  db: Queryable,
+  filter: TaskFilter,
+  window: { skip: number; take: number },
+): Promise<{ rows: TaskRow[]; total: number }> {
+  const { sql, values } = conditions(filter, true);
+  const n = values.length;
+  const rows = await db.query<TaskRow>(
+    `SELECT ${columns} FROM tasks t WHERE ${sql} ORDER BY t.number DESC OFFSET $${n + 1} LIMIT $${n + 2}`,
+    [...values, window.skip, window.take],
+  );
+  const [count] = await db.query<{ total: number }>(`SELECT count(*) AS total FROM tasks t WHERE ${sql}`, values);
+  return { rows, total: count?.total ?? 0 };
+}
+
+/** How many tasks of the filter are in each state, whatever states it asks for. */
+export async function countByState(db: Queryable, filter: TaskFilter): Promise<Record<string, number>> {
+  const { sql, values } = conditions(filter, false);
+  const rows = await db.query<{ state: string; count: number }>(
+    `SELECT t.state, count(*) AS count FROM tasks t WHERE ${sql} GROUP BY t.state`,
+    values,
+  );
+  return Object.fromEntries(rows.map((row) => [row.state, row.count]));
+}
+
+/** `spaceId` undefined looks in all spaces: the id alone is enough for clients. */
+export async function findTask(db: Queryable, spaceId: string | undefined, id: string): Promise<TaskRow | undefined> {
+  const [row] = await db.query<TaskRow>(
+    `SELECT ${columns} FROM tasks t WHERE ($1::text IS NULL OR t.space_id = $1) AND (t.id = $2 OR lower(t.id) = lower($2))`,
+    [spaceId ?? null, id],
+  );
+  return row;
+}
+
+/** Unfinished tasks that must end before this one may run, oldest first. */
+export async function listTasksAhead(
+  db: Queryable,
+  task: TaskRow,
+  window: { skip: number; take: number },
+): Promise<{ rows: TaskRow[]; total: number }> {
+  const where = `t.concurrency_tag = $1 AND t.number < $2 AND t.completed_at IS NULL AND $3`;
+  const values = [task.concurrency_tag, task.number, task.completed_at === null];
+  const rows = await db.query<TaskRow>(`SELECT ${columns} FROM tasks t WHERE ${where} ORDER BY t.number OFFSET $4 LIMIT $5`, [
+    ...values,
+    window.skip,
+    window.take,
+  ]);
+  const [count] = await db.query<{ total: number }>(`SELECT count(*) AS total FROM tasks t WHERE ${where}`, values);
+  return { rows, total: count?.total ?? 0 };
+}

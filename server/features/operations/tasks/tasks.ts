@@ -1,0 +1,291 @@
+// Tasks as people and scripts watch them: lists with counts, the log as a tree and as text, cancelling. The engine runs them.
+
+import { Readable } from "node:stream";
+import { Type } from "typebox";
+import { page } from "@cuttle/contract/rest/shapes";
+import type { Static } from "@cuttle/contract/rest/shapes";
+import { ServerTask, ServerTaskBody, ServerTaskDetails, ServerTaskPage, TaskType } from "@cuttle/contract/rest/server-tasks";
+import { problem } from "../../../base/problems.ts";
+import type { Json, LogFolder } from "../../../engine/tasks/tasks.ts";
+import { enqueueTask, readTaskLog, requestCancel } from "../../../engine/tasks/tasks.ts";
+import type { Database, Queryable } from "../../../platform/database/database.ts";
+import { change, created, ok, plainText, read } from "../../../platform/http/http.ts";
+import type { Route } from "../../../platform/http/http.ts";
+import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
+import { buildLogTree, rawLogText } from "./log-tree.ts";
+import * as store from "./task-read-store.ts";
+import type { TaskFilter, TaskRow } from "./task-read-store.ts";
+
+export interface TasksParts {
+  database: Database;
+  logFolder: LogFolder;
+  /** Task names that people may queue themselves; the others come only from their own commands. */
+  queueableTasks: readonly string[];
+}
+
+const taskTypes: readonly { Id: string; Name: string }[] = [
+  { Id: "Deploy", Name: "Deploy" },
+  { Id: "Health", Name: "Check health" },
+];
+
+/** As much as a task of ours ever needs; larger arguments belong into rows of their own. */
+const argumentsCharactersMax = 100_000;
+
+function present(row: TaskRow) {
+  const base = row.space_id === null ? "/api" : `/api/${row.space_id}`;
+  const self = `${base}/tasks/${row.id}`;
+  const isCompleted = row.completed_at !== null;
+  const forClients = Object.fromEntries(
+    Object.entries(row.arguments).map(([name, value]) => [name.charAt(0).toUpperCase() + name.slice(1), value]),
+  );
+  return {
+    Id: row.id,
+    SpaceId: row.space_id,
+    ProjectId: row.project_id,
+    Name: row.name,
+    Description: row.description,
+    Arguments: forClients,
+    State: row.state,
+    Completed: isCompleted ? row.completed_at!.toUTCString() : null,
+    QueueTime: row.queued_at,
+    QueueTimeExpiry: null,
+    StartTime: row.started_at,
+    LastUpdatedTime: row.completed_at ?? row.started_at ?? row.queued_at,
+    CompletedTime: row.completed_at,
+    ServerNode: row.server_node === null ? null : `OctopusServerNodes-${row.server_node}`,
+    Duration: row.lasted_s === null ? null : durationText(row.lasted_s),
+    ErrorMessage: row.error_message,
+    HasBeenPickedUpByProcessor: row.started_at !== null,
+    IsCompleted: isCompleted,
+    FinishedSuccessfully: row.state === "Success",
+    HasPendingInterruptions: false,
+    HasWarningsOrErrors: row.has_warnings_or_errors,
+    CanRerun: false,
+    Links: {
+      Self: self,
+      Details: `${self}/details{?verbose,tail}`,
+      Raw: `${self}/raw`,
+      Cancel: `${self}/cancel`,
+      QueuedBehind: `${self}/queued-behind{?skip,take}`,
+      Artifacts: `${base}/artifacts?regarding=${row.id}`,
+      Interruptions: `${base}/interruptions?regarding=${row.id}`,
+      Web: `/app#/${row.space_id ?? "system"}/tasks/${row.id}`,
+    },
+  };
+}
+
+function durationText(seconds: number): string {
+  if (seconds < 1) return "less than a second";
+  const parts = [
+    { of: Math.floor(seconds / 3600), unit: "hour" },
+    { of: Math.floor(seconds / 60) % 60, unit: "minute" },
+    { of: Math.floor(seconds) % 60, unit: "second" },
+  ];
+  return parts
+    .filter((part) => part.of > 0)
+    .map((part) => `${part.of} ${part.unit}${part.of === 1 ? "" : "s"}`)
+    .join(" ");
+}
+
+const texts = Type.Optional(Type.Array(Type.String()));
+const query = Type.Object({
+  ...listQuery,
+  active: Type.Optional(Type.Boolean()),
+  running: Type.Optional(Type.Boolean()),
+  states: texts,
+  name: texts,
+  node: Type.Optional(Type.String()),
+  environment: Type.Optional(Type.String()),
+  project: Type.Optional(Type.String()),
+  partialName: Type.Optional(Type.String()),
+  regarding: Type.Optional(Type.String()),
+  hasWarningsOrErrors: Type.Optional(Type.Boolean()),
+});
+
+function filterOf(wanted: Static<typeof query>, spaceId: string | undefined): TaskFilter {
+  return { ...wanted, names: wanted.name, spaceId };
+}
+
+async function getTask(db: Queryable, space: { id: string } | undefined, id: string): Promise<TaskRow> {
+  const row = await store.findTask(db, space?.id, id);
+  if (row === undefined) throw problem.notFound("task", id);
+  return row;
+}
+
+const nothingCounted = { Queued: 0, Executing: 0, Cancelling: 0, Success: 0, Failed: 0, Canceled: 0, TimedOut: 0, Interrupted: 0 };
+
+/** Tasks of machines: `/machines/{id}/tasks`. */
+function tasksBelow(path: string): Route {
+  return read({
+    path: `/${path}/{id}/tasks`,
+    scope: "space",
+    permission: "TaskView",
+    query: Type.Object({ ...listQuery, type: Type.Optional(Type.String()) }),
+    answer: page(ServerTask),
+    handler: async ({ db, space, params, query: wanted }) => {
+      const { id } = params as { id: string };
+      const window = pageWanted(wanted);
+      const { rows, total } = await store.listTasks(
+        db,
+        { spaceId: space.id, regarding: id, names: wanted.type ? [wanted.type] : undefined },
+        window,
+      );
+      return ok(
+        pageOf({
+          itemType: "Task",
+          items: rows.map(present),
+          total,
+          wanted: window,
+          path: `/api/${space.id}/${path}/${encodeURIComponent(id)}/tasks`,
+          query: wanted,
+        }),
+      );
+    },
+  });
+}
+
+export function taskRoutes(parts: TasksParts): Route[] {
+  const entriesOf = (taskId: string) => readTaskLog({ database: parts.database, folder: parts.logFolder, taskId });
+  return [
+    read({
+      path: "/tasks",
+      scope: "either",
+      permission: "TaskView",
+      query,
+      answer: ServerTaskPage,
+      handler: async ({ db, space, query: wanted }) => {
+        const window = pageWanted(wanted);
+        const filter = filterOf(wanted, space?.id);
+        const { rows, total } = await store.listTasks(db, filter, window);
+        const path = space === undefined ? "/api/tasks" : `/api/${space.id}/tasks`;
+        return ok({
+          ...pageOf({ itemType: "Task", items: rows.map(present), total, wanted: window, path, query: wanted }),
+          TotalCounts: { ...nothingCounted, ...(await store.countByState(db, filter)) },
+          TotalCountsInOtherSpaces: {},
+        });
+      },
+    }),
+    read({
+      path: "/tasks/tasktypes",
+      scope: "either",
+      permission: "TaskView",
+      answer: Type.Array(TaskType),
+      handler: async () => ok(taskTypes),
+    }),
+    read({
+      path: "/tasks/{id}",
+      scope: "either",
+      permission: "TaskView",
+      answer: ServerTask,
+      handler: async ({ db, space, params }) => ok(present(await getTask(db, space, params.id))),
+    }),
+    read({
+      path: "/tasks/{id}/details",
+      scope: "either",
+      permission: "TaskView",
+      query: Type.Object({
+        verbose: Type.Optional(Type.Boolean()),
+        tail: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_647 })),
+      }),
+      answer: ServerTaskDetails,
+      handler: async ({ db, space, params, query: wanted }) => {
+        const row = await getTask(db, space, params.id);
+        const tree = await buildLogTree(entriesOf(row.id), row.id, { tail: wanted.tail, verbose: wanted.verbose ?? false });
+        const task = present(row);
+        const steps = tree.roots.flatMap((root) => root.Children);
+        const done = steps.filter((step) => step.Ended !== null).length;
+        return ok({
+          Id: null,
+          Task: task,
+          ActivityLogs: tree.roots,
+          PhysicalLogSize: Math.min(tree.textBytes, 2_147_483_647),
+          Progress: {
+            ProgressPercentage: task.IsCompleted ? 100 : steps.length === 0 ? 0 : Math.floor((done * 100) / steps.length),
+            EstimatedTimeRemaining: null,
+          },
+          Links: { Self: `${task.Links.Self}/details`, Task: task.Links.Self },
+        });
+      },
+    }),
+    read({
+      path: "/tasks/{id}/raw",
+      scope: "either",
+      permission: "TaskView",
+      answer: "text",
+      handler: async ({ db, space, params }) => {
+        const row = await getTask(db, space, params.id);
+        const head = [
+          `Task ID:        ${row.id}`,
+          `Task status:    ${row.state}`,
+          `Task queued:    ${row.queued_at.toISOString()}`,
+          `Description:    ${row.description}`,
+          "",
+          "",
+        ].join("\n");
+        return plainText(
+          Readable.from(
+            (async function* () {
+              yield head;
+              yield* rawLogText(entriesOf(row.id));
+            })(),
+          ),
+        );
+      },
+    }),
+    read({
+      path: "/tasks/{id}/queued-behind",
+      scope: "either",
+      permission: "TaskView",
+      query: Type.Object(listQuery),
+      answer: page(ServerTask),
+      handler: async ({ db, space, params, query: wanted }) => {
+        const row = await getTask(db, space, params.id);
+        const window = pageWanted(wanted);
+        const { rows, total } = await store.listTasksAhead(db, row, window);
+        const path = `/api/${row.space_id === null ? "" : `${row.space_id}/`}tasks/${row.id}/queued-behind`;
+        return ok(pageOf({ itemType: "Task", items: rows.map(present), total, wanted: window, path, query: wanted }));
+      },
+    }),
+    change({
+      method: "POST",
+      path: "/tasks",
+      scope: "either",
+      permission: "TaskCreate",
+      body: ServerTaskBody,
+      answer: ServerTask,
+      handler: async ({ tx, space, actor, body }) => {
+        const name = parts.queueableTasks.find((one) => one.toLowerCase() === body.Name.trim().toLowerCase());
+        if (name === undefined)
+          throw problem.invalid(
+            `Tasks named '${body.Name}' cannot be queued like this. Possible are: ${parts.queueableTasks.join(", ") || "none yet"}.`,
+          );
+        const wanted = (body.Arguments ?? {}) as { [key: string]: Json };
+        if (JSON.stringify(wanted).length > argumentsCharactersMax)
+          throw problem.invalid(`Arguments are longer than the limit of ${argumentsCharactersMax} characters.`);
+        const id = await enqueueTask(tx, {
+          spaceId: space?.id ?? null,
+          name,
+          description: body.Description?.trim() || name,
+          arguments: wanted,
+          argumentsVersion: 1,
+          concurrencyTag: null,
+          actor,
+        });
+        return created(present(await getTask(tx, undefined, id)));
+      },
+    }),
+    change({
+      method: "POST",
+      path: "/tasks/{id}/cancel",
+      scope: "either",
+      permission: "TaskCancel",
+      answer: ServerTask,
+      handler: async ({ tx, space, actor, params }) => {
+        const row = await getTask(tx, space, params.id);
+        await requestCancel(tx, row.id, actor);
+        return ok(present(await getTask(tx, space, row.id)));
+      },
+    }),
+    tasksBelow("machines"),
+  ];
+}

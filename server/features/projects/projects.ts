@@ -1,0 +1,36 @@
+// The area of what is deployed: project groups, projects, their processes and channels, releases.
+
+import type { Route } from "../../platform/http/http.ts";
+import type { Secrets } from "../../platform/secrets/secrets.ts";
+import type { SpaceFiller } from "../organization/organization.ts";
+import { channels } from "./channels/channels.ts";
+import { processRoutes } from "./processes/processes.ts";
+import { fillProjectGroups, projectGroups } from "./project-groups/project-groups.ts";
+import { getProjectId, projectRoutes } from "./projects/projects.ts";
+import { releaseRoutes } from "./releases/releases.ts";
+import type { BeforeReleaseDelete } from "./releases/releases.ts";
+
+export { channels } from "./channels/channels.ts";
+export { findSnapshotSteps, findSnapshotVersion, getProcess } from "./processes/processes.ts";
+export type { ProcessAction, ProcessStep, StoredProperties, StoredProperty } from "./processes/processes.ts";
+export { findProjectByText, projects } from "./projects/projects.ts";
+export type { ConnectivityPolicy } from "./projects/projects.ts";
+export { findRelease, findReleaseByVersion, getRelease } from "./releases/releases.ts";
+export type { ReleaseRow } from "./releases/releases.ts";
+
+export interface ProjectsParts {
+  secrets: Secrets;
+  beforeReleaseDelete: BeforeReleaseDelete;
+}
+
+export function projectsRoutes(parts: ProjectsParts): Route[] {
+  return [
+    ...projectGroups.routes,
+    ...projectRoutes,
+    ...channels.routes,
+    ...processRoutes(parts.secrets, getProjectId),
+    ...releaseRoutes(parts.beforeReleaseDelete),
+  ];
+}
+
+export const projectsFillers: readonly SpaceFiller[] = [fillProjectGroups];

@@ -1,0 +1,354 @@
+// Releases: a version of a project with its process frozen. Made by the resource form or by the command form; both do the same.
+
+import { Type } from "typebox";
+import { page } from "@cuttle/contract/rest/shapes";
+import type { Static } from "@cuttle/contract/rest/shapes";
+import { CreateReleaseCommand, CreateReleaseResponse, Release, ReleaseBody } from "@cuttle/contract/rest/releases";
+import { ReleaseTemplate } from "@cuttle/contract/rest/deployment-processes";
+import { problem } from "../../../base/problems.ts";
+import type { Actor } from "../../../platform/audit/audit.ts";
+import { recordEvent } from "../../../platform/audit/audit.ts";
+import { nextId, violatedConstraint } from "../../../platform/database/database.ts";
+import type { Queryable, Transaction } from "../../../platform/database/database.ts";
+import { change, created, nothing, ok, read } from "../../../platform/http/http.ts";
+import type { Route } from "../../../platform/http/http.ts";
+import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
+import type { Document } from "../../../platform/resources/resources.ts";
+import { channels, chooseChannel } from "../channels/channels.ts";
+import { freezeProcess, getProcess } from "../processes/processes.ts";
+import { findProjectByText, getProjectId, projects, versioningTemplateDefault } from "../projects/projects.ts";
+import * as store from "./release-store.ts";
+import type { ReleaseFilter, ReleaseRow } from "./release-store.ts";
+import { isReleaseVersion, nextVersion } from "./release-version.ts";
+
+export { findRelease, findReleaseByVersion } from "./release-store.ts";
+export type { ReleaseRow } from "./release-store.ts";
+
+/** Extension point: what still needs a release may refuse its deletion, or go with it. */
+export type BeforeReleaseDelete = (tx: Transaction, release: ReleaseRow) => Promise<void>;
+
+export function presentRelease(row: ReleaseRow) {
+  const base = `/api/${row.space_id}`;
+  const self = `${base}/releases/${row.id}`;
+  return {
+    Id: row.id,
+    SpaceId: row.space_id,
+    ProjectId: row.project_id,
+    ChannelId: row.channel_id,
+    Version: row.version,
+    ReleaseNotes: row.release_notes,
+    Assembled: row.assembled_at,
+    IgnoreChannelRules: row.ignore_channel_rules,
+    SelectedPackages: row.selected_packages,
+    SelectedGitResources: [],
+    BuildInformation: [],
+    CustomFields: row.custom_fields,
+    ProjectDeploymentProcessSnapshotId: row.process_snapshot_id,
+    ProjectVariableSetSnapshotId: null,
+    LibraryVariableSetSnapshotIds: [],
+    Links: {
+      Self: self,
+      Project: `${base}/projects/${row.project_id}`,
+      Channel: `${base}/channels/${row.channel_id}`,
+      Deployments: `${self}/deployments{?skip,take}`,
+      DeploymentTemplate: `${self}/deployments/template`,
+      Progression: `${self}/progression`,
+      Artifacts: `${base}/artifacts?regarding=${row.id}{&skip,take,order}`,
+      Web: `/app#/${row.space_id}/releases/${row.id}`,
+    },
+  };
+}
+
+/** @throws Problem 404 */
+export async function getRelease(
+  db: Queryable,
+  spaceId: string,
+  id: string,
+  lock: "" | "FOR UPDATE" | "FOR SHARE" = "",
+): Promise<ReleaseRow> {
+  const row = await store.findRelease(db, spaceId, id, lock);
+  if (row === undefined) throw problem.notFound("release", id);
+  return row;
+}
+
+interface NewRelease {
+  project: Document;
+  channel: Document;
+  version: string | null | undefined;
+  notes: string | null | undefined;
+  ignoreChannelRules: boolean;
+  customFields: Record<string, string | null>;
+}
+
+async function createRelease(tx: Transaction, spaceId: string, actor: Actor, wanted: NewRelease): Promise<ReleaseRow> {
+  const { project, channel } = wanted;
+  const projectId = project.Id;
+  if (project["IsDisabled"] === true)
+    throw problem.invalid(`The project '${String(project["Name"])}' is disabled. Enable it before you create a release.`);
+  await store.lockReleases(tx, projectId);
+  const version = wanted.version?.trim() || (await computedVersion(tx, project));
+  if (!isReleaseVersion(version))
+    throw problem.invalid(`'${version}' is not a version. Use letters, digits and . _ + - such as 1.0.0 or 2.1.0-beta.3.`);
+  if (await store.findReleaseByVersion(tx, projectId, version)) throw versionTaken(version);
+  const { snapshotId, steps } = await freezeProcess(tx, spaceId, projectId);
+  const withPackages = steps.flatMap((step) => step.Actions).find((action) => action.Packages.length > 0);
+  if (withPackages !== undefined)
+    throw problem.invalid(`The step '${withPackages.Name}' uses packages, which this server does not support yet.`);
+  const { id, number } = await nextId(tx, "Releases");
+  await store.insertRelease(tx, {
+    id,
+    number,
+    space_id: spaceId,
+    project_id: projectId,
+    channel_id: channel.Id,
+    version,
+    release_notes: wanted.notes ?? null,
+    ignore_channel_rules: wanted.ignoreChannelRules,
+    selected_packages: [],
+    custom_fields: Object.fromEntries(Object.entries(wanted.customFields).map(([name, value]) => [name, value ?? ""])),
+    process_snapshot_id: snapshotId,
+  });
+  await recordEvent(tx, {
+    spaceId,
+    category: "Created",
+    actor,
+    message: `Release ${version} of ${String(project["Name"])} was created`,
+    relatedDocumentIds: [id, projectId, channel.Id],
+  });
+  return getRelease(tx, spaceId, id);
+}
+
+function versionTaken(version: string) {
+  return problem.invalid(`The project already has a release ${version}. Use another version.`);
+}
+
+async function computedVersion(db: Queryable, project: Document): Promise<string> {
+  const template = (project["VersioningStrategy"] as { Template?: string | null } | null)?.Template || versioningTemplateDefault;
+  const next = nextVersion(template, await store.latestVersion(db, project.Id));
+  if (!next.ok) throw problem.invalid(next.reason);
+  return next.version;
+}
+
+async function createByCommand(
+  tx: Transaction,
+  spaceId: string,
+  actor: Actor,
+  body: Static<typeof CreateReleaseCommand>,
+): Promise<ReleaseRow> {
+  const project = await findProjectByText(tx, spaceId, body.ProjectName);
+  if (body.GitRef || body.GitCommit)
+    throw problem.invalid(`The project '${String(project["Name"])}' is not stored in Git, so GitRef and GitCommit cannot be used.`);
+  if (body.Packages?.length || body.PackageVersion)
+    throw problem.invalid("Packages are not supported yet: leave out Packages and PackageVersion.");
+  if (body.IgnoreIfAlreadyExists && body.ReleaseVersion) {
+    await store.lockReleases(tx, project.Id);
+    const found = await store.findReleaseByVersion(tx, project.Id, body.ReleaseVersion.trim());
+    if (found !== undefined) return found;
+  }
+  return createRelease(tx, spaceId, actor, {
+    project,
+    channel: await chooseChannel(tx, spaceId, project.Id, body.ChannelName),
+    version: body.ReleaseVersion,
+    notes: body.ReleaseNotes,
+    ignoreChannelRules: body.IgnoreChannelRules ?? false,
+    customFields: body.CustomFields ?? {},
+  });
+}
+
+const query = Type.Object({ ...listQuery, searchByVersion: Type.Optional(Type.String()) });
+
+async function releasePage(db: Queryable, spaceId: string, wanted: Static<typeof query>, path: string, filter: ReleaseFilter) {
+  const window = pageWanted(wanted);
+  const { rows, total } = await store.listReleases(
+    db,
+    spaceId,
+    {
+      ...filter,
+      ...(wanted.ids ? { ids: wanted.ids } : {}),
+      ...(wanted.searchByVersion ? { searchByVersion: wanted.searchByVersion } : {}),
+    },
+    window,
+  );
+  return pageOf({
+    itemType: "Release",
+    items: rows.map(presentRelease),
+    total,
+    wanted: window,
+    path: `/api/${spaceId}/${path}`,
+    query: wanted,
+  });
+}
+
+export function releaseRoutes(beforeDelete: BeforeReleaseDelete): Route[] {
+  return [
+    read({
+      path: "/releases",
+      scope: "space",
+      permission: "ReleaseView",
+      query,
+      answer: page(Release),
+      handler: async ({ db, space, query: wanted }) => ok(await releasePage(db, space.id, wanted, "releases", {})),
+    }),
+    read({
+      path: "/projects/{id}/releases",
+      scope: "space",
+      permission: "ReleaseView",
+      query,
+      answer: page(Release),
+      handler: async ({ db, space, params, query: wanted }) => {
+        const projectId = await getProjectId(db, space.id, params.id);
+        return ok(await releasePage(db, space.id, wanted, `projects/${projectId}/releases`, { projectId }));
+      },
+    }),
+    read({
+      path: "/channels/{id}/releases",
+      scope: "space",
+      permission: "ReleaseView",
+      query,
+      answer: page(Release),
+      handler: async ({ db, space, params, query: wanted }) => {
+        const channel = await channels.get(db, space.id, params.id);
+        return ok(await releasePage(db, space.id, wanted, `channels/${channel.Id}/releases`, { channelId: channel.Id }));
+      },
+    }),
+    read({
+      path: "/projects/{id}/releases/{version}",
+      scope: "space",
+      permission: "ReleaseView",
+      answer: Release,
+      handler: async ({ db, space, params }) => {
+        const row = await store.findReleaseByVersion(db, await getProjectId(db, space.id, params.id), params.version);
+        if (row === undefined) throw problem.notFound("release", params.version);
+        return ok(presentRelease(row));
+      },
+    }),
+    read({
+      path: "/releases/{id}",
+      scope: "space",
+      permission: "ReleaseView",
+      answer: Release,
+      handler: async ({ db, space, params }) => ok(presentRelease(await getRelease(db, space.id, params.id))),
+    }),
+    read({
+      path: "/deploymentprocesses/{id}/template",
+      scope: "space",
+      permission: "ProcessView",
+      answer: ReleaseTemplate,
+      handler: async ({ db, space, params }) => {
+        const process = await getProcess(db, space.id, params.id);
+        const project = await projects.get(db, space.id, process.projectId);
+        const next = nextVersion(
+          String((project["VersioningStrategy"] as { Template?: string }).Template ?? versioningTemplateDefault),
+          await store.latestVersion(db, project.Id),
+        );
+        return ok({
+          Id: null,
+          DeploymentProcessId: process.id,
+          LastReleaseVersion: (await store.latestVersion(db, project.Id)) ?? null,
+          NextVersionIncrement: next.ok ? next.version : null,
+          VersioningPackageStepName: null,
+          VersioningPackageReferenceName: null,
+          Packages: [],
+          GitResources: [],
+          Links: { Self: `/api/${space.id}/deploymentprocesses/${process.id}/template` },
+        });
+      },
+    }),
+    change({
+      method: "POST",
+      path: "/releases",
+      scope: "space",
+      permission: "ReleaseCreate",
+      query: Type.Object({ ignoreChannelRules: Type.Optional(Type.Boolean()) }),
+      body: ReleaseBody,
+      answer: Release,
+      handler: async ({ tx, space, actor, query: wanted, body }) => {
+        if (!body.ProjectId) throw problem.invalid("ProjectId is required.");
+        const project = await projects.find(tx, space.id, body.ProjectId);
+        if (project === undefined) throw problem.invalid(`There is no project '${body.ProjectId}' in this space.`);
+        if (body.SelectedPackages?.length) throw problem.invalid("Packages are not supported yet: SelectedPackages must be empty.");
+        const row = await createRelease(tx, space.id, actor, {
+          project,
+          channel: await chooseChannel(tx, space.id, project.Id, body.ChannelId),
+          version: body.Version,
+          notes: body.ReleaseNotes,
+          ignoreChannelRules: wanted.ignoreChannelRules ?? body.IgnoreChannelRules ?? false,
+          customFields: body.CustomFields ?? {},
+        });
+        return created(presentRelease(row));
+      },
+    }),
+    change({
+      method: "POST",
+      path: "/releases/create/v1",
+      scope: "space",
+      permission: "ReleaseCreate",
+      body: CreateReleaseCommand,
+      answer: CreateReleaseResponse,
+      handler: async ({ tx, space, actor, body }) => {
+        const row = await createByCommand(tx, space.id, actor, body);
+        return created({ ReleaseId: row.id, ReleaseVersion: row.version }, `/api/${space.id}/releases/${row.id}`);
+      },
+    }),
+    change({
+      method: "PUT",
+      path: "/releases/{id}",
+      scope: "space",
+      permission: "ReleaseEdit",
+      body: ReleaseBody,
+      answer: Release,
+      handler: async ({ tx, space, actor, params, body }) => {
+        const row = await getRelease(tx, space.id, params.id, "FOR UPDATE");
+        if (body.ProjectId && body.ProjectId.toLowerCase() !== row.project_id.toLowerCase())
+          throw problem.invalid("A release cannot move to another project.");
+        const version = body.Version?.trim() || row.version;
+        if (!isReleaseVersion(version))
+          throw problem.invalid(`'${version}' is not a version. Use letters, digits and . _ + - such as 1.0.0 or 2.1.0-beta.3.`);
+        const channel = body.ChannelId ? await chooseChannel(tx, space.id, row.project_id, body.ChannelId) : undefined;
+        await store.lockReleases(tx, row.project_id);
+        const holder = await store.findReleaseByVersion(tx, row.project_id, version);
+        if (holder !== undefined && holder.id !== row.id) throw versionTaken(version);
+        await store.updateRelease(tx, row.id, {
+          version,
+          channelId: channel?.Id ?? row.channel_id,
+          notes: body.ReleaseNotes === undefined ? row.release_notes : body.ReleaseNotes,
+          customFields: body.CustomFields ?? row.custom_fields,
+        });
+        await recordEvent(tx, {
+          spaceId: space.id,
+          category: "Modified",
+          actor,
+          message: `Release ${version} was changed`,
+          relatedDocumentIds: [row.id, row.project_id],
+        });
+        return ok(presentRelease(await getRelease(tx, space.id, row.id)));
+      },
+    }),
+    change({
+      method: "DELETE",
+      path: "/releases/{id}",
+      scope: "space",
+      permission: "ReleaseDelete",
+      answer: "nothing",
+      handler: async ({ tx, space, actor, params }) => {
+        const row = await getRelease(tx, space.id, params.id, "FOR UPDATE");
+        await beforeDelete(tx, row);
+        try {
+          await store.deleteRelease(tx, row.id);
+        } catch (error) {
+          if (violatedConstraint(error)?.kind === "foreign-key")
+            throw problem.invalid(`The release ${row.version} cannot be deleted because it is still in use.`);
+          throw error;
+        }
+        await recordEvent(tx, {
+          spaceId: space.id,
+          category: "Deleted",
+          actor,
+          message: `Release ${row.version} was deleted`,
+          relatedDocumentIds: [row.id, row.project_id],
+        });
+        return nothing();
+      },
+    }),
+  ];
+}

@@ -1,0 +1,130 @@
+// The whole promise of a deployment in one transaction: the row, the task with its event, and nothing when a rule forbids it.
+
+import { problem } from "../../../base/problems.ts";
+import { actorOf, requirePermission } from "../../../platform/access/access.ts";
+import type { Caller } from "../../../platform/access/access.ts";
+import { nextId } from "../../../platform/database/database.ts";
+import type { Queryable, Transaction } from "../../../platform/database/database.ts";
+import { enqueueTask } from "../../../engine/tasks/tasks.ts";
+import { environments } from "../../infrastructure/infrastructure.ts";
+import { lifecycleProgress, mayDeploy, phasesInForce } from "../../library/library.ts";
+import type { LifecycleProgress } from "../../library/library.ts";
+import { channels, findSnapshotSteps, projects } from "../../projects/projects.ts";
+import type { ReleaseRow } from "../../projects/projects.ts";
+import { optionsVersion } from "./deployment.ts";
+import type { DeploymentOptions } from "./deployment.ts";
+import * as store from "./deployment-store.ts";
+import type { DeploymentRow } from "./deployment-store.ts";
+
+export interface NewDeployment {
+  release: ReleaseRow;
+  environmentId: string;
+  comments: string | null;
+  forcePackageDownload: boolean;
+  forcePackageRedeployment: boolean;
+  /** Ids or names of actions. */
+  skip: readonly string[];
+  /** Ids or names of machines. */
+  specificMachines: readonly string[];
+  excludedMachines: readonly string[];
+}
+
+/** How far a release has come on the lifecycle of its channel. */
+export async function progressOf(db: Queryable, release: ReleaseRow): Promise<LifecycleProgress> {
+  const channel = await channels.get(db, release.space_id, release.channel_id);
+  const project = await projects.get(db, release.space_id, release.project_id);
+  const phases = await phasesInForce(db, release.space_id, String(channel["LifecycleId"] ?? project["LifecycleId"]));
+  return lifecycleProgress(phases, await store.succeededEnvironments(db, release.id));
+}
+
+/** The environment a client names by id, slug or name. @throws Problem 400 */
+export async function findEnvironmentByText(db: Queryable, spaceId: string, text: string) {
+  const wanted = text.trim();
+  const found = (await environments.all(db, spaceId, { name: wanted }))[0] ?? (await environments.find(db, spaceId, wanted));
+  if (found === undefined) throw problem.invalid(`There is no environment '${wanted}' in this space.`);
+  return found;
+}
+
+/** @throws Problem 400 when a rule forbids it, 403 without DeploymentCreate in that project and environment */
+export async function createDeployment(tx: Transaction, caller: Caller, wanted: NewDeployment): Promise<DeploymentRow> {
+  const { release } = wanted;
+  const spaceId = release.space_id;
+  const project = await projects.get(tx, spaceId, release.project_id);
+  const environment = await environments.get(tx, spaceId, wanted.environmentId);
+  requirePermission(caller, "DeploymentCreate", { spaceId, projectId: project.Id, environmentId: environment.Id });
+  const projectName = String(project["Name"]);
+  const environmentName = String(environment["Name"]);
+  if (project["IsDisabled"] === true) throw problem.invalid(`The project '${projectName}' is disabled. Enable it before you deploy.`);
+  const verdict = mayDeploy(await progressOf(tx, release), environment.Id, await environmentNames(tx, spaceId));
+  if (!verdict.ok) throw problem.invalid(verdict.reason);
+  const options: DeploymentOptions = {
+    forcePackageDownload: wanted.forcePackageDownload,
+    forcePackageRedeployment: wanted.forcePackageRedeployment,
+    skipActionIds: await actionIds(tx, release, wanted.skip),
+    specificMachineIds: await machineIds(tx, spaceId, wanted.specificMachines),
+    excludedMachineIds: await machineIds(tx, spaceId, wanted.excludedMachines),
+  };
+  const actor = actorOf(caller);
+  const { id, number } = await nextId(tx, "Deployments");
+  const taskId = await enqueueTask(tx, {
+    spaceId,
+    name: "Deploy",
+    description: `Deploy ${projectName} release ${release.version} to ${environmentName}`,
+    arguments: { deploymentId: id },
+    argumentsVersion: 1,
+    // Two deployments of one project to one environment run one after the other.
+    concurrencyTag: `${project.Id}/${environment.Id}`,
+    projectId: project.Id,
+    environmentId: environment.Id,
+    actor,
+    relatedDocumentIds: [id, project.Id, release.id, environment.Id, release.channel_id],
+  });
+  await store.insertDeployment(tx, {
+    id,
+    number,
+    space_id: spaceId,
+    name: `Deploy to ${environmentName}`,
+    project_id: project.Id,
+    release_id: release.id,
+    channel_id: release.channel_id,
+    environment_id: environment.Id,
+    task_id: taskId,
+    comments: wanted.comments,
+    options,
+    options_version: optionsVersion,
+    deployed_by: caller.username,
+    deployed_by_id: caller.userId,
+  });
+  return (await store.findDeployment(tx, spaceId, id))!;
+}
+
+export async function environmentNames(db: Queryable, spaceId: string): Promise<Map<string, string>> {
+  return new Map((await environments.all(db, spaceId, {})).map((one) => [one.Id, String(one["Name"])]));
+}
+
+async function actionIds(db: Queryable, release: ReleaseRow, wanted: readonly string[]): Promise<string[]> {
+  if (wanted.length === 0) return [];
+  const steps = (await findSnapshotSteps(db, release.process_snapshot_id)) ?? [];
+  return wanted.flatMap((text) => {
+    const lower = text.trim().toLowerCase();
+    const fits = (one: { Id: string; Name: string; Slug: string }) =>
+      [one.Id, one.Name, one.Slug].some((name) => name.toLowerCase() === lower);
+    const found = steps.flatMap((step) => (fits(step) ? step.Actions : step.Actions.filter(fits)));
+    if (found.length === 0) throw problem.invalid(`The process of this release has no step '${text}'.`);
+    const required = found.find((action) => action.IsRequired);
+    if (required !== undefined) throw problem.invalid(`The step '${required.Name}' is required and cannot be skipped.`);
+    return found.map((action) => action.Id);
+  });
+}
+
+async function machineIds(db: Queryable, spaceId: string, wanted: readonly string[]): Promise<string[]> {
+  if (wanted.length === 0) return [];
+  const found = await store.findMachinesByText(db, spaceId, wanted);
+  const ids = wanted.map((text) => {
+    const lower = text.trim().toLowerCase();
+    const machine = found.find((one) => [one.id, one.name, one.slug].some((name) => name.toLowerCase() === lower));
+    if (machine === undefined) throw problem.invalid(`There is no machine '${text}' in this space.`);
+    return machine.id;
+  });
+  return [...new Set(ids)];
+}

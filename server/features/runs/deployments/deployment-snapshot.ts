@@ -1,0 +1,91 @@
+// Everything the plan of a deployment is made from, read in one transaction: plain data, nothing looked up later.
+
+import type { Transaction } from "../../../platform/database/database.ts";
+import { environments } from "../../infrastructure/infrastructure.ts";
+import { findRelease, findSnapshotSteps, projects } from "../../projects/projects.ts";
+import type { ConnectivityPolicy, ProcessStep } from "../../projects/projects.ts";
+import type { DeploymentOptions } from "./deployment.ts";
+import { optionsVersion } from "./deployment.ts";
+import * as store from "./deployment-store.ts";
+
+export interface CandidateMachine {
+  id: string;
+  name: string;
+  roles: string[];
+  healthStatus: "Healthy" | "HasWarnings" | "Unhealthy" | "Unavailable" | "Unknown";
+  machinePolicyId: string;
+  /** TentaclePassive (https://host:port/), TentacleActive (poll://id/) or None. */
+  communicationStyle: "TentaclePassive" | "TentacleActive" | "None";
+  uri: string | null;
+  /** 40 upper-case hex digits; null for a target without an agent. */
+  thumbprint: string | null;
+}
+
+export interface DeploymentSnapshot {
+  deployment: {
+    id: string;
+    name: string;
+    taskId: string;
+    comments: string | null;
+    createdAt: Date;
+    deployedBy: string;
+    deployedById: string | null;
+    options: DeploymentOptions;
+  };
+  space: { id: string; name: string };
+  release: { id: string; version: string; notes: string | null; channelId: string };
+  project: { id: string; name: string; slug: string; connectivity: ConnectivityPolicy };
+  environment: { id: string; name: string; slug: string };
+  /** The process frozen with the release. */
+  process: { snapshotId: string; steps: readonly ProcessStep[] };
+  /** Enabled machines of the environment as they are now; roles and options still choose among them. */
+  machines: readonly CandidateMachine[];
+}
+
+/** Undefined when the deployment was deleted. @throws ProcessNotReadable for a process of a newer version */
+export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: string): Promise<DeploymentSnapshot | undefined> {
+  const row = await store.findDeployment(tx, null, deploymentId);
+  if (row === undefined) return undefined;
+  if (row.options_version !== optionsVersion) {
+    throw new Error(
+      `The stored options of ${row.id} have version ${row.options_version}; this node reads up to ${optionsVersion}. A newer node must run this deployment.`,
+    );
+  }
+  const release = (await findRelease(tx, row.space_id, row.release_id))!;
+  const project = await projects.get(tx, row.space_id, row.project_id);
+  const environment = await environments.get(tx, row.space_id, row.environment_id);
+  const steps = await findSnapshotSteps(tx, row.process_snapshot_id);
+  if (steps === undefined) throw new Error(`The frozen process ${row.process_snapshot_id} of ${row.id} is missing.`);
+  return {
+    deployment: {
+      id: row.id,
+      name: row.name,
+      taskId: row.task_id,
+      comments: row.comments,
+      createdAt: row.created_at,
+      deployedBy: row.deployed_by,
+      deployedById: row.deployed_by_id,
+      options: row.options,
+    },
+    space: { id: row.space_id, name: (await store.findSpaceName(tx, row.space_id))! },
+    release: { id: release.id, version: release.version, notes: release.release_notes, channelId: release.channel_id },
+    project: {
+      id: project.Id,
+      name: String(project["Name"]),
+      slug: String(project["Slug"]),
+      connectivity: project["ProjectConnectivityPolicy"] as ConnectivityPolicy,
+    },
+    environment: { id: environment.Id, name: String(environment["Name"]), slug: String(environment["Slug"]) },
+    process: { snapshotId: row.process_snapshot_id, steps },
+    machines: (await store.listCandidates(tx, environment.Id)).map((machine) => ({
+      id: machine.id,
+      name: machine.name,
+      roles: machine.roles,
+      healthStatus: machine.health_status as CandidateMachine["healthStatus"],
+      machinePolicyId: machine.machine_policy_id,
+      communicationStyle: machine.communication_style as CandidateMachine["communicationStyle"],
+      uri: machine.uri,
+      thumbprint: machine.thumbprint,
+    })),
+  };
+}

@@ -1,0 +1,165 @@
+// SQL of deployments; the only writer of the table. The state of a deployment is that of its task.
+
+import type { Queryable, Transaction } from "../../../platform/database/database.ts";
+import type { DeploymentOptions } from "./deployment.ts";
+
+export interface DeploymentRow {
+  id: string;
+  number: number;
+  space_id: string;
+  name: string;
+  project_id: string;
+  release_id: string;
+  channel_id: string;
+  environment_id: string;
+  task_id: string;
+  comments: string | null;
+  options: DeploymentOptions;
+  options_version: number;
+  deployed_by: string;
+  deployed_by_id: string | null;
+  created_at: Date;
+  process_snapshot_id: string;
+  release_version: string;
+  task_state: string;
+}
+
+const columns = `d.id, d.number, d.space_id, d.name, d.project_id, d.release_id, d.channel_id, d.environment_id, d.task_id, d.comments, d.options,
+  d.options_version, d.deployed_by, d.deployed_by_id, d.created_at, r.process_snapshot_id, r.version AS release_version, t.state AS task_state`;
+const from = "deployments d JOIN releases r ON r.id = d.release_id JOIN tasks t ON t.id = d.task_id";
+
+export interface DeploymentFilter {
+  ids?: readonly string[] | undefined;
+  projects?: readonly string[] | undefined;
+  environments?: readonly string[] | undefined;
+  channels?: readonly string[] | undefined;
+  taskState?: readonly string[] | undefined;
+  releaseId?: string | undefined;
+}
+
+/** Newest first. */
+export async function listDeployments(
+  db: Queryable,
+  spaceId: string,
+  filter: DeploymentFilter,
+  window: { skip: number; take: number },
+): Promise<{ rows: DeploymentRow[]; total: number }> {
+  const among = (values: readonly string[] | undefined) => (values?.length ? values.map((one) => one.toLowerCase()) : null);
+  const where = `d.space_id = $1 AND ($2::text[] IS NULL OR lower(d.id) = ANY ($2)) AND ($3::text[] IS NULL OR lower(d.project_id) = ANY ($3))
+     AND ($4::text[] IS NULL OR lower(d.environment_id) = ANY ($4)) AND ($5::text[] IS NULL OR lower(d.channel_id) = ANY ($5))
+     AND ($6::text[] IS NULL OR lower(t.state) = ANY ($6)) AND ($7::text IS NULL OR d.release_id = $7)`;
+  const values = [
+    spaceId,
+    among(filter.ids),
+    among(filter.projects),
+    among(filter.environments),
+    among(filter.channels),
+    among(filter.taskState),
+    filter.releaseId ?? null,
+  ];
+  const rows = await db.query<DeploymentRow>(`SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY d.number DESC OFFSET $8 LIMIT $9`, [
+    ...values,
+    window.skip,
+    window.take,
+  ]);
+  const [count] = await db.query<{ total: number }>(`SELECT count(*) AS total FROM ${from} WHERE ${where}`, values);
+  return { rows, total: count?.total ?? 0 };
+}
+
+/** `spaceId` null looks in all spaces, for the runner that knows only the id. */
+export async function findDeployment(db: Queryable, spaceId: string | null, id: string): Promise<DeploymentRow | undefined> {
+  const [row] = await db.query<DeploymentRow>(
+    `SELECT ${columns} FROM ${from} WHERE ($1::text IS NULL OR d.space_id = $1) AND (d.id = $2 OR lower(d.id) = lower($2))`,
+    [spaceId, id],
+  );
+  return row;
+}
+
+export async function insertDeployment(
+  tx: Transaction,
+  row: Omit<DeploymentRow, "created_at" | "process_snapshot_id" | "release_version" | "task_state">,
+): Promise<void> {
+  await tx.execute(
+    `INSERT INTO deployments (id, number, space_id, name, project_id, release_id, channel_id, environment_id, task_id, comments, options, options_version, deployed_by, deployed_by_id)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+    [
+      row.id,
+      row.number,
+      row.space_id,
+      row.name,
+      row.project_id,
+      row.release_id,
+      row.channel_id,
+      row.environment_id,
+      row.task_id,
+      row.comments,
+      JSON.stringify(row.options),
+      row.options_version,
+      row.deployed_by,
+      row.deployed_by_id,
+    ],
+  );
+}
+
+export async function deleteDeployment(tx: Transaction, id: string): Promise<void> {
+  await tx.execute(`DELETE FROM deployments WHERE id = $1`, [id]);
+}
+
+export async function deleteDeploymentsOfRelease(tx: Transaction, releaseId: string): Promise<void> {
+  await tx.execute(`DELETE FROM deployments WHERE release_id = $1`, [releaseId]);
+}
+
+export async function countUnfinishedOfRelease(db: Queryable, releaseId: string): Promise<number> {
+  const [row] = await db.query<{ count: number }>(
+    `SELECT count(*) AS count FROM deployments d JOIN tasks t ON t.id = d.task_id WHERE d.release_id = $1 AND t.completed_at IS NULL`,
+    [releaseId],
+  );
+  return row?.count ?? 0;
+}
+
+/** Environments in which this release was deployed successfully at least once. */
+export async function succeededEnvironments(db: Queryable, releaseId: string): Promise<Set<string>> {
+  const rows = await db.query<{ environment_id: string }>(
+    `SELECT DISTINCT d.environment_id FROM deployments d JOIN tasks t ON t.id = d.task_id WHERE d.release_id = $1 AND t.state = 'Success'`,
+    [releaseId],
+  );
+  return new Set(rows.map((row) => row.environment_id));
+}
+
+export interface CandidateRow {
+  id: string;
+  name: string;
+  roles: string[];
+  health_status: string;
+  machine_policy_id: string;
+  communication_style: string;
+  uri: string | null;
+  thumbprint: string | null;
+}
+
+/** Enabled machines of an environment, by name. */
+export async function listCandidates(db: Queryable, environmentId: string): Promise<CandidateRow[]> {
+  return db.query<CandidateRow>(
+    `SELECT m.id, m.name, m.roles, m.health_status, m.machine_policy_id, m.communication_style, m.uri, m.thumbprint
+       FROM machines m JOIN machine_environments me ON me.machine_id = m.id
+      WHERE me.environment_id = $1 AND NOT m.is_disabled ORDER BY lower(m.name)`,
+    [environmentId],
+  );
+}
+
+export async function findSpaceName(db: Queryable, spaceId: string): Promise<string | undefined> {
+  const [row] = await db.query<{ name: string }>(`SELECT name FROM spaces WHERE id = $1`, [spaceId]);
+  return row?.name;
+}
+
+/** Ids of machines named by id or name. */
+export async function findMachinesByText(
+  db: Queryable,
+  spaceId: string,
+  wanted: readonly string[],
+): Promise<{ id: string; name: string; slug: string }[]> {
+  return db.query(
+    `SELECT id, name, slug FROM machines WHERE space_id = $1 AND (lower(id) = ANY ($2) OR lower(name) = ANY ($2) OR lower(slug) = ANY ($2))`,
+    [spaceId, wanted.map((one) => one.toLowerCase())],
+  );
+}

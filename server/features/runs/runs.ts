@@ -1,0 +1,10 @@
+// The area of what is run: deployments.
+
+import type { Route } from "../../platform/http/http.ts";
+import { beforeReleaseDelete, deploymentRoutes } from "./deployments/deployments.ts";
+
+export { loadDeploymentSnapshot } from "./deployments/deployments.ts";
+export type { CandidateMachine, DeploymentSnapshot } from "./deployments/deployments.ts";
+export { beforeReleaseDelete };
+
+export const runsRoutes: readonly Route[] = deploymentRoutes;

@@ -1,0 +1,23 @@
+// SQL of kept secrets; the only writer of the table. It sees ciphertext only.
+
+import type { Queryable, Transaction } from "../database/database.ts";
+
+export async function insertSecret(
+  tx: Transaction,
+  row: { id: string; spaceId: string; owner: string; ciphertext: Buffer },
+): Promise<void> {
+  await tx.execute(`INSERT INTO secrets (id, space_id, owner, ciphertext) VALUES ($1, $2, $3, $4)`, [
+    row.id,
+    row.spaceId,
+    row.owner,
+    row.ciphertext,
+  ]);
+}
+
+export async function findCiphertexts(
+  db: Queryable,
+  ids: readonly string[],
+): Promise<{ id: string; space_id: string; ciphertext: Buffer }[]> {
+  if (ids.length === 0) return [];
+  return db.query(`SELECT id, space_id, ciphertext FROM secrets WHERE id = ANY ($1::uuid[])`, [ids]);
+}

@@ -1,0 +1,30 @@
+// Secrets of configuration, one row each, encrypted under the master key and bound to their row and space. Documents and plans hold
+// only the id; the text is read back at the moment a script needs it.
+
+import type { Queryable, Transaction } from "../database/database.ts";
+import type { SecretContext, Secrets } from "../secrets/secrets.ts";
+import { findCiphertexts, insertSecret } from "./kept-secret-store.ts";
+
+export interface SecretToKeep {
+  /** A UUID of the caller's making, so that the document naming it can be stored in the same transaction. */
+  id: string;
+  spaceId: string;
+  /** Id of the document it belongs to. */
+  owner: string;
+  text: string;
+}
+
+function contextOf(id: string, spaceId: string): SecretContext {
+  return { table: "secrets", column: "ciphertext", row: id, space: spaceId };
+}
+
+/** Stores a secret in the caller's transaction. */
+export async function keepSecret(tx: Transaction, secrets: Secrets, secret: SecretToKeep): Promise<void> {
+  await insertSecret(tx, { ...secret, ciphertext: secrets.encrypt(secret.text, contextOf(secret.id, secret.spaceId)) });
+}
+
+/** The texts of secrets by id. An id that is not there is missing in the answer. @throws SecretUnreadable for a row that was tampered with */
+export async function readKeptSecrets(db: Queryable, secrets: Secrets, ids: readonly string[]): Promise<Map<string, string>> {
+  const rows = await findCiphertexts(db, ids);
+  return new Map(rows.map((row) => [row.id, secrets.decrypt(row.ciphertext, contextOf(row.id, row.space_id))]));
+}

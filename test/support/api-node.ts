@@ -1,0 +1,167 @@
+// One node's API in this process on a database of its own: real HTTP, real PostgreSQL, no task engine. For tests of routes.
+
+import { randomUUID } from "node:crypto";
+import type { TestContext } from "node:test";
+import { ensureAdministrator, ensureFirstSpace, featureRoutes } from "../../server/features/features.ts";
+import type { FeaturesParts } from "../../server/features/features.ts";
+import type { LogFolder } from "../../server/engine/tasks/tasks.ts";
+import { openDatabase } from "../../server/platform/database/database.ts";
+import type { Database } from "../../server/platform/database/database.ts";
+import { createHttpServer } from "../../server/platform/http/http.ts";
+import type { Route } from "../../server/platform/http/http.ts";
+import { createMasterKey, createSecrets } from "../../server/platform/secrets/secrets.ts";
+import type { Secrets } from "../../server/platform/secrets/secrets.ts";
+import { startPostgres } from "./postgres.ts";
+
+// oxlint-disable-next-line typescript/no-explicit-any -- tests look into documents whose shape the test itself states
+export type Json = any;
+
+export interface ApiAnswer {
+  status: number;
+  headers: Headers;
+  text: string;
+  /** The parsed document; undefined for an empty or non-JSON answer. */
+  body: Json;
+}
+
+export interface ApiNode {
+  url: string;
+  database: Database;
+  secrets: Secrets;
+  routes: readonly Route[];
+  adminKey: string;
+  /** A signed-in user without any permission. */
+  nobodyKey: string;
+  faults: { error: unknown; route: string }[];
+  /** `path` as in "/api/projects"; the administrator's key unless headers say otherwise. A string body is sent as it stands. */
+  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<ApiAnswer>;
+  /** The document of a call that must succeed. */
+  get(path: string): Promise<Json>;
+  post(path: string, body?: unknown): Promise<Json>;
+  put(path: string, body?: unknown): Promise<Json>;
+  close(): Promise<void>;
+}
+
+const adminKey = "API-ADMINISTRATORADMINISTRATOR0001";
+const nobodyKey = "API-NOBODYNOBODYNOBODYNOBODYNOBODY1";
+
+export async function startApiNode(
+  t: TestContext | undefined,
+  options: Partial<FeaturesParts> & { routes?: (own: Route[]) => Route[]; jsonBodyBytesMax?: number; prefixes?: string } = {},
+): Promise<ApiNode> {
+  const postgres = await startPostgres();
+  const { connection, drop } = await postgres.createDatabase();
+  const database = openDatabase({ connection, applicationName: "cuttle-test-api", connectionsMax: 8 });
+  const secrets = createSecrets(createMasterKey());
+  await database.transaction(async (tx) => {
+    await ensureFirstSpace(tx);
+    await ensureAdministrator(tx, { username: "admin", passwordHash: null, email: "admin@example.com", apiKey: adminKey });
+    // A second user whose rights are taken away again, until users can be made through the API.
+    await ensureAdministrator(tx, { username: "nobody", passwordHash: null, email: null, apiKey: nobodyKey });
+    await tx.execute(`UPDATE users SET is_administrator = false WHERE username = 'nobody'`);
+  });
+  await database.execute(
+    `INSERT INTO server_nodes (id, name, task_cap, instance, version) VALUES ('OctopusServerNodes-test', 'test', 5, 'i', '0')`,
+  );
+  const faults: ApiNode["faults"] = [];
+  const own = featureRoutes({
+    database,
+    secrets,
+    logFolder: noLogs,
+    installationId: randomUUID(),
+    certificate: { thumbprint: "ab".repeat(20), signatureAlgorithm: "sha256RSA" },
+    nodeName: "test",
+    nodeChanged: () => {},
+    askForHealthCheck: async () => {},
+    queueableTasks: ["Health"],
+    probes: [{ name: "database", check: async () => void (await database.query("SELECT 1")) }],
+    ...options,
+  });
+  const routes = options.routes?.(own) ?? own;
+  const server = createHttpServer({
+    database,
+    routes,
+    nodeName: "test",
+    reportFault: (fault) => void faults.push(fault),
+    ...(options.jsonBodyBytesMax === undefined ? {} : { jsonBodyBytesMax: options.jsonBodyBytesMax }),
+  });
+  const [address] = await server.listen(options.prefixes ?? "http://127.0.0.1:0");
+  const url = `http://127.0.0.1:${address!.port}`;
+
+  async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<ApiAnswer> {
+    const payload = body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) };
+    const response = await fetch(url + path, {
+      method,
+      headers: { "X-Octopus-ApiKey": adminKey, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...headers },
+      ...payload,
+      redirect: "manual",
+    });
+    const text = await response.text();
+    const isJson = response.headers.get("content-type")?.startsWith("application/json") === true;
+    return { status: response.status, headers: response.headers, text, body: isJson && text !== "" ? JSON.parse(text) : undefined };
+  }
+  async function must(method: string, path: string, body?: unknown): Promise<Json> {
+    const answer = await call(method, path, body);
+    if (answer.status >= 300) throw new Error(`${method} ${path} answered ${answer.status}: ${answer.text}`);
+    return answer.body;
+  }
+  const node: ApiNode = {
+    url,
+    database,
+    secrets,
+    routes,
+    adminKey,
+    nobodyKey,
+    faults,
+    call,
+    get: (path) => must("GET", path),
+    post: (path, body) => must("POST", path, body ?? {}),
+    put: (path, body) => must("PUT", path, body ?? {}),
+    async close() {
+      await server.close(1_000);
+      await database.close();
+      await drop();
+    },
+  };
+  t?.after(() => node.close());
+  return node;
+}
+
+const noLogs: LogFolder = {
+  createPart: () => Promise.reject(new Error("This node writes no logs.")),
+  readPart: () => Promise.reject(new Error("This node has no logs.")),
+};
+
+/** Bodies of things that tests need to exist. */
+export const make = {
+  environment: (node: ApiNode, name: string) => node.post("/api/environments", { Name: name }),
+  machine: (node: ApiNode, name: string, environmentIds: string[], roles = ["web"]) =>
+    node.post("/api/machines", {
+      Name: name,
+      EnvironmentIds: environmentIds,
+      Roles: roles,
+      Endpoint: { CommunicationStyle: "TentaclePassive", Uri: "https://localhost:10933/", Thumbprint: "cd".repeat(20) },
+    }),
+  project: async (node: ApiNode, name: string) => {
+    const [group] = await node.get("/api/projectgroups/all");
+    const [lifecycle] = await node.get("/api/lifecycles/all");
+    return node.post("/api/projects", { Name: name, ProjectGroupId: group.Id, LifecycleId: lifecycle.Id });
+  },
+  process: (node: ApiNode, projectId: string, body = "echo hello") =>
+    node.put(`/api/projects/${projectId}/deploymentprocesses`, {
+      Steps: [
+        {
+          Name: "Say hello",
+          Properties: { "Octopus.Action.TargetRoles": "web" },
+          Actions: [
+            {
+              Name: "Say hello",
+              ActionType: "Octopus.Script",
+              Properties: { "Octopus.Action.Script.Syntax": "Bash", "Octopus.Action.Script.ScriptBody": body },
+            },
+          ],
+        },
+      ],
+    }),
+  release: (node: ApiNode, projectId: string, version: string) => node.post("/api/releases", { ProjectId: projectId, Version: version }),
+};
