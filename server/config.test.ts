@@ -28,6 +28,7 @@ test("without any setting a node listens on this machine only and brings its own
     home: "/srv/cuttle",
     nodeName: "n1",
     web: [{ host: "127.0.0.1", port: 8065 }],
+    webListenPrefixes: "http://127.0.0.1:8065",
     commsPort: 10943,
     sharedFolder: "/srv/cuttle/shared",
     taskCap: 5,
@@ -94,7 +95,7 @@ test("all faults are told at once, one sentence each, with the name of the setti
   const faults = faultsOf(
     {
       serverNodeName: "no/slash",
-      webListenPrefixes: "https://x:1,http://y:1/path,nonsense,http://z:70000",
+      webListenPrefixes: "https://x:1,nonsense,http://z:70000",
       commsListenPort: "70000",
       taskCap: "-1",
       shareDb: "1",
@@ -103,7 +104,6 @@ test("all faults are told at once, one sentence each, with the name of the setti
   );
   const wanted = [
     "serverNodeName",
-    "webListenPrefixes",
     "webListenPrefixes",
     "webListenPrefixes",
     "webListenPrefixes",
@@ -128,6 +128,9 @@ test("listening addresses are read with their hosts and ports", () => {
     { host: undefined, port: 0 },
   ]);
   assert.deepEqual(web("http://10.1.2.3"), [{ host: "10.1.2.3", port: 80 }]);
+  const text = read({ webListenPrefixes: "http://localhost:1/octopus;http://*" }).config.webListenPrefixes;
+  assert.equal(text, "http://127.0.0.1:1/octopus,http://*:80");
+  assert.match(faultsOf({ webListenPrefixes: " , " })[0]!, /names no address/);
 });
 
 test("a misspelt CUTTLE_ variable is told", () => {

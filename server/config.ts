@@ -115,7 +115,7 @@ export type DatabaseConfig =
     };
 
 export interface WebAddress {
-  /** An address or name to bind; `localhost` means 127.0.0.1, undefined every address. */
+  /** An address or name to bind; undefined means every address. */
   host: string | undefined;
   /** 0 lets the system choose. */
   port: number;
@@ -127,6 +127,8 @@ export interface ServerConfig {
   home: string;
   nodeName: string;
   web: readonly WebAddress[];
+  /** The same as text, checked, as the HTTP server takes it. */
+  webListenPrefixes: string;
   /** 0 lets the system choose. */
   commsPort: number;
   /** Absolute folder that all nodes share. */
@@ -165,10 +167,13 @@ export function readConfig(sources: ConfigSources): ServerConfig {
   warnOfUnknown(sources);
 
   const home = path.resolve(given.home ?? defaultHome(sources.environment));
+  const nodeName = checkNodeName(given.serverNodeName ?? os.hostname(), faults);
+  const web = checkPrefixes(given.webListenPrefixes ?? webListenPrefixesDefault, faults);
   const config: ServerConfig = {
     home,
-    nodeName: checkNodeName(given.serverNodeName ?? os.hostname(), faults),
-    web: checkPrefixes(given.webListenPrefixes ?? webListenPrefixesDefault, faults),
+    nodeName,
+    web: web.map(({ host, port }) => ({ host, port })),
+    webListenPrefixes: web.map((address) => address.prefix).join(","),
     commsPort: checkNumber("commsListenPort", given.commsListenPort, { min: 0, max: 65_535, fallback: commsListenPortDefault }, faults),
     sharedFolder: path.resolve(given.clusterShared ?? path.join(home, "shared")),
     taskCap: checkNumber("taskCap", given.taskCap, { min: 0, max: taskCapMax, fallback: taskCapDefault }, faults),
@@ -249,37 +254,33 @@ function checkNodeName(text: string, faults: string[]): string {
   return "node";
 }
 
-function checkPrefixes(text: string, faults: string[]): WebAddress[] {
-  const addresses: WebAddress[] = [];
+function checkPrefixes(text: string, faults: string[]): (WebAddress & { prefix: string })[] {
+  const addresses: (WebAddress & { prefix: string })[] = [];
+  const faultsBefore = faults.length;
   for (const prefix of text.split(/[,;]/).map((one) => one.trim())) {
     if (prefix === "") continue;
-    const parts = /^(https?):\/\/(\*|\+|\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(\d{1,5}))?(\/[^?#]*)?$/i.exec(prefix);
+    const parts = /^(https?):\/\/(\*|\+|\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(\d{1,5}))?(\/[^?#\s]*)?$/i.exec(prefix);
+    const port = Number(parts?.[3] ?? 80);
     if (parts === null) {
       faults.push(`${nameOf("webListenPrefixes")} holds "${shown(prefix)}", which is not of the form http://host:port.`);
-      continue;
-    }
-    const [, scheme, host, portText, folder] = parts;
-    const port = portText === undefined ? 80 : Number(portText);
-    if (scheme!.toLowerCase() === "https") {
+    } else if (parts[1]!.toLowerCase() === "https") {
       faults.push(
         `${nameOf("webListenPrefixes")} holds "${shown(prefix)}": HTTPS is not served by the node itself; let the load balancer do it and listen on http.`,
       );
-    } else if (folder !== undefined && folder !== "/") {
-      faults.push(
-        `${nameOf("webListenPrefixes")} holds "${shown(prefix)}": the server answers at the root only, without the path ${shown(folder)}.`,
-      );
     } else if (port > 65_535) {
       faults.push(`${nameOf("webListenPrefixes")} holds "${shown(prefix)}", whose port is above 65535.`);
-    } else addresses.push({ host: bindableHost(host!), port });
+    } else {
+      // Bound by number: on some systems the name leads to ::1 first, where clients that use 127.0.0.1 do not look.
+      const host = parts[2]!.toLowerCase() === "localhost" ? "127.0.0.1" : parts[2]!;
+      addresses.push({
+        host: host === "*" || host === "+" ? undefined : host.replace(/^\[|\]$/g, ""),
+        port,
+        prefix: `http://${host}:${port}${parts[4] ?? ""}`,
+      });
+    }
   }
-  if (addresses.length === 0 && faults.length === 0) faults.push(`${nameOf("webListenPrefixes")} names no address.`);
+  if (addresses.length === 0 && faults.length === faultsBefore) faults.push(`${nameOf("webListenPrefixes")} names no address.`);
   return addresses;
-}
-
-function bindableHost(host: string): string | undefined {
-  if (host === "*" || host === "+") return undefined;
-  // Bound by number: on some systems the name leads to ::1 first, which clients with 127.0.0.1 would not find.
-  return host.toLowerCase() === "localhost" ? "127.0.0.1" : host.replace(/^\[|\]$/g, "");
 }
 
 function checkDatabase(given: Record<SettingName, string | undefined>, home: string, faults: string[]): DatabaseConfig {
