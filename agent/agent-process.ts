@@ -58,7 +58,7 @@ export async function startAgentProcess(
       process.execPath,
       [
         ...(options.nodeArguments ?? []),
-        fileURLToPath(new URL("./main.ts", import.meta.url)),
+        fileURLToPath(new URL("./cuttle-agent.mjs", import.meta.url)),
         "run",
         "--home",
         home,
@@ -187,7 +187,7 @@ export function processesOf(folder: string): number[] {
     .filter((pid) => {
       try {
         return (
-          readlinkSync(`/proc/${pid}/cwd`).startsWith(`${folder}/`) || readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`${folder}/`)
+          `${readlinkSync(`/proc/${pid}/cwd`)}/`.startsWith(`${folder}/`) || readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`${folder}/`)
         );
       } catch {
         return false;

@@ -9,6 +9,7 @@ export interface ProcessIdentity {
 
 interface ProcessStatus extends ProcessIdentity {
   parent: number;
+  group: number;
   session: number;
   dead: boolean;
 }
@@ -39,13 +40,14 @@ export function parseIdentity(text: string): ProcessIdentity | undefined {
 }
 
 /**
- * Ends a script's main process, everything in its session, and all their descendants, with SIGKILL. They are stopped first, parents before
- * children, so that nothing new is born meanwhile. A descendant that made its own session and was re-parented before is not found.
+ * Ends a script's main process, all its descendants, and everything in the session of `leader` but the leader's own process group, with
+ * SIGKILL. They are stopped first, parents before children, so that nothing new is born meanwhile. A descendant that made its own
+ * session and was re-parented before is not found.
  */
-export function killTree(main: ProcessIdentity): void {
+export function killTree(main: ProcessIdentity, leader: ProcessIdentity | undefined): void {
   const stopped = new Map<number, ProcessStatus>();
   for (let round = 0; round < stopRoundsMax; round++) {
-    const found = [...treeOf(main, stopped)].filter((process) => !stopped.has(process.pid));
+    const found = [...treeOf(main, leader, stopped)].filter((process) => !stopped.has(process.pid));
     if (found.length === 0) break;
     for (const process of found) {
       stopped.set(process.pid, process);
@@ -53,11 +55,6 @@ export function killTree(main: ProcessIdentity): void {
     }
   }
   for (const process of stopped.values()) signal(process, "SIGKILL");
-}
-
-/** The processes whose parent is `pid`, oldest first. */
-export function childrenOf(pid: number): ProcessIdentity[] {
-  return readAll().filter((process) => process.parent === pid && !process.dead);
 }
 
 /** Sends a signal if the process still is the one that is meant. */
@@ -70,20 +67,21 @@ export function signal(identity: ProcessIdentity, name: NodeJS.Signals): void {
   }
 }
 
-function treeOf(main: ProcessIdentity, known: ReadonlyMap<number, ProcessStatus>): Set<ProcessStatus> {
+function treeOf(main: ProcessIdentity, leader: ProcessIdentity | undefined, known: ReadonlyMap<number, ProcessStatus>): Set<ProcessStatus> {
   const all = readAll().filter((process) => !process.dead);
-  const leader = all.find((process) => process.pid === main.pid);
+  const holdsNumber = leader === undefined ? undefined : all.find((process) => process.pid === leader.pid);
   // The number of a session stays taken while anybody is in it; only when all were gone can it mean somebody else's session.
-  const sessionIsOurs = leader === undefined || leader.startTicks === main.startTicks;
+  const session = leader !== undefined && (holdsNumber === undefined || holdsNumber.startTicks === leader.startTicks) ? leader.pid : undefined;
   const members = new Set<ProcessStatus>();
   const pids = new Set<number>(known.keys());
   for (const process of all) {
-    if (sessionIsOurs && (process.pid === main.pid || process.session === main.pid)) {
+    const isMain = process.pid === main.pid && process.startTicks === main.startTicks;
+    if (isMain || (session !== undefined && process.session === session && process.group !== session)) {
       members.add(process);
       pids.add(process.pid);
     }
   }
-  for (let grown = true; grown;) {
+  for (let grown = true; grown; ) {
     grown = false;
     for (const process of all) {
       if (!members.has(process) && pids.has(process.parent)) {
@@ -119,6 +117,7 @@ function readStatus(pid: number): ProcessStatus | undefined {
   return {
     pid,
     parent: Number(fields[1]),
+    group: Number(fields[2]),
     session: Number(fields[3]),
     startTicks: fields[19] ?? "",
     dead: state === "Z" || state === "X",

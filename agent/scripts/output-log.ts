@@ -279,7 +279,8 @@ class IndexedLog implements OutputLog {
       if (bytesRead < bytes.length) {
         for (let missing = found; missing < record.lines; missing++) if (!add(lostLine, lostLine.length)) break;
       }
-      for (const Text of texts) lines.push({ Source: record.source, Occurred: new Date(record.timeMs), Text });
+      const Occurred = new Date(record.timeMs);
+      for (const Text of texts) lines.push({ Source: record.source, Occurred, Text });
       next += texts.length;
       if (next >= record.before + record.lines) number++;
       else if (texts.length === 0) break;

@@ -22,7 +22,7 @@ import {
 } from "@cuttle/contract/agent/script";
 import { type HeldLock, type IsolationLocks, type LockRequest, stillRunningMessage, waitMessage } from "./isolation-locks.ts";
 import { LogClosedError, type OutputLog } from "./output-log.ts";
-import { childrenOf, isAlive, killTree, parseIdentity, type ProcessIdentity, signal } from "../processes/processes.ts";
+import { isAlive, killTree, parseIdentity, type ProcessIdentity, signal } from "../processes/processes.ts";
 import { launchScript, shellPath } from "./shell.ts";
 import { type TicketState, writeTicketState } from "./ticket-state.ts";
 
@@ -66,6 +66,11 @@ const batchMs = 5;
 const outputWaitAfterCancelMs = 2000;
 /** The disk may be full when a result is to be written: the result waits, and is tried again this often. */
 const retryMs = 1000;
+
+/** A killed process is gone at once unless the disk holds it. */
+const recorderEndMsMax = 1000;
+
+const streams = ["stdout", "stderr"] as const;
 
 type Line = { source: ProcessOutputSource; text: string };
 const debug = (text: string): Line => ({ source: processOutputSource.debug, text });
@@ -297,7 +302,7 @@ export class ScriptRun {
         const loopStartedMs = performance.now();
         this.#dirty = false;
         // Asked before collecting: what was written before the end is then in the files.
-        const closed = existsSync(join(this.#parts.record, "closed"));
+        const closed = streams.every((stream) => existsSync(join(this.#parts.record, `${stream}.closed`)));
         const exitCode = this.#readExitCode();
         await this.#keepTrying(() => log.collect(closed && exitCode !== undefined));
         if (exitCode !== undefined) {
@@ -330,7 +335,7 @@ export class ScriptRun {
     const script = this.#readIdentity("script");
     if (script !== undefined && isAlive(script)) {
       // The wrapper was killed, its script was not: it goes on, but nobody will learn its exit code.
-      if (this.#state.cancelRequested) killTree(script);
+      if (this.#state.cancelRequested) this.#kill();
       return false;
     }
     // The wrapper may have written the code just before it ended.
@@ -347,15 +352,11 @@ export class ScriptRun {
   /** Ends a script whose children still hold its output: they live on, what they print from now on is dropped. */
   async #leaveOutput(exitCode: number): Promise<void> {
     const { log, backgroundOutputWaitMs } = this.#parts;
-    const wrapper = this.#readIdentity(`wrapper-${this.#state.attempt}`);
-    if (wrapper !== undefined && isAlive(wrapper)) {
-      // The wrapper's keepers go on reading when their recorders are gone, so that the children can still write.
-      const recorders = childrenOf(wrapper.pid).flatMap((keeper) => childrenOf(keeper.pid));
-      for (const recorder of recorders) signal(recorder, "SIGKILL");
-      const deadlineMs = performance.now() + 1000;
-      while (recorders.some(isAlive) && performance.now() < deadlineMs) await delay(5);
-      signal(wrapper, "SIGKILL");
-    }
+    // What started the recorders goes on reading when they are gone, so that the children can still write.
+    const recorders = streams.map((stream) => this.#readIdentity(`${stream}.recorder`)).filter((recorder) => recorder !== undefined);
+    for (const recorder of recorders) signal(recorder, "SIGKILL");
+    const deadlineMs = performance.now() + recorderEndMsMax;
+    while (recorders.some(isAlive) && performance.now() < deadlineMs) await delay(5);
     await this.#keepTrying(() => log.collect(true));
     const lines = this.#state.cancelRequested
       ? []
@@ -386,7 +387,7 @@ export class ScriptRun {
   }
 
   #cutLines(): Line[] {
-    return (["stdout", "stderr"] as const)
+    return streams
       .filter((stream) => existsSync(join(this.#parts.record, `${stream}.cut`)))
       .map((stream) =>
         stdErr(
@@ -397,7 +398,7 @@ export class ScriptRun {
 
   #kill(): void {
     const script = this.#readIdentity("script");
-    if (script !== undefined) killTree(script);
+    if (script !== undefined) killTree(script, this.#readIdentity(`wrapper-${this.#state.attempt}`));
   }
 
   #outputWaitIsOver(): boolean {

@@ -8,8 +8,8 @@ import { wrapperText } from "./wrapper.ts";
 /** The shell that runs scripts, and the wrapper. */
 export const shellPath = "/bin/bash";
 
-/** Programs the wrapper calls by name. All belong to the smallest installation of every Linux with bash. */
-const neededPrograms = ["cat", "mkfifo", "setsid", "sleep"];
+/** Programs the wrapper calls by name. Both belong to the smallest installation of every Linux. */
+const neededPrograms = ["cat", "sleep"];
 
 /** Bytes of all arguments of a script together. The kernel's own limit is two megabytes, shared with the environment. */
 const argumentBytesMax = 512 * 1024;
