@@ -187,7 +187,8 @@ export function processesOf(folder: string): number[] {
     .filter((pid) => {
       try {
         return (
-          `${readlinkSync(`/proc/${pid}/cwd`)}/`.startsWith(`${folder}/`) || readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`${folder}/`)
+          `${readlinkSync(`/proc/${pid}/cwd`)}/`.startsWith(`${folder}/`) ||
+          readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`${folder}/`)
         );
       } catch {
         return false;

@@ -71,7 +71,8 @@ function treeOf(main: ProcessIdentity, leader: ProcessIdentity | undefined, know
   const all = readAll().filter((process) => !process.dead);
   const holdsNumber = leader === undefined ? undefined : all.find((process) => process.pid === leader.pid);
   // The number of a session stays taken while anybody is in it; only when all were gone can it mean somebody else's session.
-  const session = leader !== undefined && (holdsNumber === undefined || holdsNumber.startTicks === leader.startTicks) ? leader.pid : undefined;
+  const session =
+    leader !== undefined && (holdsNumber === undefined || holdsNumber.startTicks === leader.startTicks) ? leader.pid : undefined;
   const members = new Set<ProcessStatus>();
   const pids = new Set<number>(known.keys());
   for (const process of all) {
@@ -81,7 +82,7 @@ function treeOf(main: ProcessIdentity, leader: ProcessIdentity | undefined, know
       pids.add(process.pid);
     }
   }
-  for (let grown = true; grown; ) {
+  for (let grown = true; grown;) {
     grown = false;
     for (const process of all) {
       if (!members.has(process) && pids.has(process.parent)) {

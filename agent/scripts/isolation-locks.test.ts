@@ -26,7 +26,8 @@ test("a waiting FullIsolation script goes before NoIsolation scripts that come l
   const locks = createIsolationLocks();
   const first = locks.tryTake(reader())!;
   const order: string[] = [];
-  const follow = (name: string, waiting: { held: Promise<HeldLock> }): Promise<HeldLock> => waiting.held.then((lock) => (order.push(name), lock));
+  const follow = (name: string, waiting: { held: Promise<HeldLock> }): Promise<HeldLock> =>
+    waiting.held.then((lock) => (order.push(name), lock));
   const full = follow("full", locks.wait(writer()));
   assert.equal(locks.tryTake(reader()), undefined, "a later reader does not slip past the waiting writer");
   const later = follow("later", locks.wait(reader()));
@@ -72,7 +73,10 @@ test("the messages name the tasks in the way with links", () => {
   const tail = "requires that no other Octopus scripts are executing on this target at the same time.";
   assert.equal(waitMessage(writer("A"), [reader("B")]), `Waiting for the script in task ${link("B")} to finish as this script ${tail}`);
   assert.equal(waitMessage(reader("A"), [writer("B")]), `Waiting for the script in task ${link("B")} to finish as that script ${tail}`);
-  assert.equal(waitMessage(writer("A"), [reader("B"), reader("C")]), `Waiting on scripts in tasks ${link("B")} and ${link("C")} to finish. This script ${tail}`);
+  assert.equal(
+    waitMessage(writer("A"), [reader("B"), reader("C")]),
+    `Waiting on scripts in tasks ${link("B")} and ${link("C")} to finish. This script ${tail}`,
+  );
   assert.equal(waitMessage(writer("A"), [writer("A")]), `Waiting on another script in this task to finish as this task ${tail}`);
   assert.equal(stillRunningMessage([reader("B")]), `Task ${link("B")} is still running.`);
 });

@@ -37,7 +37,19 @@ test("lines keep their numbers when the log is closed and opened at any point", 
   }
   const log = await openOutputLog(folder);
   await log.collect(true);
-  assert.deepEqual(await texts(log), ["0one", "2note 0", "0two more", "2note 1", "1", "1three", "2note 2", "2note 3", "0four", "2note 4", "0five"]);
+  assert.deepEqual(await texts(log), [
+    "0one",
+    "2note 0",
+    "0two more",
+    "2note 1",
+    "1",
+    "1three",
+    "2note 2",
+    "2note 3",
+    "0four",
+    "2note 4",
+    "0five",
+  ]);
   for (let after = 0; after <= 11; after++) assert.deepEqual(await texts(log, after), (await texts(log)).slice(after), `after ${after}`);
   assert.deepEqual(await log.read(50), { lines: [], next: 50, atEnd: true }, "beyond the end the asked number comes back");
   assert.equal((await texts(log, -3)).length, 11, "a negative number gives everything");
@@ -94,7 +106,10 @@ test("very long lines are cut, and pages keep their limits", async (t) => {
   writeFileSync(join(folder, "stdout"), `${"x".repeat(2 * lineBytesMax + 3)}\n${"y\n".repeat(3 * pageLinesMax)}`);
   await log.collect(false);
   const all = await texts(log);
-  assert.deepEqual(all.slice(0, 3).map((text) => text.length - 1), [lineBytesMax, lineBytesMax, 3]);
+  assert.deepEqual(
+    all.slice(0, 3).map((text) => text.length - 1),
+    [lineBytesMax, lineBytesMax, 3],
+  );
   assert.equal(all.length, 3 + 3 * pageLinesMax);
   const page = await log.read(3);
   assert.equal(page.lines.length, pageLinesMax);

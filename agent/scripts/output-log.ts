@@ -21,7 +21,7 @@ export const lineBytesMax = 1024 * 1024;
 export const pageBytesMax = 2 * 1024 * 1024;
 
 /** Lines of one page: each costs some 70 bytes on the wire beside its text. */
-export const pageLinesMax = 20_000;
+export const pageLinesMax = 20000;
 
 const recordBytes = 48;
 const recordVersion = 1;

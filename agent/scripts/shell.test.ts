@@ -21,7 +21,8 @@ const table: [text: string, expected: string[]][] = [
   ["a\\ b", ["a\\", "b"]],
   ['"open end', ["open end"]],
 ];
-for (const [text, expected] of table) test(`${JSON.stringify(text)} gives ${expected.length} arguments`, () => assert.deepEqual(splitArguments(text), expected));
+for (const [text, expected] of table)
+  test(`${JSON.stringify(text)} gives ${expected.length} arguments`, () => assert.deepEqual(splitArguments(text), expected));
 
 test("arguments that the kernel would refuse are refused with a sentence", () => {
   assert.equal(findArgumentProblem(["a", "b"]), undefined);

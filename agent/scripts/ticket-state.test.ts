@@ -19,7 +19,10 @@ test("a file of version 1 is read", () => {
 
 test("a file of a newer version is refused with a sentence that says what to do", () => {
   const newer = version1.replace('"version":1', `"version":${ticketStateVersion + 1}`);
-  assert.throws(() => parseTicketState(newer, "x.json"), { kind: "newer-version", message: /x\.json was written by a newer agent .* Start that agent again/ });
+  assert.throws(() => parseTicketState(newer, "x.json"), {
+    kind: "newer-version",
+    message: /x\.json was written by a newer agent .* Start that agent again/,
+  });
 });
 
 for (const [what, text] of [
@@ -35,5 +38,6 @@ for (const [what, text] of [
 
 test("tickets are letters, digits and hyphens, and letter case does not tell them apart", () => {
   assert.equal(ticketKey("aB-9"), "ab-9");
-  for (const bad of ["", "..", "a/b", "../x", "a\\b", "a b", "ä", "a.b", "a\0", "a\n", "x".repeat(101), 7, null, undefined]) assert.equal(ticketKey(bad), undefined);
+  for (const bad of ["", "..", "a/b", "../x", "a\\b", "a b", "ä", "a.b", "a\0", "a\n", "x".repeat(101), 7, null, undefined])
+    assert.equal(ticketKey(bad), undefined);
 });
