@@ -1,0 +1,263 @@
+// The shared folder on a real file system: what is durable, what is refused, and what happens on a full or silent disk.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import fs from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { test } from "node:test";
+import type { TestContext } from "node:test";
+import { openSharedFolder } from "./files.ts";
+import type { SharedFolder, SharedFolderOptions } from "./files.ts";
+
+async function setup(t: TestContext, options: Partial<SharedFolderOptions> = {}): Promise<SharedFolder> {
+  const parent = await fs.mkdtemp(path.join(os.tmpdir(), "cuttle-files-"));
+  t.after(() => fs.rm(parent, { recursive: true }));
+  return await openSharedFolder({ root: path.join(parent, "shared"), staleRetryMs: 0, ...options });
+}
+
+const bytes = (text: string): Uint8Array => Buffer.from(text);
+
+test("a part grows by what is appended, answers its length, and any range of it can be read", async (t) => {
+  const folder = await setup(t);
+  const part = await folder.createPart("ServerTasks-7/2-0.log");
+  assert.equal(await part.append(bytes("one\n")), 4);
+  assert.equal(await part.append(bytes("two\n")), 8);
+  assert.equal(await part.append(new Uint8Array()), 8);
+  assert.equal(Buffer.from(await folder.readPart("ServerTasks-7/2-0.log", 0, 8)).toString(), "one\ntwo\n");
+  assert.equal(Buffer.from(await folder.readPart("ServerTasks-7/2-0.log", 4, 6)).toString(), "tw");
+  assert.equal((await folder.readPart("ServerTasks-7/2-0.log", 8, 8)).length, 0);
+  await part.close();
+  await part.close();
+  await assert.rejects(part.append(bytes("x")), { kind: "broken" });
+});
+
+test("a part is made once: a second one of the same name is refused and the first stays as it is", async (t) => {
+  const folder = await setup(t);
+  const part = await folder.createPart("a.log");
+  await part.append(bytes("kept"));
+  await assert.rejects(folder.createPart("a.log"), { name: "SharedFolderError", kind: "exists" });
+  assert.equal(Buffer.from(await folder.readPart("a.log", 0, 4)).toString(), "kept");
+  await part.close();
+});
+
+test("reading past the end waits for what another node may have written, then says that bytes are missing", async (t) => {
+  const folder = await setup(t, { staleRetryMs: 5_000 });
+  const part = await folder.createPart("a.log");
+  await part.append(bytes("12345"));
+  const reading = folder.readPart("a.log", 0, 10);
+  await part.append(bytes("67890"));
+  assert.equal(Buffer.from(await reading).toString(), "1234567890");
+  await part.close();
+  const impatient = await openSharedFolder({ root: folder.root, staleRetryMs: 0 });
+  await assert.rejects(impatient.readPart("a.log", 0, 11), { kind: "damaged", message: /ends at 10 bytes, but 11/ });
+  await assert.rejects(impatient.readPart("none.log", 0, 1), { kind: "not-found" });
+});
+
+test("a file written once appears whole, is read back against its hash, and cannot be written again", async (t) => {
+  const folder = await setup(t);
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    yield bytes("first, ");
+    assert.deepEqual(
+      (await fs.readdir(path.join(folder.root, "packages"))).filter((name) => !name.endsWith(".tmp")),
+      [],
+    );
+    yield bytes("second");
+  }
+  const written = await folder.writeOnce("packages/a.1.0.zip", pieces());
+  assert.equal(written.bytes, 13);
+  assert.equal(Buffer.from(await folder.readOnce("packages/a.1.0.zip", written)).toString(), "first, second");
+  await assert.rejects(folder.writeOnce("packages/a.1.0.zip", bytes("other")), { kind: "exists" });
+  assert.deepEqual(await fs.readdir(path.join(folder.root, "packages")), ["a.1.0.zip"]);
+  await fs.writeFile(path.join(folder.root, "packages", "a.1.0.zip"), "first, sec0nd");
+  await assert.rejects(folder.readOnce("packages/a.1.0.zip", written), { kind: "damaged" });
+});
+
+test("a writer that fails half-way leaves nothing behind", async (t) => {
+  const folder = await setup(t);
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    yield bytes("first");
+    throw new Error("the upload was cut off");
+  }
+  await assert.rejects(folder.writeOnce("a.zip", pieces()), /cut off/);
+  assert.deepEqual(await fs.readdir(folder.root), []);
+});
+
+test("names that are not ours are refused before anything is touched", async (t) => {
+  const folder = await setup(t);
+  const names = [
+    "",
+    ".",
+    "..",
+    "../a",
+    "a/../b",
+    "/etc/passwd",
+    "a//b",
+    "a/",
+    ".hidden",
+    "a b",
+    "ä",
+    "a\\b",
+    "a\0b",
+    "a\nb",
+    "x".repeat(101),
+    "a/b/c/d/e",
+  ];
+  for (const name of names) {
+    await assert.rejects(folder.createPart(name), { kind: "refused" }, JSON.stringify(name));
+    await assert.rejects(folder.readPart(name, 0, 1), { kind: "refused" }, JSON.stringify(name));
+    await assert.rejects(folder.writeOnce(name, bytes("x")), { kind: "refused" }, JSON.stringify(name));
+    await assert.rejects(folder.remove(name), { kind: "refused" }, JSON.stringify(name));
+  }
+  assert.deepEqual(await fs.readdir(folder.root), []);
+  await (await folder.createPart("x".repeat(100))).close();
+});
+
+test("links, pipes and folders put in the share are not followed, read or waited for", async (t) => {
+  if (process.platform === "win32") return t.skip("links need rights there");
+  const folder = await setup(t, { timeoutMs: 2_000 });
+  const outside = path.join(path.dirname(folder.root), "outside");
+  await fs.mkdir(outside);
+  await fs.writeFile(path.join(outside, "secret"), "secret");
+  await fs.symlink(path.join(outside, "secret"), path.join(folder.root, "link.log"));
+  await fs.symlink(outside, path.join(folder.root, "linked"));
+  await fs.link(path.join(outside, "secret"), path.join(folder.root, "hard.log"));
+  await fs.mkdir(path.join(folder.root, "folder.log"));
+  execFileSync("mkfifo", [path.join(folder.root, "pipe.log")]);
+  for (const name of ["link.log", "linked/secret", "hard.log", "folder.log", "pipe.log"]) {
+    await assert.rejects(folder.readPart(name, 0, 6), { kind: "refused" }, name);
+  }
+  await assert.rejects(folder.createPart("linked/new.log"), { kind: "refused" });
+  await assert.rejects(folder.writeOnce("linked/new.zip", bytes("x")), { kind: "refused" });
+  await assert.rejects(folder.remove("linked/secret"), { kind: "refused" });
+  assert.deepEqual(await fs.readdir(outside), ["secret"]);
+});
+
+test("a part whose fsync failed is never used again, and fsync is not asked a second time", async (t) => {
+  let syncs = 0;
+  const open: typeof fs.open = async (...args) => {
+    const handle = await fs.open(...args);
+    handle.datasync = () => {
+      syncs += 1;
+      return syncs === 2 ? Promise.reject(Object.assign(new Error("EIO: i/o error, fsync"), { code: "EIO" })) : Promise.resolve();
+    };
+    return handle;
+  };
+  const folder = await setup(t, { calls: { ...fs, open } });
+  const part = await folder.createPart("a.log");
+  assert.equal(await part.append(bytes("good")), 4);
+  await assert.rejects(part.append(bytes("lost")), { kind: "failed", code: "EIO" });
+  await assert.rejects(part.append(bytes("more")), { kind: "broken" });
+  assert.equal(syncs, 2);
+  await part.close();
+  assert.equal(Buffer.from(await folder.readPart("a.log", 0, 4)).toString(), "good");
+});
+
+test("calls that never return are given up at their deadline and hold up neither later calls nor the process's other files", async (t) => {
+  const hanging = Promise.withResolvers<void>();
+  let opened = 0;
+  const open: typeof fs.open = async (...args) => {
+    opened += 1;
+    await hanging.promise;
+    return await fs.open(...args);
+  };
+  const folder = await setup(t, { calls: { ...fs, open }, timeoutMs: 100, placesMax: 2 });
+  const startedMs = performance.now();
+  const results = await Promise.allSettled(Array.from({ length: 20 }, (_, index) => folder.createPart(`${index}.log`)));
+  assert.ok(performance.now() - startedMs < 2_000);
+  for (const result of results) assert.ok(result.status === "rejected" && (result.reason as { kind: string }).kind === "timed-out");
+  assert.equal(opened, 2, "no more than two calls are stuck in the file system");
+  assert.ok((await fs.readdir(os.tmpdir())).length > 0);
+  hanging.resolve();
+  // Once the file server answers again, so do we.
+  const part = await until(() => folder.createPart("after.log"));
+  assert.equal(await part.append(bytes("works")), 5);
+  await part.close();
+});
+
+test("a file that is finished only after its deadline does not appear", async (t) => {
+  const hanging = Promise.withResolvers<void>();
+  const open: typeof fs.open = async (...args) => {
+    const handle = await fs.open(...args);
+    const sync = handle.sync.bind(handle);
+    handle.sync = async () => {
+      await hanging.promise;
+      await sync();
+    };
+    return handle;
+  };
+  const folder = await setup(t, { calls: { ...fs, open }, timeoutMs: 100 });
+  await assert.rejects(folder.writeOnce("late.zip", bytes("x")), { kind: "timed-out" });
+  hanging.resolve();
+  await until(async () => assert.deepEqual(await fs.readdir(folder.root), []));
+});
+
+test("a folder that does not answer fails the question for its space within two seconds or so", async (t) => {
+  const folder = await setup(t, { calls: { ...fs, statfs: (() => new Promise(() => {})) as typeof fs.statfs } });
+  const startedMs = performance.now();
+  await assert.rejects(folder.space(), { kind: "timed-out" });
+  assert.ok(performance.now() - startedMs < 4_000);
+});
+
+test("the free space is known, and two nodes see the same identity only in the same folder", async (t) => {
+  const folder = await setup(t);
+  const { freeBytes, floorBytes, belowFloor } = await folder.space();
+  assert.ok(freeBytes > 0 && floorBytes > 0 && floorBytes <= 1024 ** 3);
+  assert.equal(belowFloor, freeBytes < floorBytes);
+  const again = await openSharedFolder({ root: folder.root });
+  const [one, two] = await Promise.all([folder.identity(), again.identity()]);
+  assert.equal(one, two);
+  assert.notEqual(one, await (await setup(t)).identity());
+});
+
+test("a share that is not mounted is not replaced by a local folder", async () => {
+  await assert.rejects(openSharedFolder({ root: path.join(os.tmpdir(), "cuttle-not-mounted", "shared") }), { kind: "not-found" });
+});
+
+test("on a full disk the append fails as such, what was committed stays readable, and a new part works when there is room again", async (t) => {
+  if (process.getuid?.() !== 0 || process.platform !== "linux") return t.skip("mounting a small file system needs root on Linux");
+  const mount = await fs.mkdtemp(path.join(os.tmpdir(), "cuttle-small-"));
+  try {
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", mount], { stdio: "pipe" });
+  } catch {
+    await fs.rmdir(mount);
+    return t.skip("this machine does not allow mounting a tmpfs");
+  }
+  t.after(async () => {
+    execFileSync("umount", [mount]);
+    await fs.rmdir(mount);
+  });
+  const folder = await openSharedFolder({ root: path.join(mount, "shared"), staleRetryMs: 0 });
+  const filler = await folder.createPart("filler");
+  await filler.append(new Uint8Array(500_000));
+  const part = await folder.createPart("a.log");
+  const committed = await part.append(bytes("committed"));
+  await assert.rejects(part.append(new Uint8Array(900_000)), { kind: "full", message: /no space is left/ });
+  await assert.rejects(part.append(bytes("x")), { kind: "broken" });
+  await part.close();
+  assert.equal(Buffer.from(await folder.readPart("a.log", 0, committed)).toString(), "committed");
+  assert.equal((await folder.space()).belowFloor, true);
+  await assert.rejects(folder.writeOnce("big.zip", new Uint8Array(900_000)), { kind: "full" });
+  assert.deepEqual(
+    (await fs.readdir(folder.root)).filter((name) => name.includes("big")),
+    [],
+  );
+  await filler.close();
+  await folder.remove("filler");
+  await folder.remove("a.log");
+  const next = await folder.createPart("b.log");
+  assert.equal(await next.append(bytes("again")), 5);
+  await next.close();
+});
+
+/** Tries until it does not throw, for five seconds. */
+async function until<T>(attempt: () => Promise<T>): Promise<T> {
+  const untilMs = performance.now() + 5_000;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (performance.now() > untilMs) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}

@@ -1,0 +1,360 @@
+// Reads and writes files in the folder that all nodes share, or in a local one that stands for it. Everything written is durable when its
+// call resolves. Every call has a deadline, because a file server that is gone does not answer at all.
+//
+// Others can write to a share. So names are checked, links are never followed to a file, and only regular files with one name are read.
+// A folder swapped for a link between check and use is not defended against: that needs rights that could do worse.
+import crypto from "node:crypto";
+import fs from "node:fs/promises";
+import { constants } from "node:fs";
+import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { createCallGate } from "./call-gate.ts";
+import { describeFailure, SharedFolderError, systemCode } from "./shared-folder-error.ts";
+
+const nameCharactersMax = 100;
+const stagingCharactersMax = nameCharactersMax + 20;
+const depthMax = 4;
+const stagingEnd = ".tmp";
+const readBytesMax = 16 * 1024 * 1024; // one call holds this much in memory; longer ranges are read in several
+const placesMaxDefault = 3; // of the four threads Node has for files, names and passwords
+const timeoutMsDefault = 10_000; // a busy disk takes a second or two for an fsync
+const probeTimeoutMs = 2_000; // a node's health answer waits for it
+/** How long a reader goes on looking for bytes another node says are there: attribute caches of file servers last up to a minute. */
+const staleRetryMsDefault = 10_000;
+const staleRetryPauseMsMin = 50;
+const staleRetryPauseMsMax = 2_000;
+const freeBytesFloor = 1024 ** 3;
+const freeShareFloor = 0.05;
+const identityFile = "cuttle-shared-folder";
+
+export interface SharedFolderOptions {
+  /** Absolute path. Made when its parent exists. */
+  root: string;
+  timeoutMs?: number;
+  staleRetryMs?: number;
+  /** Calls to the file system at once. */
+  placesMax?: number;
+  /** The operating system's calls; tests put hanging ones here. */
+  calls?: Pick<typeof fs, "open" | "rename" | "statfs">;
+}
+
+/** A file that only grows, written by one process. */
+export interface GrowingFile {
+  /** Durable when it resolves; answers the file's length in bytes. After a rejection the file is not usable any more. */
+  append(bytes: Uint8Array): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** What the database keeps of a file written once. */
+export interface WrittenFile {
+  bytes: number;
+  /** Lower-case hex. */
+  sha256: string;
+}
+
+/** Files are named by `/`-separated names of letters, digits, dots, hyphens and underscores. All calls throw SharedFolderError. */
+export interface SharedFolder {
+  readonly root: string;
+  /** A new, empty file; kind exists when there is one of that name. */
+  createPart(file: string): Promise<GrowingFile>;
+  /** The bytes [from, to). Waits a while for a file that is still shorter on this node; then kind damaged or not-found. */
+  readPart(file: string, from: number, to: number): Promise<Uint8Array>;
+  /** Writes a whole file, which appears under its name only when complete. */
+  writeOnce(file: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<WrittenFile>;
+  /** Reads a file written once and checks it against what the database says. */
+  readOnce(file: string, expected: WrittenFile): Promise<Uint8Array>;
+  /** Removes a file; one that is gone already is fine. */
+  remove(file: string): Promise<void>;
+  /** Random text in a file of the folder, made by the first node: nodes with different ones do not share it. */
+  identity(): Promise<string>;
+  /** Whether there is room. Answers within two seconds or fails. */
+  space(): Promise<{ freeBytes: number; floorBytes: number; belowFloor: boolean }>;
+}
+
+/** Opens the folder and proves that it can be written to. Throws SharedFolderError. */
+export async function openSharedFolder(options: SharedFolderOptions): Promise<SharedFolder> {
+  const calls = options.calls ?? fs;
+  const timeoutMs = options.timeoutMs ?? timeoutMsDefault;
+  const staleRetryMs = options.staleRetryMs ?? staleRetryMsDefault;
+  const gate = createCallGate(options.placesMax ?? placesMaxDefault);
+  const root = await gate.run({ doing: `open ${options.root}`, timeoutMs }, async () => {
+    try {
+      await fs.mkdir(options.root, { mode: 0o750 });
+    } catch (error) {
+      // Not made with its parents: a file server that is not mounted must not be replaced by an empty local folder.
+      if (systemCode(error) !== "EEXIST") throw describeFailure(error, options.root, "make");
+    }
+    return await fs.realpath(options.root).catch((error: unknown) => {
+      throw describeFailure(error, options.root, "open");
+    });
+  });
+
+  /** Runs one operation on a file with the usual deadline; errors come out as SharedFolderError. */
+  async function onFile<T>(
+    file: string,
+    doing: string,
+    work: (place: string, state: { expired: boolean }) => Promise<T>,
+    onLate?: (value: T) => void,
+  ): Promise<T> {
+    const place = path.join(root, checkName(file, file.endsWith(stagingEnd) ? stagingCharactersMax : nameCharactersMax));
+    try {
+      return await gate.run({ doing: `${doing} ${file}`, timeoutMs }, (state) => work(place, state), onLate);
+    } catch (error) {
+      throw describeFailure(error, file, doing);
+    }
+  }
+
+  async function createPart(file: string): Promise<GrowingFile> {
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    const handle = await onFile(
+      file,
+      "create",
+      async (place) => {
+        await makeFolders(root, place);
+        const opened = await calls.open(place, flags, 0o640);
+        await syncFolder(path.dirname(place));
+        return opened;
+      },
+      (late) => void late.close().catch(() => undefined),
+    );
+    let length = 0;
+    let state: "open" | "busy" | "broken" | "closed" = "open";
+    return {
+      async append(bytes) {
+        if (state !== "open") throw new SharedFolderError("broken", `${file} in the shared folder cannot be appended to: it is ${state}.`);
+        state = "busy";
+        try {
+          await onFile(file, "append to", async () => {
+            for (let done = 0; done < bytes.length;) {
+              const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, length + done);
+              if (bytesWritten === 0) throw new SharedFolderError("failed", `Nothing of what should be appended to ${file} is taken.`);
+              done += bytesWritten;
+            }
+            await handle.datasync();
+          });
+        } catch (error) {
+          // After a failed fsync the system may have dropped the data and would call the next one a success: never go on in this file.
+          state = "broken";
+          throw error;
+        }
+        state = "open";
+        length += bytes.length;
+        return length;
+      },
+      async close() {
+        if (state === "closed") return;
+        state = "closed";
+        await onFile(file, "close", () => handle.close());
+      },
+    };
+  }
+
+  /** Opens a regular file of ours for reading. */
+  async function openToRead(place: string): Promise<fs.FileHandle> {
+    await checkFolders(root, place);
+    // Without blocking: a named pipe put there would wait for a writer for ever.
+    const handle = await calls.open(place, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const stat = await handle.stat();
+    if (stat.isFile() && stat.nlink === 1) return handle;
+    await handle.close();
+    throw new SharedFolderError(
+      "refused",
+      `${path.relative(root, place)} in the shared folder is not a plain file with one name; it is not read.`,
+    );
+  }
+
+  /** The bytes [from, to), or those that are there, when fewer. */
+  async function readOpen(place: string, from: number, to: number): Promise<Uint8Array> {
+    const handle = await openToRead(place);
+    try {
+      const bytes = Buffer.alloc(to - from);
+      let filled = 0;
+      while (filled < bytes.length) {
+        const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, from + filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return bytes.subarray(0, filled);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /** Tries again, opening by name each time, while another node's writing may not be visible here yet. */
+  async function whileStale<T>(attempt: () => Promise<T>): Promise<T> {
+    const untilMs = performance.now() + staleRetryMs;
+    for (let waitMs = staleRetryPauseMsMin; ; waitMs = Math.min(waitMs * 2, staleRetryPauseMsMax)) {
+      try {
+        return await attempt();
+      } catch (error) {
+        const perhapsStale =
+          error instanceof SharedFolderError && (error.kind === "not-found" || error.kind === "damaged" || error.code === "ESTALE");
+        if (!perhapsStale || performance.now() + waitMs > untilMs) throw error;
+        await delay(waitMs);
+      }
+    }
+  }
+
+  async function readPart(file: string, from: number, to: number): Promise<Uint8Array> {
+    checkRange(from, to);
+    const pieces: Uint8Array[] = [];
+    for (let at = from; at < to;) {
+      const until = Math.min(to, at + readBytesMax);
+      const start = at;
+      pieces.push(
+        await whileStale(async () => {
+          const piece = await onFile(file, "read", (place) => readOpen(place, start, until));
+          if (piece.length === until - start) return piece;
+          throw new SharedFolderError(
+            "damaged",
+            `${file} in the shared folder ends at ${start + piece.length} bytes, but ${to} were committed. Check that every node has the same folder mounted.`,
+          );
+        }),
+      );
+      at = until;
+    }
+    return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+  }
+
+  async function writeOnce(file: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<WrittenFile> {
+    const staging = `${file}.${crypto.randomBytes(6).toString("hex")}${stagingEnd}`;
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    const target = path.join(root, checkName(file));
+    const hash = crypto.createHash("sha256");
+    let bytes = 0;
+    const handle = await onFile(
+      staging,
+      "create",
+      async (place) => {
+        await makeFolders(root, place);
+        if (await isThere(target))
+          throw new SharedFolderError("exists", `${file} is in the shared folder already; files are never written twice.`);
+        return await calls.open(place, flags, 0o640);
+      },
+      (late) => void late.close().catch(() => undefined),
+    );
+    try {
+      for await (const piece of content instanceof Uint8Array ? [content] : content) {
+        hash.update(piece);
+        await onFile(staging, "write", () => handle.writeFile(piece));
+        bytes += piece.length;
+      }
+      await onFile(staging, "finish", async (place, state) => {
+        await handle.sync();
+        await handle.close();
+        if (state.expired) return; // nobody waits for it any more: it must not appear
+        await calls.rename(place, target);
+        await syncFolder(path.dirname(target));
+      });
+    } catch (error) {
+      // A full disk leaves a part behind.
+      await handle.close().catch(() => undefined);
+      await remove(staging).catch(() => undefined);
+      throw error;
+    }
+    return { bytes, sha256: hash.digest("hex") };
+  }
+
+  async function readOnce(file: string, expected: WrittenFile): Promise<Uint8Array> {
+    const bytes = await readPart(file, 0, expected.bytes);
+    if (crypto.createHash("sha256").update(bytes).digest("hex") === expected.sha256) return bytes;
+    throw new SharedFolderError("damaged", `${file} in the shared folder is not what was written: its hash differs.`);
+  }
+
+  async function remove(file: string): Promise<void> {
+    await onFile(file, "remove", async (place) => {
+      await checkFolders(root, place);
+      await fs.unlink(place);
+    }).catch((error: unknown) => {
+      if (!(error instanceof SharedFolderError && error.kind === "not-found")) throw error;
+    });
+  }
+
+  async function identity(): Promise<string> {
+    await writeOnce(identityFile, Buffer.from(crypto.randomUUID())).catch((error: unknown) => {
+      if (!(error instanceof SharedFolderError && error.kind === "exists")) throw error;
+    });
+    return Buffer.from(await readPart(identityFile, 0, 36)).toString("utf8");
+  }
+
+  async function space(): Promise<{ freeBytes: number; floorBytes: number; belowFloor: boolean }> {
+    try {
+      return await gate.run({ doing: "tell its free space", timeoutMs: probeTimeoutMs }, async () => {
+        const { bavail, blocks, bsize } = await calls.statfs(root);
+        const freeBytes = bavail * bsize;
+        const floorBytes = Math.min(freeBytesFloor, Math.floor(blocks * bsize * freeShareFloor));
+        return { freeBytes, floorBytes, belowFloor: freeBytes < floorBytes };
+      });
+    } catch (error) {
+      throw describeFailure(error, root, "look at");
+    }
+  }
+
+  return { root, createPart, readPart, writeOnce, readOnce, remove, identity, space };
+}
+
+/** Answers the name again; throws kind refused for one that is not ours. */
+function checkName(file: string, charactersMax = nameCharactersMax): string {
+  const names = file.split("/");
+  const good =
+    names.length <= depthMax && names.every((name) => name.length <= charactersMax && /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(name));
+  if (good) return file;
+  throw new SharedFolderError(
+    "refused",
+    `"${file.slice(0, 40).replace(/[^A-Za-z0-9._/-]/g, "?")}" is not a name for a file in the shared folder.`,
+  );
+}
+
+function checkRange(from: number, to: number): void {
+  if (Number.isSafeInteger(from) && Number.isSafeInteger(to) && from >= 0 && to >= from) return;
+  throw new RangeError(`Not a range of bytes: ${from} to ${to}.`);
+}
+
+async function isThere(place: string): Promise<boolean> {
+  return await fs.lstat(place).then(
+    () => true,
+    (error: unknown) => {
+      if (systemCode(error) === "ENOENT") return false;
+      throw error;
+    },
+  );
+}
+
+/** Makes the folders between root and file, each durable in its parent. */
+async function makeFolders(root: string, place: string): Promise<void> {
+  const names = path.relative(root, path.dirname(place)).split(path.sep);
+  let folder = root;
+  for (const name of names) {
+    if (name === "") continue;
+    const parent = folder;
+    folder = path.join(folder, name);
+    try {
+      await fs.mkdir(folder, { mode: 0o750 });
+      await syncFolder(parent);
+    } catch (error) {
+      if (systemCode(error) !== "EEXIST") throw error;
+    }
+  }
+  await checkFolders(root, place);
+}
+
+/** Refuses a path on which a folder was replaced by a link. */
+async function checkFolders(root: string, place: string): Promise<void> {
+  const folder = path.dirname(place);
+  if ((await fs.realpath(folder)) !== folder) {
+    throw new SharedFolderError(
+      "refused",
+      `${path.relative(root, folder)} in the shared folder is a link, which this server never makes. Find out who put it there.`,
+    );
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === "win32") return; // folders cannot be synced there
+  const handle = await fs.open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
