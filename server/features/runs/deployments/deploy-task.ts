@@ -1,0 +1,55 @@
+// Runs a deployment: makes the plan from the frozen snapshot once, stores it, and follows the stored one. After a takeover the plan
+// is there already and is followed from where the step runs stand.
+
+import type { Agents } from "../../../engine/agents/agents.ts";
+import type { LineMasker } from "../../../engine/execution/execution.ts";
+import { decodePlan, encodePlan, rootBlock, runPlan } from "../../../engine/execution/execution.ts";
+import type { Plan } from "../../../engine/execution/execution.ts";
+import type { TaskHandler, TaskOutcome, TaskRun } from "../../../engine/tasks/tasks.ts";
+import { loadDeploymentSnapshot } from "./deployment-snapshot.ts";
+import { planDeployment } from "./plan-deployment.ts";
+
+export interface DeployTaskParts {
+  agents: Agents;
+  readSecret: (secretId: string) => Promise<string>;
+  createMasker: (secrets: readonly string[]) => LineMasker;
+}
+
+/** Version of the arguments that create-deployment stores with the task. */
+const argumentsVersionKnown = 1;
+
+export function createDeployTask(parts: DeployTaskParts): TaskHandler {
+  return {
+    name: "Deploy",
+    async run(run) {
+      const stored = run.task.plan === null ? await makePlan(run) : { ok: true as const, plan: decodePlan(run.task.plan) };
+      if (!stored.ok) return refuse(run, stored.faults);
+      return runPlan(stored.plan, run, parts);
+    },
+  };
+}
+
+async function makePlan(run: TaskRun): Promise<{ ok: true; plan: Plan } | { ok: false; faults: readonly string[] }> {
+  const { arguments: given, argumentsVersion, id } = run.task;
+  if (argumentsVersion !== argumentsVersionKnown) {
+    return { ok: false, faults: [`The arguments of ${id} have version ${argumentsVersion}; this node reads up to ${argumentsVersionKnown}. A newer node must run it.`] };
+  }
+  const deploymentId = typeof given === "object" && given !== null && !Array.isArray(given) ? given["deploymentId"] : undefined;
+  if (typeof deploymentId !== "string") throw new Error(`The task ${id} names no deployment.`);
+  const snapshot = await run.guarded((tx) => loadDeploymentSnapshot(tx, deploymentId));
+  if (snapshot === undefined) return { ok: false, faults: [`The deployment ${deploymentId} was deleted before it ran.`] };
+  const result = planDeployment(snapshot, id);
+  if (!result.ok) return result;
+  return { ok: true, plan: decodePlan(await run.savePlan(encodePlan(result.plan))) };
+}
+
+/** Nothing can be run: the task log says why, one line for each fault. */
+async function refuse(run: TaskRun, faults: readonly string[]): Promise<TaskOutcome> {
+  const at = new Date().toISOString();
+  await run.log.append([
+    { kind: "block", id: rootBlock, parent: null, name: run.task.description, at },
+    ...faults.map((text) => ({ kind: "line" as const, block: rootBlock, category: "Fatal" as const, at, text })),
+    { kind: "status", id: rootBlock, status: "Failed", at },
+  ]);
+  return { state: "Failed", message: faults.join(" ") };
+}

@@ -1,0 +1,79 @@
+// Asks agents whether they are there and stores what came of it. A question changes nothing at the agent, so it may be asked again by
+// any node.
+
+import { capability } from "@cuttle/contract/agent/capabilities";
+import { pause, monotonicMs } from "../../../base/clock.ts";
+import type { Agents } from "../../../engine/agents/agents.ts";
+import type { LogEntry, TaskHandler, TaskRun } from "../../../engine/tasks/tasks.ts";
+import { findMachineAddress, readListeningUri, recordMachineHealth } from "../../infrastructure/infrastructure.ts";
+import type { MachineAddress, MachineHealth } from "../../infrastructure/infrastructure.ts";
+
+/** Version of the arguments `{ machineIds }` this program writes and reads. */
+export const healthArgumentsVersion = 1;
+/** An agent that is just starting gets this long. */
+const patienceMs = 10_000;
+const retryMs = 500;
+const rootBlock = "task";
+
+export function createHealthTask(parts: { agents: Agents }): TaskHandler {
+  return {
+    name: "Health",
+    async run(run) {
+      const { arguments: given } = run.task;
+      const ids = typeof given === "object" && given !== null && !Array.isArray(given) ? given["machineIds"] : undefined;
+      if (!Array.isArray(ids)) throw new Error(`The task ${run.task.id} names no machines.`);
+      await run.log.append([{ kind: "block", id: rootBlock, parent: null, name: run.task.description, at: now() }, status(rootBlock, "Running")]);
+      let bad = 0;
+      for (const id of ids) {
+        if (run.cancelRequested.aborted) return { state: "Canceled" };
+        const machine = await run.guarded((tx) => findMachineAddress(tx, String(id)));
+        if (machine === undefined) continue;
+        const health = await examine(machine, run, parts.agents);
+        if (health.healthStatus !== "Healthy") bad += 1;
+        const block = `machine-${machine.id}`;
+        await run.log.append(
+          [
+            { kind: "block", id: block, parent: rootBlock, name: machine.name, at: now() },
+            { kind: "line", block, category: health.healthStatus === "Healthy" ? "Info" : "Error", at: now(), text: health.statusSummary },
+            status(block, health.healthStatus === "Healthy" ? "Success" : "Failed"),
+          ],
+          async (tx) => void (await recordMachineHealth(tx, machine.id, health)),
+        );
+      }
+      await run.log.append([status(rootBlock, bad === 0 ? "Success" : "Failed")]);
+      return bad === 0 ? { state: "Success" } : { state: "Failed", message: `${bad} of ${ids.length} machines are not healthy. The task log says which and why.` };
+    },
+  };
+}
+
+async function examine(machine: MachineAddress, run: TaskRun, agents: Agents): Promise<MachineHealth> {
+  const address = machine.uri === null ? undefined : readListeningUri(machine.uri);
+  if (address === undefined || machine.thumbprint === null) {
+    return { healthStatus: "Unknown", statusSummary: "This machine has no listening agent that could be asked." };
+  }
+  const agent = { host: address.host, port: address.port, thumbprint: machine.thumbprint };
+  const startedMs = monotonicMs();
+  for (;;) {
+    const answer = await agents.capabilities(agent, { beforeSend: async () => {}, signal: run.lost });
+    if (answer.ok) {
+      return answer.reply.includes(capability.scriptServiceV2)
+        ? { healthStatus: "Healthy", statusSummary: "The agent answered and can run scripts." }
+        : { healthStatus: "Unhealthy", statusSummary: "The agent answered, but it lacks the second script service. Upgrade it." };
+    }
+    if (answer.failure === "untrusted") {
+      return { healthStatus: "Unavailable", statusSummary: `Another certificate than the registered one is at ${address.host}:${address.port}. ${answer.message}` };
+    }
+    if (run.cancelRequested.aborted || monotonicMs() - startedMs > patienceMs) {
+      return { healthStatus: "Unavailable", statusSummary: `${address.host}:${address.port} could not be reached. ${answer.message}` };
+    }
+    if (!(await pause(retryMs, run.lost))) throw run.lost.reason;
+  }
+}
+
+function status(id: string, to: (LogEntry & { kind: "status" })["status"]): LogEntry {
+  return { kind: "status", id, status: to, at: now() };
+}
+
+function now(): string {
+  return new Date().toISOString();
+}
