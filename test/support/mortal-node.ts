@@ -103,6 +103,7 @@ export async function startMortalNode(parts: {
           const result = await real.transaction(async (tx) => {
             const watched: Transaction = {
               afterCommit: (run) => tx.afterCommit(run),
+              notify: (channel, payload) => tx.notify(channel, payload),
               query: async (text, values, o) => statement(o?.name ?? "query", () => tx.query(text, values, o)) as never,
               execute: async (text, values, o) => statement(o?.name ?? "execute", () => tx.execute(text, values, o)),
             };

@@ -21,12 +21,12 @@ import { createTaskLog, LogNotWritable } from "./task-log.ts";
 import type { LeaseSettings } from "./task-store.ts";
 import {
   claimTasks,
-  finishTask,
+  finishOwnTask,
   insertPlan,
   lockOwnTask,
   lockTagOf,
-  notifyTasks,
   ownsTask,
+  promoteNext,
   readLeaseSettings,
   releaseLeases,
   renewLeases,
@@ -43,8 +43,8 @@ const renewalMsDefault = 1_000;
 const selfStopMsDefault = 3_000;
 /** How often an idle node looks at the queue when no notification came; also how late an ended lease is noticed. */
 const idlePollMs = 400;
-/** Tasks taken by one statement; small, so that several nodes share a burst. */
-const claimBatchMax = 4;
+/** Tasks taken by one statement; a node's cap is usually lower, so that several nodes share a burst. */
+const claimBatchMax = 16;
 /** Waiting after a failed look at the queue. */
 const claimRetryMs = 500;
 /** How often a process checks the age of its own leases. */
@@ -234,8 +234,11 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
       try {
         await parts.database.transaction(async (tx) => {
           await lockTagOf(tx, task.concurrencyTag);
-          if (!(await lockOwnTask(tx, ours))) throw new LeaseLost("another node owns the task or it has ended");
-          await finishTask(tx, { taskId: task.id, tag: task.concurrencyTag, state: outcome.state, errorMessage: message });
+          if (!(await finishOwnTask(tx, ours, { state: outcome.state, errorMessage: message }))) {
+            throw new LeaseLost("another node owns the task or it has ended");
+          }
+          // Nobody is notified: this node has a free place now and looks at once.
+          await promoteNext(tx, task.concurrencyTag);
           await recordEvent(tx, {
             spaceId: task.spaceId,
             category: eventCategory(task.name, outcome.state === "Success" ? "Succeeded" : outcome.state),
@@ -243,7 +246,6 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
             message: `${task.description} ${endings[outcome.state]}${message === null ? "" : `: ${message}`}`,
             relatedDocumentIds: [task.id, ...task.relatedDocumentIds],
           });
-          if (task.concurrencyTag !== null) await notifyTasks(tx, task.id);
         });
         return;
       } catch (error) {

@@ -43,11 +43,6 @@ export async function insertTask(tx: Transaction, task: NewTask): Promise<string
   return id;
 }
 
-/** Wakes the nodes at commit. */
-export async function notifyTasks(tx: Queryable, taskId: string): Promise<void> {
-  await tx.query(`SELECT pg_notify('${taskChannel}', $1)`, [taskId], { name: "task-notify" });
-}
-
 interface ClaimRow {
   id: string;
   space_id: string | null;
@@ -66,7 +61,9 @@ interface ClaimRow {
 
 /**
  * Takes up to `count` tasks: first those whose owner let its lease end, then the oldest eligible ones. Only the head of a tag is
- * eligible, so one statement can never take two tasks of one tag; the partial unique index stands behind that.
+ * eligible, so one statement can never take two tasks of one tag; the partial unique index stands behind that. The commit need not
+ * wait for the disk: a claim that a crash of the database forgets has had no effect, since everything that follows from it is
+ * preceded by a commit that does wait, and that one makes this one durable too.
  */
 export async function claimTasks(
   tx: Transaction,
@@ -93,7 +90,7 @@ export async function claimTasks(
        RETURNING tasks.*, claimed.epoch, claimed.cancel_requested
      )
      SELECT id, space_id, name, description, arguments, arguments_version, concurrency_tag, related_document_ids,
-            epoch, cancel_requested, plan, plan_version, epoch = 1 AS first_run
+            epoch, cancel_requested, plan, plan_version, epoch = 1 AS first_run, set_config('synchronous_commit', 'off', true)
      FROM shown ORDER BY number`,
     [claim.owner, claim.nodeName, claim.leaseMs, claim.count],
     { name: "task-claim" },
@@ -160,28 +157,47 @@ export async function lockTagOf(tx: Transaction, tag: string | null): Promise<vo
   if (tag !== null) await tx.query(lockTag, [tag], { name: "task-lock-tag" });
 }
 
-/** Writes the final state, takes the task off the queue and makes the next of its tag eligible. Guard and tag lock come first. */
-export async function finishTask(
+/**
+ * Writes the final state and takes the task off the queue, if this owner still holds it: the condition is the guard. Answers false,
+ * and changes nothing, when it does not. The tag lock comes first, `promoteNext` after it.
+ */
+export async function finishOwnTask(
   tx: Transaction,
-  finish: { taskId: string; tag: string | null; state: TaskState; errorMessage: string | null },
-): Promise<void> {
-  await tx.execute(
-    `WITH gone AS (DELETE FROM task_queue WHERE task_id = $1)
-     UPDATE tasks SET state = $2, completed_at = clock_timestamp(), error_message = $3,
-            has_warnings_or_errors = has_warnings_or_errors OR $2 <> 'Success'
-     WHERE id = $1 AND completed_at IS NULL`,
-    [finish.taskId, finish.state, finish.errorMessage],
+  lease: { taskId: string; owner: string; epoch: number },
+  finish: { state: TaskState; errorMessage: string | null },
+): Promise<boolean> {
+  const count = await tx.execute(
+    `WITH owned AS (
+       DELETE FROM task_queue WHERE task_id = $1 AND owner = $2 AND epoch = $3 AND state = 'running' RETURNING task_id
+     )
+     UPDATE tasks SET state = $4, completed_at = clock_timestamp(), error_message = $5,
+            has_warnings_or_errors = has_warnings_or_errors OR $4 <> 'Success'
+     FROM owned WHERE tasks.id = owned.task_id AND completed_at IS NULL`,
+    [lease.taskId, lease.owner, lease.epoch, finish.state, finish.errorMessage],
     { name: "task-finish" },
   );
-  if (finish.tag !== null) {
-    await tx.execute(
-      `UPDATE task_queue SET is_head = true
-       WHERE task_id = (SELECT task_id FROM task_queue WHERE tag = $1 AND state = 'queued' ORDER BY position LIMIT 1)
-         AND NOT EXISTS (SELECT 1 FROM task_queue WHERE tag = $1 AND (state = 'running' OR is_head))`,
-      [finish.tag],
-      { name: "task-promote" },
-    );
-  }
+  return count === 1;
+}
+
+/** Ends a task that nobody runs. Tag lock and row lock come first, `promoteNext` after it. */
+export async function finishQueuedTask(tx: Transaction, taskId: string, state: TaskState): Promise<void> {
+  await tx.execute(
+    `WITH gone AS (DELETE FROM task_queue WHERE task_id = $1)
+     UPDATE tasks SET state = $2, completed_at = clock_timestamp() WHERE id = $1 AND completed_at IS NULL`,
+    [taskId, state],
+  );
+}
+
+/** Makes the next task of a tag eligible, when none of it runs. */
+export async function promoteNext(tx: Transaction, tag: string | null): Promise<void> {
+  if (tag === null) return;
+  await tx.execute(
+    `UPDATE task_queue SET is_head = true
+     WHERE task_id = (SELECT task_id FROM task_queue WHERE tag = $1 AND state = 'queued' ORDER BY position LIMIT 1)
+       AND NOT EXISTS (SELECT 1 FROM task_queue WHERE tag = $1 AND (state = 'running' OR is_head))`,
+    [tag],
+    { name: "task-promote" },
+  );
 }
 
 /** A task as the cancel request finds it. Undefined: no such task in that space. */

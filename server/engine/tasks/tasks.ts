@@ -6,7 +6,7 @@ import { recordEvent } from "../../platform/audit/audit.ts";
 import type { Transaction } from "../../platform/database/database.ts";
 import { problem } from "../../base/problems.ts";
 import { eventCategory } from "./task-events.ts";
-import { findTaskForCancel, finishTask, insertTask, lockTagOf, markCancel, notifyTasks } from "./task-store.ts";
+import { findTaskForCancel, finishQueuedTask, insertTask, lockTagOf, markCancel, promoteNext, taskChannel } from "./task-store.ts";
 import type { NewTask } from "./task.ts";
 
 export type { BlockStatus, LogCategory, LogEntry } from "./log-entry.ts";
@@ -28,7 +28,7 @@ export async function enqueueTask(tx: Transaction, task: NewTask): Promise<strin
     message: `${task.description} was queued`,
     relatedDocumentIds: [id, ...(task.relatedDocumentIds ?? [])],
   });
-  await notifyTasks(tx, id);
+  tx.notify(taskChannel, id);
   return id;
 }
 
@@ -50,6 +50,9 @@ export async function requestCancel(tx: Transaction, taskId: string, actor: Acto
     message: was === "queued" ? `${found.description} was canceled` : `${found.description}: cancellation was requested`,
     relatedDocumentIds: [taskId, ...found.relatedDocumentIds],
   });
-  if (was === "queued") await finishTask(tx, { taskId, tag: found.tag, state: "Canceled", errorMessage: null });
-  await notifyTasks(tx, taskId);
+  if (was === "queued") {
+    await finishQueuedTask(tx, taskId, "Canceled");
+    await promoteNext(tx, found.tag);
+  }
+  tx.notify(taskChannel, taskId);
 }

@@ -82,6 +82,7 @@ export function openDatabase(options: DatabaseOptions): Database {
         (await run<Row>(client, text, values, o?.name)).rows,
       execute: async (text, values, o) => (await run(client, text, values, o?.name)).count,
       afterCommit: (callback) => void committed.push(callback),
+      notify: (channel, payload) => void committed.push(() => void pool.query({ name: "notify", text: "SELECT pg_notify($1, $2)", values: [channel, payload] }).catch(() => {})),
     };
     try {
       await client.query("BEGIN");

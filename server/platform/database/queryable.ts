@@ -33,6 +33,11 @@ export interface Queryable {
 export interface Transaction extends Queryable {
   /** Runs after a successful commit, never after a rollback; for waking waiters in this process. Must not throw. */
   afterCommit(run: () => void): void;
+  /**
+   * Hints at something on a channel once the transaction has committed. Sent apart from it, because PostgreSQL lets transactions
+   * that notify commit only one after the other; a process that dies in between never sends it, so waiters poll as well.
+   */
+  notify(channel: string, payload: string): void;
 }
 
 export interface Database extends Queryable {
