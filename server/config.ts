@@ -13,6 +13,7 @@ const taskCapMax = 1_000; // a node that should run more than this needs neighbo
 const webListenPrefixesDefault = "http://localhost:8065";
 const commsListenPortDefault = 10_943; // where agents that poll expect a server
 const nodeNameCharactersMax = 50; // part of the name each database session shows, which ends after 63
+const logLevels = ["error", "warn", "info", "debug", "silent"] as const;
 const secretFileBytesMax = 64 * 1024;
 const passwordCharactersMax = 1_000;
 
@@ -65,6 +66,7 @@ export const settings = {
     "number",
     `how many tasks this node runs at once, 0 for none (default: ${taskCapDefault})`,
   ),
+  logLevel: setting("logLevel", "CUTTLE_LOG_LEVEL", "level", "how much the node says on standard error: error, warn, info, debug or silent (default: info)"),
   shareDb: setting(
     "shareDb",
     "CUTTLE_SHARE_DB",
@@ -134,6 +136,7 @@ export interface ServerConfig {
   /** Absolute folder that all nodes share. */
   sharedFolder: string;
   taskCap: number;
+  logLevel: (typeof logLevels)[number];
   /** True when the operator named the cap, so that it replaces what the cluster remembers. */
   taskCapGiven: boolean;
   database: DatabaseConfig;
@@ -178,12 +181,19 @@ export function readConfig(sources: ConfigSources): ServerConfig {
     sharedFolder: path.resolve(given.clusterShared ?? path.join(home, "shared")),
     taskCap: checkNumber("taskCap", given.taskCap, { min: 0, max: taskCapMax, fallback: taskCapDefault }, faults),
     taskCapGiven: given.taskCap !== undefined,
+    logLevel: checkLogLevel(given.logLevel, faults),
     database: checkDatabase(given, home, faults),
     masterKey: checkMasterKey(given.masterKey, faults),
     administrator: checkAdministrator(given, faults),
   };
   if (faults.length > 0) throw new ConfigProblem(faults);
   return config;
+}
+
+function checkLogLevel(given: string | undefined, faults: string[]): ServerConfig["logLevel"] {
+  const level = logLevels.find((known) => known === (given ?? "info").toLowerCase());
+  if (level === undefined) faults.push(`${nameOf("logLevel")} is "${shown(given ?? "")}"; it is one of ${logLevels.join(", ")}.`);
+  return level ?? "info";
 }
 
 /** Both names of a setting, for messages. */

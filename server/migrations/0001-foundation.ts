@@ -6,6 +6,13 @@ CREATE TABLE cluster_settings (
   value jsonb NOT NULL
 );
 
+CREATE TABLE installation (
+  is_the_only_row boolean PRIMARY KEY DEFAULT true CHECK (is_the_only_row),
+  id uuid NOT NULL DEFAULT gen_random_uuid(),
+  created_at timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO installation DEFAULT VALUES;
+
 CREATE SEQUENCE ids_spaces;
 CREATE TABLE spaces (
   id text PRIMARY KEY,

@@ -15,6 +15,8 @@ import { createHalibutClient, HalibutCallError } from "@cuttle/halibut";
 import type { Identity, ServiceContract } from "@cuttle/halibut";
 import { monotonicMs } from "../../base/clock.ts";
 
+export { loadServerIdentity } from "./server-identity.ts";
+
 /** How an agent is reached and known. The thumbprint is its identity; the address only a way to it. */
 export interface AgentAddress {
   host: string;

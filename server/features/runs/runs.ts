@@ -1,8 +1,10 @@
-// The area of what is run: deployments.
+// The area of what is run: deployments and health checks.
 
 import type { Route } from "../../platform/http/http.ts";
 import { beforeReleaseDelete, deploymentRoutes } from "./deployments/deployments.ts";
 
+export { createDeployTask } from "./deployments/deploy-task.ts";
+export { createHealthTask, healthArgumentsVersion } from "./health-checks/health-task.ts";
 export { loadDeploymentSnapshot } from "./deployments/deployments.ts";
 export type { CandidateMachine, DeploymentSnapshot } from "./deployments/deployments.ts";
 export { beforeReleaseDelete };

@@ -5,6 +5,9 @@ import { pause } from "../../base/clock.ts";
 import type { Database } from "../database/database.ts";
 import { markNodeStopped, reportNode } from "./node-store.ts";
 
+export type { BackgroundLoop } from "./background-loop.ts";
+export { createBackgroundLoop } from "./background-loop.ts";
+export { readInstallationId } from "./installation-store.ts";
 export { deleteNode, findNode, listNodes, updateNode } from "./node-store.ts";
 export type { ServerNode } from "./node-store.ts";
 

@@ -6,3 +6,5 @@ export { openDatabase } from "./pool.ts";
 export { DatabaseTooOld, migrate, SchemaTooNew } from "./migrate.ts";
 export { nextId } from "./ids.ts";
 export type { Collection } from "./ids.ts";
+export { EmbeddedPostgresError, startEmbeddedPostgres } from "./embedded-postgres.ts";
+export type { EmbeddedPostgres } from "./embedded-postgres.ts";

@@ -20,8 +20,10 @@ export function createHealthTask(parts: { agents: Agents }): TaskHandler {
     name: "Health",
     async run(run) {
       const { arguments: given } = run.task;
-      const ids = typeof given === "object" && given !== null && !Array.isArray(given) ? given["machineIds"] : undefined;
-      if (!Array.isArray(ids)) throw new Error(`The task ${run.task.id} names no machines.`);
+      const named = typeof given === "object" && given !== null && !Array.isArray(given) ? given : {};
+      // Ours says machineIds; a task that a client queued says MachineIds.
+      const ids = named["machineIds"] ?? named["MachineIds"];
+      if (!Array.isArray(ids) || ids.length === 0) return { state: "Failed", message: "The task names no machines. Name them in MachineIds." };
       await run.log.append([{ kind: "block", id: rootBlock, parent: null, name: run.task.description, at: now() }, status(rootBlock, "Running")]);
       let bad = 0;
       for (const id of ids) {

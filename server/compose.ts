@@ -1,0 +1,208 @@
+// Builds a node layer by layer and fills the extension points: database, secrets, certificate, agents, task engine, API. Everything
+// with a life is made here, handed down as parameters, and stopped in the opposite order.
+
+import { mkdir, open, readFile, rm } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import path from "node:path";
+import type { ServerConfig } from "./config.ts";
+import { createAgents, loadServerIdentity } from "./engine/agents/agents.ts";
+import { createLateCompleter } from "./engine/execution/execution.ts";
+import { createLogFolder, createTaskEngine, enqueueTask } from "./engine/tasks/tasks.ts";
+import type { TaskEngine } from "./engine/tasks/tasks.ts";
+import { createDeployTask, createHealthTask, healthArgumentsVersion } from "./features/runs/runs.ts";
+import { ensureAdministrator, ensureFirstSpace, featureRoutes } from "./features/features.ts";
+import { migrations } from "./migrations/migrations.ts";
+import { createBackgroundLoop, createNodeRegistry, readInstallationId } from "./platform/cluster/cluster.ts";
+import { migrate, openDatabase, startEmbeddedPostgres } from "./platform/database/database.ts";
+import type { DatabaseConnection } from "./platform/database/database.ts";
+import { createHttpServer } from "./platform/http/http.ts";
+import { readKeptSecrets } from "./platform/kept-secrets/kept-secrets.ts";
+import { createMasker, hashPassword, openSecrets } from "./platform/secrets/secrets.ts";
+import { createServerLog } from "./platform/telemetry/telemetry.ts";
+
+/** Statements of requests and tasks. Nodes times this must stay well below the server's max_connections. */
+const databaseConnectionsMax = 15;
+/** Lease renewals never wait behind anything else. */
+const renewalConnectionsMax = 2;
+const lateCompletionEveryMs = 60_000;
+const administratorNameDefault = "admin";
+
+export interface ServerNode {
+  ready: { url: string; thumbprint: string; nodeName: string };
+  /** Orderly: takes no more tasks, lets go of the running ones, finishes requests, closes what it opened. */
+  stop(): Promise<void>;
+}
+
+export async function createServerNode(config: ServerConfig): Promise<ServerNode> {
+  const log = createServerLog({ level: config.logLevel, nodeName: config.nodeName });
+  /** Undone in the opposite order, also when the start fails half-way. */
+  const undo: (() => Promise<unknown>)[] = [];
+  async function stopAll(): Promise<void> {
+    for (const step of undo.splice(0).reverse()) {
+      await step().catch((error: unknown) => log.error({ err: error }, "A part of the node could not be stopped in order."));
+    }
+  }
+
+  try {
+    const connection = await reachDatabase(config, log, undo);
+    const applied = await migrate(connection, migrations, { applicationName: `cuttle ${config.nodeName} migrations` });
+    if (applied.length > 0) log.info({ migrations: applied }, "The database was brought up to date.");
+
+    const database = openDatabase({ connection, applicationName: `cuttle ${config.nodeName}`, connectionsMax: databaseConnectionsMax });
+    undo.push(() => database.close());
+    const renewals = openDatabase({ connection, applicationName: `cuttle ${config.nodeName} leases`, connectionsMax: renewalConnectionsMax });
+    undo.push(() => renewals.close());
+
+    const secrets = await openSecrets({ database, masterKey: config.masterKey, home: config.home });
+    await welcome(config, database);
+    const installationId = await readInstallationId(database);
+    const identity = await loadServerIdentity({ database, secrets });
+
+    const logRoot = path.join(config.sharedFolder, "taskLogs");
+    await mkdir(logRoot, { recursive: true, mode: 0o750 });
+    const logFolder = createLogFolder(logRoot);
+
+    const agents = createAgents({ identity });
+    undo.push(() => agents.close());
+
+    const instance = randomUUID();
+    let engine: TaskEngine | undefined;
+    const registry = createNodeRegistry({
+      database,
+      nodeName: config.nodeName,
+      instance,
+      version: await ownVersion(),
+      taskCap: config.taskCap,
+      taskCapForced: config.taskCapGiven,
+      log,
+    });
+    await registry.start();
+    undo.push(() => registry.stop());
+
+    const lateCompletions = createBackgroundLoop({
+      name: "late completions",
+      everyMs: lateCompletionEveryMs,
+      runOnce: () => createLateCompleter({ database, agents }).runOnce(),
+      log,
+    });
+    lateCompletions.start();
+    undo.push(() => lateCompletions.stop());
+
+    const http = createHttpServer({
+      database,
+      nodeName: config.nodeName,
+      routes: featureRoutes({
+        database,
+        secrets,
+        logFolder,
+        installationId,
+        certificate: { thumbprint: identity.thumbprint, signatureAlgorithm: "sha256RSA" },
+        nodeName: config.nodeName,
+        nodeChanged: () => void registry.refresh().then(() => engine?.wake(), () => {}),
+        askForHealthCheck: async (tx, machine, actor) => {
+          await enqueueTask(tx, {
+            spaceId: machine.spaceId,
+            name: "Health",
+            description: `Check the health of ${machine.name}`,
+            arguments: { machineIds: [machine.id] },
+            argumentsVersion: healthArgumentsVersion,
+            concurrencyTag: null,
+            actor,
+            relatedDocumentIds: [machine.id],
+          });
+        },
+        queueableTasks: ["Health"],
+        probes: [
+          { name: "Database", check: async () => void (await database.query("SELECT 1")) },
+          { name: "Shared folder", check: () => probeFolder(logRoot, instance) },
+        ],
+      }),
+      reportFault: ({ error, route, requestId }) => log.error({ err: error, route, request: requestId }, "A request failed."),
+    });
+    const addresses = await http.listen(config.webListenPrefixes);
+    undo.push(() => http.close());
+
+    engine = createTaskEngine({
+      database,
+      renewals,
+      folder: logFolder,
+      handlers: [
+        createDeployTask({
+          agents,
+          createMasker,
+          readSecret: async (id) => {
+            const text = (await readKeptSecrets(database, secrets, [id])).get(id);
+            if (text === undefined) throw new Error(`The secret ${id} of this deployment no longer exists.`);
+            return text;
+          },
+        }),
+        createHealthTask({ agents }),
+      ],
+      nodeName: config.nodeName,
+      taskCap: () => registry.taskCap(),
+      log,
+    });
+    const started = engine;
+    await started.start();
+    undo.push(() => started.stop());
+
+    const first = addresses[0];
+    if (first === undefined) throw new Error("The node listens nowhere.");
+    const host = first.host === undefined || first.host === "127.0.0.1" ? "localhost" : first.host;
+    const url = `http://${host.includes(":") ? `[${host}]` : host}:${first.port}${first.virtualDirectory}`;
+    log.info({ url, thumbprint: identity.thumbprint, owner: started.owner }, "The node is ready.");
+    return { ready: { url, thumbprint: identity.thumbprint, nodeName: config.nodeName }, stop: stopAll };
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+}
+
+async function reachDatabase(
+  config: ServerConfig,
+  log: ReturnType<typeof createServerLog>,
+  undo: (() => Promise<unknown>)[],
+): Promise<DatabaseConnection> {
+  if (config.database.kind === "external") return config.database.connection;
+  const { kind: _, ...options } = config.database;
+  const embedded = await startEmbeddedPostgres({
+    ...options,
+    log: { info: (message) => log.info({}, message), warn: (message) => log.warn({}, message) },
+  });
+  undo.push(() => embedded.stop());
+  return embedded.connection;
+}
+
+/** What a new cluster must hold, and the administrator the operator named. Harmless at every start of every node. */
+async function welcome(config: ServerConfig, database: ReturnType<typeof openDatabase>): Promise<void> {
+  const { username, email, password, apiKey } = config.administrator;
+  const passwordHash = password === undefined ? null : await hashPassword(password);
+  await database.transaction(async (tx) => {
+    await ensureFirstSpace(tx);
+    if (username === undefined && apiKey === undefined && password === undefined) return;
+    await ensureAdministrator(tx, {
+      username: username ?? administratorNameDefault,
+      passwordHash,
+      email: email ?? null,
+      ...(apiKey === undefined ? {} : { apiKey }),
+    });
+  });
+}
+
+async function ownVersion(): Promise<string> {
+  const description = JSON.parse(await readFile(new URL("package.json", import.meta.url), "utf8")) as { version: string };
+  return description.version;
+}
+
+/** Writes, reads back and removes one small file, as the task log would. */
+async function probeFolder(folder: string, instance: string): Promise<void> {
+  const file = path.join(folder, `.probe-${instance}`);
+  const handle = await open(file, "w", 0o600);
+  try {
+    await handle.write("probe");
+    await handle.datasync();
+  } finally {
+    await handle.close();
+    await rm(file, { force: true });
+  }
+}
