@@ -1,20 +1,20 @@
 // Builds a node layer by layer and fills the extension points: database, secrets, certificate, agents, task engine, API. Everything
 // with a life is made here, handed down as parameters, and stopped in the opposite order.
 
-import { mkdir, open, readFile, rm } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
-import path from "node:path";
+import { readFile } from "node:fs/promises";
 import type { ServerConfig } from "./config.ts";
 import { createAgents, loadServerIdentity } from "./engine/agents/agents.ts";
 import { createLateCompleter } from "./engine/execution/execution.ts";
-import { createLogFolder, createTaskEngine, enqueueTask } from "./engine/tasks/tasks.ts";
-import type { TaskEngine } from "./engine/tasks/tasks.ts";
+import { createTaskEngine, enqueueTask } from "./engine/tasks/tasks.ts";
+import type { LogFolder, TaskEngine } from "./engine/tasks/tasks.ts";
 import { createDeployTask, createHealthTask, healthArgumentsVersion } from "./features/runs/runs.ts";
 import { ensureAdministrator, ensureFirstSpace, featureRoutes } from "./features/features.ts";
 import { migrations } from "./migrations/migrations.ts";
 import { createBackgroundLoop, createNodeRegistry, readInstallationId } from "./platform/cluster/cluster.ts";
 import { migrate, openDatabase, startEmbeddedPostgres } from "./platform/database/database.ts";
 import type { DatabaseConnection } from "./platform/database/database.ts";
+import { openSharedFolder } from "./platform/files/files.ts";
 import { createHttpServer } from "./platform/http/http.ts";
 import { readKeptSecrets } from "./platform/kept-secrets/kept-secrets.ts";
 import { createMasker, hashPassword, openSecrets } from "./platform/secrets/secrets.ts";
@@ -24,6 +24,8 @@ import { createServerLog } from "./platform/telemetry/telemetry.ts";
 const databaseConnectionsMax = 15;
 /** Lease renewals never wait behind anything else. */
 const renewalConnectionsMax = 2;
+/** Where task logs lie in the shared folder. */
+const taskLogFolder = "taskLogs";
 const lateCompletionEveryMs = 60_000;
 const administratorNameDefault = "admin";
 
@@ -58,9 +60,11 @@ export async function createServerNode(config: ServerConfig): Promise<ServerNode
     const installationId = await readInstallationId(database);
     const identity = await loadServerIdentity({ database, secrets });
 
-    const logRoot = path.join(config.sharedFolder, "taskLogs");
-    await mkdir(logRoot, { recursive: true, mode: 0o750 });
-    const logFolder = createLogFolder(logRoot);
+    const shared = await openSharedFolder({ root: config.sharedFolder });
+    const logFolder: LogFolder = {
+      createPart: (file) => shared.createPart(`${taskLogFolder}/${file}`),
+      readPart: (file, from, to) => shared.readPart(`${taskLogFolder}/${file}`, from, to),
+    };
 
     const agents = createAgents({ identity });
     undo.push(() => agents.close());
@@ -114,7 +118,7 @@ export async function createServerNode(config: ServerConfig): Promise<ServerNode
         queueableTasks: ["Health"],
         probes: [
           { name: "Database", check: async () => void (await database.query("SELECT 1")) },
-          { name: "Shared folder", check: () => probeFolder(logRoot, instance) },
+          { name: "Shared folder", check: async () => void (await shared.space()) },
         ],
       }),
       reportFault: ({ error, route, requestId }) => log.error({ err: error, route, request: requestId }, "A request failed."),
@@ -192,17 +196,4 @@ async function welcome(config: ServerConfig, database: ReturnType<typeof openDat
 async function ownVersion(): Promise<string> {
   const description = JSON.parse(await readFile(new URL("package.json", import.meta.url), "utf8")) as { version: string };
   return description.version;
-}
-
-/** Writes, reads back and removes one small file, as the task log would. */
-async function probeFolder(folder: string, instance: string): Promise<void> {
-  const file = path.join(folder, `.probe-${instance}`);
-  const handle = await open(file, "w", 0o600);
-  try {
-    await handle.write("probe");
-    await handle.datasync();
-  } finally {
-    await handle.close();
-    await rm(file, { force: true });
-  }
 }

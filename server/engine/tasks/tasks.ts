@@ -13,7 +13,6 @@ export type { BlockStatus, LogCategory, LogEntry } from "./log-entry.ts";
 export { logFormatVersion } from "./log-entry.ts";
 export type { EngineLog, TaskEngine, TaskEngineParts } from "./task-engine.ts";
 export { createTaskEngine } from "./task-engine.ts";
-export { createLogFolder } from "./log-folder.ts";
 export type { LogFolder, PartFile } from "./task-log.ts";
 export { LogPartMissing, readTaskLog } from "./task-log-reader.ts";
 export type { ClaimedTask, Json, NewTask, TaskHandler, TaskLog, TaskOutcome, TaskRun, TaskState } from "./task.ts";
