@@ -107,15 +107,15 @@ export function createIsolationLocks(): IsolationLocks {
 /** The sentence that tells a waiting task whom it waits for; servers show it as it is. */
 export function waitMessage(request: LockRequest, holders: readonly LockRequest[]): string {
   const alone = "requires that no other Octopus scripts are executing on this target at the same time.";
-  const tasks = distinctTasks(holders);
+  // One that minds nobody waits because of the first in its way, one that wants to be alone because of all.
+  const tasks = distinctTasks(request.exclusive ? holders : holders.slice(0, 1));
   if (tasks.length === 1 && tasks[0] === request.taskId) {
     return `Waiting on another script in this task to finish as this task ${alone}`;
   }
   const word = request.exclusive ? "this" : "that";
   if (tasks.length <= 1) return `Waiting for the script in task ${taskLink(tasks[0])} to finish as ${word} script ${alone}`;
   const links = tasks.map(taskLink);
-  const capital = request.exclusive ? "This" : "That";
-  return `Waiting on scripts in tasks ${links.slice(0, -1).join(", ")} and ${links.at(-1)} to finish. ${capital} script ${alone}`;
+  return `Waiting on scripts in tasks ${links.slice(0, -1).join(", ")} and ${links.at(-1)} to finish. This script ${alone}`;
 }
 
 /** The sentence that names the tasks which were still in the way when a task gave up. */

@@ -250,6 +250,7 @@ export class ScriptRun {
         }
         const waitedMs = performance.now() - startedMs;
         if (waitedMs >= timeoutMs) {
+          await tellWhom();
           const still = `This task waited more than ${Math.floor(timeoutMs / 60_000)} minutes and timed out. ${stillRunningMessage(waiting.holders())}`;
           await this.#finish(agentExitCode.isolationTimeout, [stdOut(still.trimEnd()), stdOut("Script execution timed out.")]);
           return false;
