@@ -52,7 +52,11 @@ export async function createServerNode(config: ServerConfig): Promise<ServerNode
 
     const database = openDatabase({ connection, applicationName: `cuttle ${config.nodeName}`, connectionsMax: databaseConnectionsMax });
     undo.push(() => database.close());
-    const renewals = openDatabase({ connection, applicationName: `cuttle ${config.nodeName} leases`, connectionsMax: renewalConnectionsMax });
+    const renewals = openDatabase({
+      connection,
+      applicationName: `cuttle ${config.nodeName} leases`,
+      connectionsMax: renewalConnectionsMax,
+    });
     undo.push(() => renewals.close());
 
     const secrets = await openSecrets({ database, masterKey: config.masterKey, home: config.home });
@@ -102,7 +106,11 @@ export async function createServerNode(config: ServerConfig): Promise<ServerNode
         installationId,
         certificate: { thumbprint: identity.thumbprint, signatureAlgorithm: "sha256RSA" },
         nodeName: config.nodeName,
-        nodeChanged: () => void registry.refresh().then(() => engine?.wake(), () => {}),
+        nodeChanged: () =>
+          void registry.refresh().then(
+            () => engine?.wake(),
+            () => {},
+          ),
         askForHealthCheck: async (tx, machine, actor) => {
           await enqueueTask(tx, {
             spaceId: machine.spaceId,

@@ -33,6 +33,7 @@ test("without any setting a node listens on this machine only and brings its own
     sharedFolder: "/srv/cuttle/shared",
     taskCap: 5,
     taskCapGiven: false,
+    logLevel: "info",
     database: {
       kind: "embedded",
       dataRoot: "/srv/cuttle/database",
@@ -55,6 +56,7 @@ test("every setting can be given as flag and as environment variable, and the fl
     commsListenPort: ["1", "2"],
     clusterShared: ["/c", "/d"],
     taskCap: ["1", "2"],
+    logLevel: ["warn", "error"],
     shareDb: ["1", "2"],
     pgBin: ["/e", "/f"],
     serviceAccount: ["g", "h"],

@@ -66,7 +66,12 @@ export const settings = {
     "number",
     `how many tasks this node runs at once, 0 for none (default: ${taskCapDefault})`,
   ),
-  logLevel: setting("logLevel", "CUTTLE_LOG_LEVEL", "level", "how much the node says on standard error: error, warn, info, debug or silent (default: info)"),
+  logLevel: setting(
+    "logLevel",
+    "CUTTLE_LOG_LEVEL",
+    "level",
+    "how much the node says on standard error: error, warn, info, debug or silent (default: info)",
+  ),
   shareDb: setting(
     "shareDb",
     "CUTTLE_SHARE_DB",
