@@ -114,6 +114,9 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
   app.addContentTypeParser(["application/json", "text/json"], { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   app.addHook("onRequest", async (_request, reply) => {
     reply.headers({ ...securityHeaders, "octopus-node": nodeName });
+  });
+  app.addHook("onSend", async (_request, reply) => {
+    // A kept connection would hold up the close until the grace ends.
     if (closing) reply.header("connection", "close");
   });
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply));
@@ -188,10 +191,15 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
         const work = () => handler(Object.assign(base, { tx, body }));
         if (key === undefined) return work();
         const fingerprint = fingerprintOf(route.method, `${known.facts!.space?.id ?? ""} ${known.address.url}`, bytes);
-        return onceOnly(tx, { userId: caller.userId!, key, fingerprint }, work);
+        // What is stored is what the client was shown, so nothing that the shape leaves out can be read from it.
+        return onceOnly(tx, { userId: caller.userId!, key, fingerprint }, async () => shaped(prepared, await work()));
       });
     }
     return send(prepared, answer, known.address.linkPrefix, reply);
+  }
+
+  function shaped({ write }: PreparedRoute, answer: Answer): Answer {
+    return write === undefined || answer.body === undefined ? answer : { ...answer, body: write(answer.body, "") };
   }
 
   function send({ write }: PreparedRoute, answer: Answer, linkPrefix: string, reply: FastifyReply): FastifyReply {

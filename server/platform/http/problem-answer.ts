@@ -45,8 +45,8 @@ export function problemOf(error: unknown, limits: { bodyBytesMax: number }): Pro
     case "FST_ERR_BAD_URL":
     case "ERR_INVALID_URL":
       return problem.invalid("The address of the request is not a valid URL.");
-    case "FST_ERR_ASYNC_CONSTRAINT":
-      return problem.invalid("The request cannot be routed.");
+    case "FST_ERR_MAX_PARAM_LENGTH":
+      return new Problem(404, "The address has a part that is too long to be an id or name, so nothing is there.");
     default:
       return undefined;
   }

@@ -77,7 +77,9 @@ export function relatedIds({ table }: ResourceDefinition, document: Document): s
 }
 
 export function nameTaken(noun: string, name: string) {
-  return problem.invalid(`There is already a ${noun} named '${name}'. Names are unique, ignoring upper and lower case.`);
+  return problem.invalid(
+    `There is already ${/^[aeiou]/.test(noun) ? "an" : "a"} ${noun} named '${name}'. Names are unique, ignoring upper and lower case.`,
+  );
 }
 
 export function savingProblem(error: unknown, noun: string, name: string): unknown {

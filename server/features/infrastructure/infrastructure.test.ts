@@ -1,0 +1,193 @@
+// Environments, machines and what belongs to them, through the API.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { make, startApiNode } from "../../../test/support/api-node.ts";
+import type { ApiNode, Json } from "../../../test/support/api-node.ts";
+
+let node: ApiNode;
+const asked: string[] = [];
+before(async () => {
+  node = await startApiNode(undefined, { askForHealthCheck: async (_tx, machine) => void asked.push(machine.name) });
+});
+after(() => node.close());
+
+const errorsOf = async (method: string, path: string, body?: unknown): Promise<string> => {
+  const answer = await node.call(method, path, body);
+  assert.equal(answer.status, 400, answer.text);
+  return answer.body.Errors.join(" ");
+};
+
+test("an environment is created, found, changed and deleted", async () => {
+  const created = await node.call("POST", "/api/Spaces-1/environments", { name: "  Staging Area  ", description: "first", Unknown: 1 });
+  assert.equal(created.status, 201);
+  assert.deepEqual(
+    [created.body.Name, created.body.Slug, created.body.SpaceId, created.body.SortOrder],
+    ["Staging Area", "staging-area", "Spaces-1", 0],
+  );
+  assert.equal(created.headers.get("location"), created.body.Links.Self);
+  const { Id, Links } = created.body;
+  assert.deepEqual(await node.get(Links.Self), created.body);
+  assert.equal((await node.get(`/api/environments/${Id.toLowerCase()}`)).Id, Id);
+  assert.equal((await node.get("/api/environments/STAGING-AREA")).Id, Id);
+  assert.equal((await node.call("GET", "/api/environments/Staging%20Area")).status, 404);
+  assert.equal((await node.get("/api/environments?name=staging%20AREA")).TotalResults, 1);
+  assert.equal((await node.get("/api/environments?partialName=AGING")).TotalResults, 1);
+  const changed = await node.put(Links.Self, { Name: "Stage", UseGuidedFailure: true });
+  // What is left out stays; a slug survives a rename.
+  assert.deepEqual([changed.Name, changed.Slug, changed.Description, changed.UseGuidedFailure], ["Stage", "staging-area", "first", true]);
+  assert.equal((await node.put(Links.Self, { Description: null })).Description, "");
+  assert.match(await errorsOf("PUT", Links.Self, { SpaceId: "Spaces-2" }), /SpaceId cannot be changed/);
+  assert.equal((await node.call("DELETE", Links.Self)).status, 200);
+  assert.equal((await node.call("GET", Links.Self)).status, 404);
+});
+
+test("names are unique ignoring case, and slugs get a number instead", async () => {
+  const first = await make.environment(node, "Unique");
+  assert.match(await errorsOf("POST", "/api/environments", { Name: "UNIQUE" }), /already an environment named 'UNIQUE'/);
+  const second = await make.environment(node, "Unique!");
+  assert.deepEqual([first.Slug, second.Slug], ["unique", "unique-1"]);
+  assert.match(await errorsOf("PUT", second.Links.Self, { Name: "uniQUE" }), /already/);
+  const both = await Promise.all(["Race", "race", "RACE", "rAcE"].map((Name) => node.call("POST", "/api/environments", { Name })));
+  assert.deepEqual(
+    both.map((one) => one.status).sort((a, b) => a - b),
+    [201, 400, 400, 400],
+  );
+});
+
+test("environments keep the order they are given, and the v2 form says that they are static", async () => {
+  const all: Json[] = await node.get("/api/environments/all");
+  const reversed = all.map((one) => one.Id).reverse();
+  assert.equal((await node.call("PUT", "/api/environments/sortorder", reversed)).status, 200);
+  assert.deepEqual(
+    (await node.get("/api/environments/all")).map((one: Json) => one.Id),
+    reversed,
+  );
+  const v2 = await node.get("/api/Spaces-1/environments/v2?skip=0&take=2147483647");
+  assert.ok(v2.Items.every((one: Json) => one.Type === "Static" && one.Id && one.Name && one.Slug));
+  assert.equal((await node.get("/api/environments/v2?type=Ephemeral")).TotalResults, 0);
+  assert.match(await errorsOf("PUT", "/api/environments/sortorder", ["Environments-999"]), /no environment/);
+});
+
+test("an agent registers as the recorded one does, and is found by its thumbprint", async () => {
+  const environment = await make.environment(node, "Registered");
+  const body = {
+    Name: "web01",
+    SpaceId: "Spaces-1",
+    MachinePolicyId: null,
+    EnvironmentIds: [environment.Id],
+    Roles: ["web", "Web", " db "],
+    TenantIds: [],
+    TenantTags: [],
+    TenantedDeploymentParticipation: "Untenanted",
+    Thumbprint: null,
+    Uri: null,
+    IsDisabled: false,
+    Status: "Unknown",
+    HealthStatus: "Unknown",
+    HasLatestCalamari: false,
+    StatusSummary: null,
+    IsInProcess: false,
+    OperatingSystem: null,
+    Slug: null,
+    SkipInitialHealthCheck: false,
+    Links: {},
+    Id: null,
+    Endpoint: {
+      CommunicationStyle: "TentaclePassive",
+      Uri: "https://web01.example.com:10933/",
+      Thumbprint: "a6".repeat(20),
+      ProxyId: null,
+      TentacleVersionDetails: null,
+      CertificateSignatureAlgorithm: null,
+      Id: null,
+      Links: {},
+    },
+  };
+  const created = await node.call("POST", "/api/Spaces-1/machines", body);
+  assert.equal(created.status, 201, created.text);
+  const machine = await node.get(created.body.Links.Self);
+  assert.deepEqual(
+    [machine.Roles, machine.EnvironmentIds, machine.MachinePolicyId, machine.Endpoint.CommunicationStyle],
+    [["Web", "db"], [environment.Id], "MachinePolicies-1", "TentaclePassive"],
+  );
+  assert.equal(machine.Endpoint.Thumbprint, "A6".repeat(20));
+  assert.deepEqual(asked, ["web01"]);
+  assert.deepEqual(
+    (await node.get(`/api/Spaces-1/machines/all?thumbprint=${"A6".repeat(20)}`)).map((one: Json) => one.Id),
+    [machine.Id],
+  );
+  assert.deepEqual(await node.get(`/api/machines/all?thumbprint=${"B7".repeat(20)}`), []);
+  assert.equal((await node.get("/api/Spaces-1/machines?name=WEB01")).Items[0].Id, machine.Id);
+  assert.match(await errorsOf("POST", "/api/machines", body), /already a machine named 'web01'/);
+  // The .NET client changes it by sending the whole machine as it was read.
+  const changed = await node.call("POST", machine.Links.Self, { ...machine, Roles: ["api"] }, { "X-HTTP-Method-Override": "PUT" });
+  assert.deepEqual(changed.body.Roles, ["api"]);
+  assert.deepEqual(await node.get("/api/machineroles/all"), ["api"]);
+  assert.equal((await node.get(`/api/environments/${environment.Id}/machines`)).TotalResults, 1);
+  assert.equal((await node.get(`/api/machines?environmentIds=${environment.Id.toLowerCase()}&roles=API`)).TotalResults, 1);
+  assert.equal((await node.get("/api/machines?roles=other")).TotalResults, 0);
+  assert.equal((await node.get(machine.Links.Connection)).Status, "Unknown");
+  assert.match(await errorsOf("DELETE", environment.Links.Self), /because deployment targets still use it/);
+  assert.equal((await node.call("POST", machine.Links.Self, undefined, { "X-HTTP-Method-Override": "DELETE" })).status, 200);
+  assert.equal((await node.call("DELETE", environment.Links.Self)).status, 200);
+});
+
+test("a machine without a valid endpoint, environment or role is refused with every fault", async () => {
+  const faults = await errorsOf("POST", "/api/machines", {
+    Name: "bad",
+    Endpoint: { CommunicationStyle: "TentaclePassive", Uri: "ftp://x" },
+    TenantIds: ["Tenants-1"],
+  });
+  for (const part of [/Thumbprint/, /Uri/, /EnvironmentIds/, /Roles/, /Tenants are not supported/]) assert.match(faults, part);
+  assert.match(
+    await errorsOf("POST", "/api/machines", { Name: "bad", EnvironmentIds: ["Environments-999"] }),
+    /no environment 'Environments-999'/,
+  );
+  assert.equal((await node.get("/api/machines?name=bad")).TotalResults, 0);
+});
+
+test("one machine policy and one pool are the default, which moves but never goes", async () => {
+  const old = await node.get("/api/machinepolicies/MachinePolicies-1");
+  assert.equal(old.IsDefault, true);
+  const next = await node.post("/api/machinepolicies", { Name: "Next", IsDefault: true });
+  assert.equal((await node.get("/api/machinepolicies/MachinePolicies-1")).IsDefault, false);
+  assert.equal((await node.put(next.Links.Self, { IsDefault: false })).IsDefault, true);
+  assert.match(await errorsOf("DELETE", next.Links.Self), /is the default/);
+  assert.equal(next.MachineHealthCheckPolicy.HealthCheckInterval, "01:00:00");
+  assert.equal((await node.get("/api/machinepolicies/template")).ConnectionConnectTimeout, "00:01:00");
+  assert.match(await errorsOf("DELETE", "/api/workerpools/WorkerPools-1"), /is the default/);
+});
+
+test("both addresses answer the cluster's certificate with its thumbprint in upper case", async () => {
+  for (const path of [
+    "/api/configuration/certificates/certificate-global",
+    "/api/certificates/certificate-global",
+    "/api/Spaces-1/certificates/certificate-global",
+  ]) {
+    assert.equal((await node.get(path)).Thumbprint, "AB".repeat(20));
+  }
+  assert.equal((await node.call("GET", "/api/configuration/certificates/other")).status, 404);
+});
+
+test("another space sees nothing of it, and the same names are free there", async () => {
+  const other = await node.post("/api/spaces", { Name: "Elsewhere" });
+  const here = await make.environment(node, "Walled");
+  for (const answer of [
+    await node.call("GET", `/api/${other.Id}/environments/${here.Id}`),
+    await node.call("PUT", `/api/${other.Id}/environments/${here.Id}`, { Name: "x" }),
+    await node.call("DELETE", `/api/${other.Id}/environments/${here.Id}`),
+  ]) {
+    assert.equal(answer.status, 404);
+  }
+  assert.equal((await node.get(`/api/${other.Id}/environments`)).TotalResults, 0);
+  const there = await node.call("POST", `/api/${other.Slug}/environments`, { Name: "Walled" });
+  assert.deepEqual([there.status, there.body.SpaceId], [201, other.Id]);
+  const foreign = await node.call("POST", `/api/${other.Id}/machines`, {
+    Name: "m",
+    EnvironmentIds: [here.Id],
+    Roles: ["x"],
+    Endpoint: { CommunicationStyle: "None" },
+  });
+  assert.equal(foreign.status, 400);
+});
