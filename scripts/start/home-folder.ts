@@ -32,7 +32,7 @@ export interface HomeFolder {
 /** Something about the folder that a person has to settle. */
 export class HomeFolderError extends Error {}
 
-const endMsMax = 20_000; // a server that stops cleanly waits for its database
+const endMsMax = 35_000; // a server gives its orderly stop half a minute
 const keysName = "keys.json";
 const processesName = "processes.json";
 /** Everything of ours in the home. `--fresh` removes these names and nothing else. */
@@ -44,7 +44,8 @@ export async function openHomeFolder(folder: string, options: { fresh: boolean; 
     mkdirSync(folder, { recursive: true, mode: 0o755 });
     await endLeftBehind(folder, readProcesses(processesFile), options.say);
     if (options.fresh) await removeAll(folder, options.say);
-    for (const name of ["server", "agent", "page", "logs"]) mkdirSync(path.join(folder, name), { recursive: true });
+    // The programs make their own homes, with the rights they need.
+    for (const name of ["page", "logs"]) mkdirSync(path.join(folder, name), { recursive: true });
     const { keys, isNew } = readKeys(path.join(folder, keysName));
     let processes: NotedProcess[] = [noteProcess("start", process.pid)];
     const save = () => replaceFile(processesFile, JSON.stringify(processes, null, 1), 0o644);

@@ -31,7 +31,7 @@ export interface Program {
   lastLines(count: number): string;
 }
 
-const stopMsMax = 20_000; // the server lets its database finish a checkpoint
+const stopMsMax = 35_000; // the server gives its orderly stop half a minute
 
 export function createProgram(settings: ProgramSettings): Program {
   let child: ChildProcess | null = null;
