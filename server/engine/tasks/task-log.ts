@@ -126,6 +126,8 @@ export function createTaskLog(parts: {
         for (const one of [...batch, ...pending.splice(0)]) one.reject(error);
       }
     }
+    // In the same turn as the look at `pending`: an append that comes a moment later must start a drain of its own.
+    draining = undefined;
   }
 
   return {
@@ -136,7 +138,7 @@ export function createTaskLog(parts: {
       const written = new Promise<void>((resolve, reject) => {
         pending.push({ bytes, lines: entries.length, also, resolve, reject });
       });
-      draining ??= drain().finally(() => (draining = undefined));
+      draining ??= drain();
       return written;
     },
     async close() {

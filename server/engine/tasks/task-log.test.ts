@@ -1,0 +1,29 @@
+// The log writer's own promises, with a folder and a database in memory: each append ends, whenever it comes.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Transaction } from "../../platform/database/database.ts";
+import { createTaskLog } from "./task-log.ts";
+
+const line = { kind: "line", block: "task", category: "Info", at: "2026-01-01T00:00:00.000Z", text: "said" } as const;
+
+test("an append that follows in the very turn in which the one before ended is written too", { timeout: 5_000 }, async () => {
+  let bytesWritten = 0;
+  let commits = 0;
+  const log = createTaskLog({
+    taskId: "ServerTasks-1",
+    epoch: 1,
+    folder: {
+      createPart: async () => ({ append: async (bytes) => (bytesWritten += bytes.length), close: async () => {} }),
+      readPart: async () => new Uint8Array(),
+    },
+    guarded: async (work) => {
+      await work({ execute: async () => 1, query: async () => [] } as unknown as Transaction);
+      commits += 1;
+    },
+    lost: new AbortController().signal,
+  });
+  for (let n = 0; n < 3; n++) await log.append([line]);
+  assert.equal(commits, 3);
+  assert.ok(bytesWritten > 0);
+  await log.close();
+});
