@@ -10,40 +10,51 @@ export interface ScriptVariable {
 /** A script with its variables above this is refused: it would sit in every row and message. */
 export const scriptBytesMax = 16 * 1024 * 1024;
 
-function base64(text: string): string {
-  return Buffer.from(text, "utf8").toString("base64");
+/**
+ * Text as a bash word that means exactly these bytes: everything but letters, digits and a few harmless signs is escaped, so that
+ * no value can ever end its own quotes. Reading it needs no other program. Bash cannot hold NUL; it is left out.
+ */
+export function bashWord(text: string): string {
+  let word = "$'";
+  for (const byte of Buffer.from(text, "utf8")) {
+    const character = String.fromCharCode(byte);
+    if (/[A-Za-z0-9 _.,:;/@%+=~-]/.test(character)) word += character;
+    else if (byte !== 0) word += `\\x${byte.toString(16).padStart(2, "0")}`;
+  }
+  return `${word}'`;
 }
 
-/** As `tr` does it on the target: only A to Z. */
-function lowerAscii(text: string): string {
-  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
-}
-
-/** Base64 keeps quotes, newlines and shell characters of values away from the shell; names compare ignoring case. */
+/** The script for bash. Names of variables compare ignoring case, as far as the target's locale knows letters. */
 export function composeBashScript(variables: readonly ScriptVariable[], body: string): string {
-  const cases = variables.map((one) => `    ${base64(lowerAscii(one.name))}) base64 -d <<< '${base64(one.value)}' ;;`);
-  return `${bashPrelude(cases)}\n${body.replaceAll("\r\n", "\n")}\n`;
+  const cases = variables.map((one) => `    ${bashWord(one.name)}) printf '%s' ${bashWord(one.value)} ;;`);
+  return `${[...reading(cases), ...saying].join("\n")}\n${body.replaceAll("\r\n", "\n")}\n`;
 }
 
-function bashPrelude(cases: readonly string[]): string {
+function reading(cases: readonly string[]): string[] {
   return [
-    "__cuttle_encode() { printf '%s' \"$1\" | base64 | tr -d '\\n'; }",
     "get_octopusvariable() {",
-    '  case "$(__cuttle_encode "$(printf \'%s\' "$1" | tr \'[:upper:]\' \'[:lower:]\')")" in',
+    "  local restore=''",
+    "  shopt -q nocasematch || { restore=1; shopt -s nocasematch; }",
+    '  case "$1" in',
     ...cases,
-    "    *) return 0 ;;",
+    "    *) ;;",
     "  esac",
+    '  [ -z "$restore" ] || shopt -u nocasematch',
+    "  return 0",
     "}",
-    "set_octopusvariable() {",
-    '  if [ "$3" = "-sensitive" ]; then',
-    "    echo \"##octopus[setVariable name='$(__cuttle_encode \"$1\")' value='$(__cuttle_encode \"$2\")' sensitive='$(__cuttle_encode True)']\"",
-    "  else",
-    "    echo \"##octopus[setVariable name='$(__cuttle_encode \"$1\")' value='$(__cuttle_encode \"$2\")']\"",
-    "  fi",
-    "}",
-    'write_verbose() { echo "##octopus[stdout-verbose]"; echo "$1"; echo "##octopus[stdout-default]"; }',
-    'write_highlight() { echo "##octopus[stdout-highlight]"; echo "$1"; echo "##octopus[stdout-default]"; }',
-    'write_warning() { echo "##octopus[stdout-warning]"; echo "$1"; echo "##octopus[stdout-default]"; }',
-    'fail_step() { [ -n "$1" ] && echo "$1" >&2; exit 1; }',
-  ].join("\n");
+  ];
 }
+
+/** Functions that speak to the server by service messages; their values travel as base64. */
+const saying = [
+  "__octopus_encode() { printf '%s' \"$1\" | base64 | tr -d '\\n'; }",
+  "set_octopusvariable() {",
+  "  local sensitive=''",
+  "  [ \"$3\" != '-sensitive' ] || sensitive=\" sensitive='$(__octopus_encode True)'\"",
+  "  echo \"##octopus[setVariable name='$(__octopus_encode \"$1\")' value='$(__octopus_encode \"$2\")'$sensitive]\"",
+  "}",
+  "write_verbose() { printf '##octopus[stdout-verbose]\\n%s\\n##octopus[stdout-default]\\n' \"$*\"; }",
+  "write_highlight() { printf '##octopus[stdout-highlight]\\n%s\\n##octopus[stdout-default]\\n' \"$*\"; }",
+  "write_warning() { printf '##octopus[stdout-warning]\\n%s\\n##octopus[stdout-default]\\n' \"$*\"; }",
+  'fail_step() { [ -z "$1" ] || echo "$1" >&2; exit 1; }',
+];

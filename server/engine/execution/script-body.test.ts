@@ -1,0 +1,58 @@
+// The prelude against the real bash: whatever a value holds, the script reads exactly that.
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { test } from "node:test";
+import { composeBashScript } from "./script-body.ts";
+
+function runBash(script: string): string {
+  const { stdout, stderr, status } = spawnSync("/bin/bash", ["-s"], { input: script, encoding: "utf8", timeout: 10_000 });
+  assert.equal(status, 0, stderr);
+  return stdout;
+}
+
+const awkward = [
+  "plain",
+  "",
+  "two\nlines\n",
+  "'; echo owned; '",
+  '"$(touch owned)" `id` $HOME \\x41 \\',
+  "über 文字 🚀 \u0001\u001b[31m\ttab",
+  "\\",
+  "a'b\"c",
+  "!! *? [a] {b,c} ~ # &|;<>",
+  "f1f2\u00e9ab",
+];
+
+test("a script reads every value exactly as it was set", () => {
+  const variables = awkward.map((value, n) => ({ name: `Value.${n}`, value }));
+  const body = awkward.map((_, n) => `printf '%s' "$(get_octopusvariable Value.${n}; printf x)" | base64 | tr -d '\\n'; echo`).join("\n");
+  const read = runBash(composeBashScript(variables, body))
+    .trimEnd()
+    .split("\n")
+    .map((line) => Buffer.from(line, "base64").toString("utf8").slice(0, -1));
+  assert.deepEqual(read, awkward);
+});
+
+test("names compare ignoring case, may hold anything, and an unknown one is empty", () => {
+  const script = composeBashScript(
+    [
+      { name: "Octopus.Release.Number", value: "1.2.3" },
+      { name: "odd) echo name ;;*", value: "odd" },
+      { name: "[a-z]", value: "no pattern" },
+    ],
+    `echo "$(get_octopusvariable oCTOPUS.release.NUMBER)|$(get_octopusvariable 'odd) echo name ;;*')|$(get_octopusvariable b)|$(get_octopusvariable nothing)|"
+     case A in a) echo matched ;; *) echo "case matters again" ;; esac`,
+  );
+  assert.equal(runBash(script), "1.2.3|odd|||\ncase matters again\n");
+});
+
+test("a value of a megabyte and a script with Windows line ends are carried whole", () => {
+  const value = "0123456789abcdef".repeat(65_536);
+  assert.equal(runBash(composeBashScript([{ name: "Big", value }], "get_octopusvariable Big | wc -c\r\necho done\r\n")).replaceAll(" ", ""), "1048576\ndone\n");
+});
+
+test("the same values give the same bytes, so that a repeated start is the same start", () => {
+  const variables = [{ name: "A", value: "1" }];
+  assert.equal(composeBashScript(variables, "echo"), composeBashScript(variables, "echo"));
+});
