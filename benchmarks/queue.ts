@@ -26,7 +26,15 @@ await migrate(connection, migrations, { applicationName: "cuttle-bench" });
 const uri = `postgres://${connection.user}:${encodeURIComponent(connection.password)}@/${connection.database}?host=${encodeURIComponent(connection.host)}&port=${connection.port}`;
 
 function newTask(n: number, concurrencyTag: string | null) {
-  return { spaceId: null, name: "Empty", description: `Empty ${n}`, arguments: { n }, argumentsVersion: 1, concurrencyTag, actor: systemActor };
+  return {
+    spaceId: null,
+    name: "Empty",
+    description: `Empty ${n}`,
+    arguments: { n },
+    argumentsVersion: 1,
+    concurrencyTag,
+    actor: systemActor,
+  };
 }
 
 async function ours(): Promise<{ perSecond: number; latencies: number[] }> {

@@ -19,9 +19,7 @@ export class Problem extends Error {
 export const problem = {
   /** 400: the request cannot be carried out as it stands; one entry per fault. */
   invalid: (errors: readonly string[] | string): Problem =>
-    typeof errors === "string"
-      ? new Problem(400, errors)
-      : new Problem(400, "There was a problem with your request.", errors),
+    typeof errors === "string" ? new Problem(400, errors) : new Problem(400, "There was a problem with your request.", errors),
   /** 401: no credential, or one that is not (or no longer) valid. */
   notSignedIn: (): Problem =>
     new Problem(401, "You must be signed in. Send a valid API key in the X-Octopus-ApiKey header, or a bearer token."),
@@ -37,7 +35,8 @@ export const problem = {
     new Problem(409, `The ${kind} was changed by somebody else since you read it. Read it again, repeat your change and save.`),
   tooLarge: (what: string, limit: number, unit: string): Problem =>
     new Problem(413, `${what} is larger than the limit of ${limit} ${unit}.`),
-  unsupportedMediaType: (type: string): Problem => new Problem(415, `Content type '${printable(type)}' is not accepted here. Send application/json.`),
+  unsupportedMediaType: (type: string): Problem =>
+    new Problem(415, `Content type '${printable(type)}' is not accepted here. Send application/json.`),
   /** 503: the node or what it stands on is not available now; nothing of the request took effect. */
   unavailable: (why: string, retryAfterSeconds = 2, cause?: unknown): Problem =>
     new Problem(503, why, undefined, { retryAfterSeconds, cause }),

@@ -62,7 +62,10 @@ function deployHandler(steps: number, machines: number): (agents: Agents) => Tas
       return runPlan(plan, run, {
         agents,
         readSecret: async () => secret,
-        createMasker: (secrets) => ({ push: (line) => [secrets.reduce((text, one) => text.replaceAll(one, "********"), line)], flush: () => [] }),
+        createMasker: (secrets) => ({
+          push: (line) => [secrets.reduce((text, one) => text.replaceAll(one, "********"), line)],
+          flush: () => [],
+        }),
         agentGoneMs: 2_000,
         cancelGraceMs: 2_000,
       });
@@ -152,11 +155,16 @@ async function eventsOf(database: Database): Promise<Record<string, number>> {
 async function assertRanOnce(set: Stage, taskId: string, steps: number, machines: number): Promise<void> {
   const runs = set.agent.executions.map((one) => `${one.machine} ${/step \d+/.exec(one.body)?.[0]}`).sort();
   const expected: string[] = [];
-  for (let machine = 1; machine <= machines; machine++) for (let step = 1; step <= steps; step++) expected.push(`machine-${machine} step ${step}`);
+  for (let machine = 1; machine <= machines; machine++)
+    for (let step = 1; step <= steps; step++) expected.push(`machine-${machine} step ${step}`);
   assert.deepEqual(runs, expected.sort(), "every script ran exactly once on every machine");
   for (let step = 1; step <= steps; step++) {
     for (let machine = 1; machine <= machines; machine++) {
-      assert.deepEqual(await linesOf(set, taskId, `step-${step}/Machines-${machine}`), ["one", "two", "three"], "the log has neither gap nor double");
+      assert.deepEqual(
+        await linesOf(set, taskId, `step-${step}/Machines-${machine}`),
+        ["one", "two", "three"],
+        "the log has neither gap nor double",
+      );
     }
   }
 }
@@ -296,15 +304,18 @@ describe("the claim", () => {
         const node = await set.node(name);
         void node;
       }
-      const watch = setInterval(async () => {
+      const watch = setInterval(() => void look(), 5);
+      async function look(): Promise<void> {
         const rows = await set.database
-          .query<{ tag: string; n: number }>(`SELECT tag, count(*) AS n FROM task_queue WHERE state = 'running' AND tag IS NOT NULL GROUP BY tag`)
+          .query<{ tag: string; n: number }>(
+            `SELECT tag, count(*) AS n FROM task_queue WHERE state = 'running' AND tag IS NOT NULL GROUP BY tag`,
+          )
           .catch(() => []);
         for (const row of rows) {
           running.set(row.tag, row.n);
           most = Math.max(most, row.n);
         }
-      }, 5);
+      }
       const ids: string[] = [];
       for (let n = 0; n < 30; n++) ids.push(await enqueue(set.database, n % 3 === 0 ? null : `tag-${n % 2}`));
       for (const id of ids) assert.equal(await finalState(set.database, id), "Success");
@@ -316,7 +327,8 @@ describe("the claim", () => {
       );
       for (let n = 1; n < order.length; n++) {
         const [earlier, later] = [order[n - 1]!, order[n]!];
-        if (earlier.tag === later.tag) assert.ok(later.started_at >= earlier.completed_at, `${later.id} began before ${earlier.id} had ended`);
+        if (earlier.tag === later.tag)
+          assert.ok(later.started_at >= earlier.completed_at, `${later.id} began before ${earlier.id} had ended`);
       }
     } finally {
       await set.close();

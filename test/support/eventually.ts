@@ -1,7 +1,11 @@
 // Waits for something to become true, with a deadline, for what gives no signal of its own.
 
 /** Asks `look` again and again until it answers something other than undefined or false; fails after `deadlineMs` with `what`. */
-export async function eventually<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false, deadlineMs = 20_000): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  look: () => Promise<T | undefined | false> | T | undefined | false,
+  deadlineMs = 20_000,
+): Promise<T> {
   const startedMs = performance.now();
   let last: unknown;
   for (;;) {

@@ -124,7 +124,11 @@ export async function startMortalNode(parts: {
   }
 
   const realDatabase = openDatabase({ connection: parts.connection, applicationName: `cuttle-test-${parts.name}`, connectionsMax: 6 });
-  const realRenewals = openDatabase({ connection: parts.connection, applicationName: `cuttle-test-${parts.name}-leases`, connectionsMax: 2 });
+  const realRenewals = openDatabase({
+    connection: parts.connection,
+    applicationName: `cuttle-test-${parts.name}-leases`,
+    connectionsMax: 2,
+  });
   // Renewals are no effects of a task, but they stop with the process.
   const renewals: Database = {
     ...realRenewals,

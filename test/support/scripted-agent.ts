@@ -50,7 +50,8 @@ export function createScriptedAgent(options: { tombstones: boolean }): ScriptedA
     executions,
     completed,
     behave: () => ({ lines: ["one", "two", "three"], exitCode: 0, questions: 2 }),
-    capabilities: (_agent, terms) => proven(terms, () => ({ ok: true, reply: ["IScriptService", "IFileTransferService", "IScriptServiceV2"] })),
+    capabilities: (_agent, terms) =>
+      proven(terms, () => ({ ok: true, reply: ["IScriptService", "IFileTransferService", "IScriptServiceV2"] })),
     startScript: (address: AgentAddress, command: StartScriptCommandV2, terms) =>
       proven(terms, () => {
         const ticket = command.ScriptTicket.TaskId;

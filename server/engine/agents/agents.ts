@@ -60,7 +60,13 @@ export function createAgents(parts: { identity: Identity }): Agents {
   const client = createHalibutClient({ identity: parts.identity });
   const known = new Map<string, { at: number; capabilities: readonly string[] }>();
 
-  async function call<R>(agent: AgentAddress, contract: ServiceContract, method: string, params: readonly unknown[], terms: CallTerms): Promise<Answer<R>> {
+  async function call<R>(
+    agent: AgentAddress,
+    contract: ServiceContract,
+    method: string,
+    params: readonly unknown[],
+    terms: CallTerms,
+  ): Promise<Answer<R>> {
     let refusal: unknown;
     try {
       const reply = await client.call(agent, contract, method, params, {

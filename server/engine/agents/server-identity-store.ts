@@ -14,7 +14,14 @@ export async function findCertificate(database: Queryable, name: string): Promis
     `SELECT name, thumbprint, certificate_pem, private_key_ciphertext FROM cluster_certificates WHERE name = $1`,
     [name],
   );
-  return row && { name: row.name, thumbprint: row.thumbprint, certificatePem: row.certificate_pem, privateKeyCiphertext: row.private_key_ciphertext };
+  return (
+    row && {
+      name: row.name,
+      thumbprint: row.thumbprint,
+      certificatePem: row.certificate_pem,
+      privateKeyCiphertext: row.private_key_ciphertext,
+    }
+  );
 }
 
 /** Stores the certificate unless another node was first; answers the one that counts. */

@@ -8,7 +8,12 @@ import type { SecretContext, Secrets } from "../../platform/secrets/secrets.ts";
 import { findCertificate, insertCertificate } from "./server-identity-store.ts";
 
 const certificateName = "agents";
-const privateKeyContext: SecretContext = { table: "cluster_certificates", column: "private_key_ciphertext", row: certificateName, space: null };
+const privateKeyContext: SecretContext = {
+  table: "cluster_certificates",
+  column: "private_key_ciphertext",
+  row: certificateName,
+  space: null,
+};
 
 /** The identity of the cluster. When several nodes start on a new database at once, one certificate wins and all use it. */
 export async function loadServerIdentity(parts: { database: Database; secrets: Secrets }): Promise<Identity> {

@@ -26,7 +26,11 @@ export function createLateCompleter(parts: { database: Database; agents: Agents 
         const target = plan.steps.flatMap((step) => step.targets).find((candidate) => candidate.machineId === one.machineId);
         if (target === undefined) continue;
         const answer = await parts.agents
-          .completeScript(target.agent, { Ticket: { TaskId: one.ticket } }, { beforeSend: async () => {}, signal: AbortSignal.timeout(callDeadlineMs) })
+          .completeScript(
+            target.agent,
+            { Ticket: { TaskId: one.ticket } },
+            { beforeSend: async () => {}, signal: AbortSignal.timeout(callDeadlineMs) },
+          )
           .catch(() => undefined);
         if (answer?.ok) forgotten.push(one.id);
       }

@@ -64,7 +64,13 @@ function wanted(step: PlannedStep, failed: boolean): boolean {
 async function runStep(plan: Plan, step: PlannedStep, block: string, run: TaskRun, parts: PlanParts): Promise<string | undefined> {
   const entries: LogEntry[] = [opened(step, block), status(block, "Running")];
   if (step.targets.length === 0) {
-    entries.push({ kind: "line", block, category: "Warning", at: now(), text: "No deployment target of this environment has a role of this step; it was skipped." });
+    entries.push({
+      kind: "line",
+      block,
+      category: "Warning",
+      at: now(),
+      text: "No deployment target of this environment has a role of this step; it was skipped.",
+    });
     entries.push(status(block, "Skipped"));
     await run.log.append(entries);
     return undefined;
@@ -90,7 +96,10 @@ async function runStep(plan: Plan, step: PlannedStep, block: string, run: TaskRu
     if (row === undefined) throw new Error(`Step ${step.id} has no row for ${target.machineId}.`);
     const targetBlock = `${block}/${target.machineId}`;
     if (row.state !== "done") {
-      await run.log.append([{ kind: "block", id: targetBlock, parent: block, name: target.name, at: now() }, status(targetBlock, "Running")]);
+      await run.log.append([
+        { kind: "block", id: targetBlock, parent: block, name: target.name, at: now() },
+        status(targetBlock, "Running"),
+      ]);
     }
     results.push(
       await runScript(

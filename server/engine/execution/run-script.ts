@@ -110,14 +110,24 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
       if (monotonicMs() - startedMs > parts.agentGoneMs) return answer;
       if (!said && monotonicMs() - startedMs > 1_000) {
         said = true;
-        await run.log.append([note(script.block, "Wait", `${script.machineName} cannot be reached (${answer.message}). Trying again for ${Math.round(parts.agentGoneMs / 1000)} s.`)]);
+        await run.log.append([
+          note(
+            script.block,
+            "Wait",
+            `${script.machineName} cannot be reached (${answer.message}). Trying again for ${Math.round(parts.agentGoneMs / 1000)} s.`,
+          ),
+        ]);
       }
       if (!(await pause(pauseMs, run.lost))) throw run.lost.reason;
       pauseMs = Math.min(pauseMs * retryPauseMs.factor, retryPauseMs.max);
     }
   }
 
-  async function finish(result: { outcome: StepOutcome; exitCode: number | null; message: string | null }, entries: LogEntry[], mayForget: boolean): Promise<ScriptResult> {
+  async function finish(
+    result: { outcome: StepOutcome; exitCode: number | null; message: string | null },
+    entries: LogEntry[],
+    mayForget: boolean,
+  ): Promise<ScriptResult> {
     if (result.message !== null) entries.push(note(script.block, result.outcome === "canceled" ? "Warning" : "Error", result.message));
     entries.push({ kind: "status", id: script.block, status: blockStatus[result.outcome], at: new Date().toISOString() });
     const completeAfterMs = mayHaveStarted ? completionQuarantineMs : null;
@@ -175,7 +185,11 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
   }
   if (!answer.ok) {
     if (answer.failure === "refused") {
-      return finish({ outcome: "failed", exitCode: null, message: `The agent on ${script.machineName} refused to start the script: ${answer.message}` }, [], false);
+      return finish(
+        { outcome: "failed", exitCode: null, message: `The agent on ${script.machineName} refused to start the script: ${answer.message}` },
+        [],
+        false,
+      );
     }
     if (!mayHaveStarted) return finish({ outcome: "failed", exitCode: null, message: unreachable(script, answer) }, [], false);
     return finish({ outcome: "unknown", exitCode: null, message: unknownOutcome(script, answer.message) }, [], false);
@@ -221,18 +235,34 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
 const blockStatus = { succeeded: "Success", failed: "Failed", canceled: "Canceled", unknown: "Failed" } as const;
 
 /** What an exit code means. "Cancelled" comes from our own record, never from a code. */
-function judge(exitCode: number, cancelled: boolean, script: ScriptOnTarget): { outcome: StepOutcome; exitCode: number; message: string | null } {
+function judge(
+  exitCode: number,
+  cancelled: boolean,
+  script: ScriptOnTarget,
+): { outcome: StepOutcome; exitCode: number; message: string | null } {
   if (exitCode === 0) return { outcome: "succeeded", exitCode, message: null };
   if (cancelled) return { outcome: "canceled", exitCode, message: "The script was canceled." };
   switch (exitCode) {
     case agentExitCode.unknownResult:
     case agentExitCode.unknownScript:
-      return { outcome: "unknown", exitCode, message: unknownOutcome(script, "its agent was restarted or lost its records while the script ran") };
+      return {
+        outcome: "unknown",
+        exitCode,
+        message: unknownOutcome(script, "its agent was restarted or lost its records while the script ran"),
+      };
     case agentExitCode.isolationTimeout:
-      return { outcome: "failed", exitCode, message: `The script on ${script.machineName} waited too long for other scripts on that machine.` };
+      return {
+        outcome: "failed",
+        exitCode,
+        message: `The script on ${script.machineName} waited too long for other scripts on that machine.`,
+      };
     case agentExitCode.fatal:
     case agentExitCode.shellNotStarted:
-      return { outcome: "failed", exitCode, message: `The agent on ${script.machineName} could not run the script (code ${exitCode}). Check its disk, permissions and /bin/bash.` };
+      return {
+        outcome: "failed",
+        exitCode,
+        message: `The agent on ${script.machineName} could not run the script (code ${exitCode}). Check its disk, permissions and /bin/bash.`,
+      };
     default:
       return { outcome: "failed", exitCode, message: `The script on ${script.machineName} ended with exit code ${exitCode}.` };
   }

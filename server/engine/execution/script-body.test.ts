@@ -49,7 +49,10 @@ test("names compare ignoring case, may hold anything, and an unknown one is empt
 
 test("a value of a megabyte and a script with Windows line ends are carried whole", () => {
   const value = "0123456789abcdef".repeat(65_536);
-  assert.equal(runBash(composeBashScript([{ name: "Big", value }], "get_octopusvariable Big | wc -c\r\necho done\r\n")).replaceAll(" ", ""), "1048576\ndone\n");
+  assert.equal(
+    runBash(composeBashScript([{ name: "Big", value }], "get_octopusvariable Big | wc -c\r\necho done\r\n")).replaceAll(" ", ""),
+    "1048576\ndone\n",
+  );
 });
 
 test("the same values give the same bytes, so that a repeated start is the same start", () => {

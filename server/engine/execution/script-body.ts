@@ -51,7 +51,7 @@ const saying = [
   "set_octopusvariable() {",
   "  local sensitive=''",
   "  [ \"$3\" != '-sensitive' ] || sensitive=\" sensitive='$(__octopus_encode True)'\"",
-  "  echo \"##octopus[setVariable name='$(__octopus_encode \"$1\")' value='$(__octopus_encode \"$2\")'$sensitive]\"",
+  '  echo "##octopus[setVariable name=\'$(__octopus_encode "$1")\' value=\'$(__octopus_encode "$2")\'$sensitive]"',
   "}",
   "write_verbose() { printf '##octopus[stdout-verbose]\\n%s\\n##octopus[stdout-default]\\n' \"$*\"; }",
   "write_highlight() { printf '##octopus[stdout-highlight]\\n%s\\n##octopus[stdout-default]\\n' \"$*\"; }",

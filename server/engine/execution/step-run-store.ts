@@ -113,7 +113,14 @@ export async function markProgress(tx: Transaction, id: number, progress: { logN
 export async function markDone(
   tx: Transaction,
   id: number,
-  result: { outcome: StepOutcome; exitCode: number | null; message: string | null; logNext: number; logState: unknown; completeAfterMs: number | null },
+  result: {
+    outcome: StepOutcome;
+    exitCode: number | null;
+    message: string | null;
+    logNext: number;
+    logState: unknown;
+    completeAfterMs: number | null;
+  },
 ): Promise<void> {
   await tx.execute(
     `UPDATE step_runs SET state = 'done', outcome = $2, exit_code = $3, message = $4, log_next = $5, log_state = $6,

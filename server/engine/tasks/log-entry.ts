@@ -45,6 +45,7 @@ export function decodeEntry(line: string, version: number): LogEntry | undefined
   if (typeof i !== "string" || typeof t !== "string") return undefined;
   if (k === "b" && typeof n === "string") return { kind: "block", id: i, parent: typeof p === "string" ? p : null, name: n, at: t };
   if (k === "s" && typeof s === "string") return { kind: "status", id: i, status: s as BlockStatus, at: t };
-  if (k === "l" && typeof m === "string" && typeof c === "string") return { kind: "line", block: i, category: c as LogCategory, at: t, text: m };
+  if (k === "l" && typeof m === "string" && typeof c === "string")
+    return { kind: "line", block: i, category: c as LogCategory, at: t, text: m };
   return undefined;
 }

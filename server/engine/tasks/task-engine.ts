@@ -227,7 +227,12 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
     }
   }
 
-  async function guardedFinish(task: ClaimedTask, lease: Lease, outcome: TaskOutcome, ours: { taskId: string; owner: string; epoch: number }): Promise<void> {
+  async function guardedFinish(
+    task: ClaimedTask,
+    lease: Lease,
+    outcome: TaskOutcome,
+    ours: { taskId: string; owner: string; epoch: number },
+  ): Promise<void> {
     const message = outcome.state === "Failed" ? outcome.message : null;
     for (;;) {
       lease.assertHeld();
@@ -262,7 +267,11 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
       const held = [...running.values()].map((one) => one.lease).filter((lease) => !lease.lost.aborted);
       if (held.length === 0) continue;
       try {
-        const kept = new Map((await renewLeases(parts.renewals, { owner, leaseMs: settings.leaseMs, taskIds: held.map((lease) => lease.taskId) })).map((row) => [row.taskId, row]));
+        const kept = new Map(
+          (await renewLeases(parts.renewals, { owner, leaseMs: settings.leaseMs, taskIds: held.map((lease) => lease.taskId) })).map(
+            (row) => [row.taskId, row],
+          ),
+        );
         for (const lease of held) {
           const row = kept.get(lease.taskId);
           if (row === undefined || row.epoch !== lease.epoch) {

@@ -17,7 +17,10 @@ const staleRetryPauseMs = 250;
 /** A committed part of the log is missing or shorter than what was committed. */
 export class LogPartMissing extends Error {
   constructor(file: string, cause: unknown) {
-    super(`A part of the task log (${file}) cannot be read from the shared folder. Check that this node sees the same folder as the others.`, { cause });
+    super(
+      `A part of the task log (${file}) cannot be read from the shared folder. Check that this node sees the same folder as the others.`,
+      { cause },
+    );
     this.name = "LogPartMissing";
   }
 }

@@ -141,7 +141,11 @@ export async function ownsTask(database: Queryable, lease: { taskId: string; own
 }
 
 /** Stores the plan unless one is there already; answers the one that counts. The caller has passed the guard. */
-export async function insertPlan(tx: Transaction, taskId: string, plan: { version: number; body: Json }): Promise<{ version: number; body: Json }> {
+export async function insertPlan(
+  tx: Transaction,
+  taskId: string,
+  plan: { version: number; body: Json },
+): Promise<{ version: number; body: Json }> {
   await tx.execute(`UPDATE tasks SET plan = $2, plan_version = $3 WHERE id = $1 AND plan_version IS NULL`, [
     taskId,
     JSON.stringify(plan.body),
@@ -205,11 +209,15 @@ export async function findTaskForCancel(
   tx: Transaction,
   taskId: string,
 ): Promise<{ tag: string | null; spaceId: string | null; description: string; relatedDocumentIds: string[] } | undefined> {
-  const [row] = await tx.query<{ concurrency_tag: string | null; space_id: string | null; description: string; related_document_ids: string[] }>(
-    `SELECT concurrency_tag, space_id, description, related_document_ids FROM tasks WHERE id = $1`,
-    [taskId],
+  const [row] = await tx.query<{
+    concurrency_tag: string | null;
+    space_id: string | null;
+    description: string;
+    related_document_ids: string[];
+  }>(`SELECT concurrency_tag, space_id, description, related_document_ids FROM tasks WHERE id = $1`, [taskId]);
+  return (
+    row && { tag: row.concurrency_tag, spaceId: row.space_id, description: row.description, relatedDocumentIds: row.related_document_ids }
   );
-  return row && { tag: row.concurrency_tag, spaceId: row.space_id, description: row.description, relatedDocumentIds: row.related_document_ids };
 }
 
 /** Marks the task to be cancelled and answers what it is now. `gone`: it has a final state already. */

@@ -3,9 +3,8 @@
 import type { Route } from "../../platform/http/http.ts";
 import { beforeReleaseDelete, deploymentRoutes } from "./deployments/deployments.ts";
 
-export { createDeployTask } from "./deployments/deploy-task.ts";
-export { createHealthTask, healthArgumentsVersion } from "./health-checks/health-task.ts";
-export { loadDeploymentSnapshot } from "./deployments/deployments.ts";
+export { createHealthTask, healthArgumentsVersion } from "./health-checks/health-checks.ts";
+export { createDeployTask, loadDeploymentSnapshot } from "./deployments/deployments.ts";
 export type { CandidateMachine, DeploymentSnapshot } from "./deployments/deployments.ts";
 export { beforeReleaseDelete };
 

@@ -21,7 +21,11 @@ export function createBackgroundLoop(job: {
         // Nodes that start together should not all come at the same moments.
         let waitMs = Math.random() * job.everyMs;
         while (await pause(waitMs, stopping.signal)) {
-          await job.runOnce().catch((error: unknown) => job.log.warn({ err: error, job: job.name }, "A background job failed; it runs again at its next turn."));
+          await job
+            .runOnce()
+            .catch((error: unknown) =>
+              job.log.warn({ err: error, job: job.name }, "A background job failed; it runs again at its next turn."),
+            );
           waitMs = job.everyMs;
         }
       })();

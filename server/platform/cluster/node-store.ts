@@ -74,7 +74,10 @@ export async function listNodes(database: Queryable, offlineAfterMs: number): Pr
 }
 
 export async function findNode(database: Queryable, id: string, offlineAfterMs: number): Promise<ServerNode | undefined> {
-  const [row] = await database.query<Row>(`SELECT ${columns}, ${offline} FROM server_nodes WHERE lower(id) = lower($2)`, [offlineAfterMs, id]);
+  const [row] = await database.query<Row>(`SELECT ${columns}, ${offline} FROM server_nodes WHERE lower(id) = lower($2)`, [
+    offlineAfterMs,
+    id,
+  ]);
   return row && toNode(row);
 }
 

@@ -37,7 +37,11 @@ export function isConnectionLoss(error: unknown): boolean {
   if (error instanceof DatabaseUnavailable || error instanceof CommitOutcomeUnknown) return true;
   const code = errorCode(error);
   if (code !== undefined && (unavailable.has(code) || code.startsWith("08") || code.startsWith("57P0"))) return true;
-  if (code !== undefined && ["ECONNREFUSED", "ECONNRESET", "ENOENT", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH", "EAI_AGAIN", "ENOTFOUND"].includes(code)) return true;
+  if (
+    code !== undefined &&
+    ["ECONNREFUSED", "ECONNRESET", "ENOENT", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH", "EAI_AGAIN", "ENOTFOUND"].includes(code)
+  )
+    return true;
   const message = error instanceof Error ? error.message : "";
   return /Connection terminated|Query read timeout|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|server closed the connection/i.test(
     message,

@@ -46,7 +46,9 @@ export async function migrate(
   try {
     const version = (await pool.query("SHOW server_version_num")).rows[0] as { server_version_num: string };
     if (Number(version.server_version_num) < 150000) throw new DatabaseTooOld((Number(version.server_version_num) / 10000).toFixed(0));
-    const known = new Map<string, Migration>(migrations.map((one) => [one.name, { up: async (db) => void (await sql.raw(one.sql).execute(db)) }]));
+    const known = new Map<string, Migration>(
+      migrations.map((one) => [one.name, { up: async (db) => void (await sql.raw(one.sql).execute(db)) }]),
+    );
     const migrator = new Migrator({
       db: kysely,
       provider: { getMigrations: async () => Object.fromEntries(known) },

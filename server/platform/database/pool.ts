@@ -11,7 +11,8 @@ import type { Database, DatabaseOptions, SqlValue, Transaction } from "./queryab
 // bigint and count(*) arrive as numbers: ours stay far below 2^53 and a silent text would compare wrongly.
 types.setTypeParser(types.builtins.INT8, (text) => {
   const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new Error(`A 64-bit integer of the database (${text}) is beyond what this program can hold exactly.`);
+  if (!Number.isSafeInteger(value))
+    throw new Error(`A 64-bit integer of the database (${text}) is beyond what this program can hold exactly.`);
   return value;
 });
 
@@ -82,7 +83,10 @@ export function openDatabase(options: DatabaseOptions): Database {
         (await run<Row>(client, text, values, o?.name)).rows,
       execute: async (text, values, o) => (await run(client, text, values, o?.name)).count,
       afterCommit: (callback) => void committed.push(callback),
-      notify: (channel, payload) => void committed.push(() => void pool.query({ name: "notify", text: "SELECT pg_notify($1, $2)", values: [channel, payload] }).catch(() => {})),
+      notify: (channel, payload) =>
+        void committed.push(
+          () => void pool.query({ name: "notify", text: "SELECT pg_notify($1, $2)", values: [channel, payload] }).catch(() => {}),
+        ),
     };
     try {
       await client.query("BEGIN");
@@ -90,7 +94,8 @@ export function openDatabase(options: DatabaseOptions): Database {
       phase = "committing";
       const outcome = await client.query("COMMIT");
       // A COMMIT in a failed transaction answers ROLLBACK without an error: a swallowed error of a statement, so a bug of ours.
-      if (outcome.command !== "COMMIT") throw new Error("A statement of this transaction failed and its error was swallowed; nothing was stored.");
+      if (outcome.command !== "COMMIT")
+        throw new Error("A statement of this transaction failed and its error was swallowed; nothing was stored.");
       phase = "done";
       for (const callback of committed) callback();
       return result;
@@ -135,7 +140,11 @@ export function openDatabase(options: DatabaseOptions): Database {
       }
     },
     async listen(channel, onWake) {
-      const listener = createListener({ ...clientConfig(options), query_timeout: 0, statement_timeout: 0 } as ClientConfig, channel, onWake);
+      const listener = createListener(
+        { ...clientConfig(options), query_timeout: 0, statement_timeout: 0 } as ClientConfig,
+        channel,
+        onWake,
+      );
       listeners.add(listener);
       await listener.ready;
       return {
@@ -153,7 +162,11 @@ export function openDatabase(options: DatabaseOptions): Database {
     },
   };
 
-  async function single<Row>(text: string, values: readonly SqlValue[] | undefined, name: string | undefined): Promise<{ rows: Row[]; count: number }> {
+  async function single<Row>(
+    text: string,
+    values: readonly SqlValue[] | undefined,
+    name: string | undefined,
+  ): Promise<{ rows: Row[]; count: number }> {
     const client = await checkOut();
     let broken = false;
     try {

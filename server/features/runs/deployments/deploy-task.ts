@@ -32,7 +32,12 @@ export function createDeployTask(parts: DeployTaskParts): TaskHandler {
 async function makePlan(run: TaskRun): Promise<{ ok: true; plan: Plan } | { ok: false; faults: readonly string[] }> {
   const { arguments: given, argumentsVersion, id } = run.task;
   if (argumentsVersion !== argumentsVersionKnown) {
-    return { ok: false, faults: [`The arguments of ${id} have version ${argumentsVersion}; this node reads up to ${argumentsVersionKnown}. A newer node must run it.`] };
+    return {
+      ok: false,
+      faults: [
+        `The arguments of ${id} have version ${argumentsVersion}; this node reads up to ${argumentsVersionKnown}. A newer node must run it.`,
+      ],
+    };
   }
   const deploymentId = typeof given === "object" && given !== null && !Array.isArray(given) ? given["deploymentId"] : undefined;
   if (typeof deploymentId !== "string") throw new Error(`The task ${id} names no deployment.`);

@@ -18,6 +18,7 @@ import * as store from "./deployment-store.ts";
 import type { DeploymentFilter, DeploymentRow } from "./deployment-store.ts";
 
 export type { CandidateMachine, DeploymentSnapshot } from "./deployment-snapshot.ts";
+export { createDeployTask } from "./deploy-task.ts";
 export { loadDeploymentSnapshot } from "./deployment-snapshot.ts";
 
 function present(row: DeploymentRow) {

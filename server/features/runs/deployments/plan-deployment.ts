@@ -23,7 +23,11 @@ export function planDeployment(snapshot: DeploymentSnapshot, taskId: string): Pl
     }
   }
   if (faults.length > 0) return { ok: false, faults };
-  if (steps.length === 0) return { ok: false, faults: [`The process of ${snapshot.project.name} has no step that runs in ${snapshot.environment.name}. Add a step, or enable one.`] };
+  if (steps.length === 0)
+    return {
+      ok: false,
+      faults: [`The process of ${snapshot.project.name} has no step that runs in ${snapshot.environment.name}. Add a step, or enable one.`],
+    };
   return {
     ok: true,
     plan: {
@@ -42,25 +46,39 @@ function isWanted(action: ProcessAction, snapshot: DeploymentSnapshot): boolean 
   return action.Channels.length === 0 || action.Channels.includes(snapshot.release.channelId);
 }
 
-function planAction(step: ProcessStep, action: ProcessAction, number: number, snapshot: DeploymentSnapshot): PlannedStep | { fault: string } {
+function planAction(
+  step: ProcessStep,
+  action: ProcessAction,
+  number: number,
+  snapshot: DeploymentSnapshot,
+): PlannedStep | { fault: string } {
   const name = action.Name;
   const text = (property: string): string | undefined => plainText(action.Properties, property) ?? plainText(step.Properties, property);
   if (action.ActionType !== "Octopus.Script") {
-    return { fault: `Step '${name}' has the type ${action.ActionType}, which this server cannot run yet. It runs script steps (Octopus.Script).` };
+    return {
+      fault: `Step '${name}' has the type ${action.ActionType}, which this server cannot run yet. It runs script steps (Octopus.Script).`,
+    };
   }
   if (isTrue(text("Octopus.Action.RunOnServer"))) {
-    return { fault: `Step '${name}' asks to run on the server, which is not available yet. Give it target roles instead (Octopus.Action.TargetRoles).` };
+    return {
+      fault: `Step '${name}' asks to run on the server, which is not available yet. Give it target roles instead (Octopus.Action.TargetRoles).`,
+    };
   }
   const source = text("Octopus.Action.Script.ScriptSource") ?? "Inline";
-  if (source !== "Inline") return { fault: `Step '${name}' takes its script from '${source}', which is not available yet. Put the script into the step.` };
+  if (source !== "Inline")
+    return { fault: `Step '${name}' takes its script from '${source}', which is not available yet. Put the script into the step.` };
   const syntax = text("Octopus.Action.Script.Syntax") ?? "Bash";
   if (syntax !== "Bash") return { fault: `Step '${name}' is written in ${syntax}; this server runs Bash scripts so far.` };
   const body = text("Octopus.Action.Script.ScriptBody");
   if (body === undefined) return { fault: `Step '${name}' has no script (Octopus.Action.Script.ScriptBody).` };
   const condition = readCondition(step.Condition);
   if (condition === undefined) return { fault: `Step '${name}' has the run condition ${step.Condition}, which is not available yet.` };
-  const roles = (text("Octopus.Action.TargetRoles") ?? "").split(",").map((role) => role.trim()).filter((role) => role !== "");
-  if (roles.length === 0) return { fault: `Step '${name}' names no target roles, so nobody knows where to run it (Octopus.Action.TargetRoles).` };
+  const roles = (text("Octopus.Action.TargetRoles") ?? "")
+    .split(",")
+    .map((role) => role.trim())
+    .filter((role) => role !== "");
+  if (roles.length === 0)
+    return { fault: `Step '${name}' names no target roles, so nobody knows where to run it (Octopus.Action.TargetRoles).` };
 
   const targets: PlannedTarget[] = [];
   for (const machine of snapshot.machines.filter((one) => isTarget(one, roles, snapshot))) {
@@ -135,8 +153,10 @@ function isTarget(machine: CandidateMachine, roles: readonly string[], snapshot:
 
 /** How the machine is reached, or why it cannot be. */
 function targetOf(machine: CandidateMachine): PlannedTarget | string {
-  if (machine.communicationStyle === "TentacleActive") return "it polls this server, which is not available yet. Register it as a listening agent.";
-  if (machine.communicationStyle === "None" || machine.uri === null || machine.thumbprint === null) return "it has no agent. Register one, or give the step other roles.";
+  if (machine.communicationStyle === "TentacleActive")
+    return "it polls this server, which is not available yet. Register it as a listening agent.";
+  if (machine.communicationStyle === "None" || machine.uri === null || machine.thumbprint === null)
+    return "it has no agent. Register one, or give the step other roles.";
   const address = readListeningUri(machine.uri);
   if (address === undefined) return `its address ${machine.uri} is not of the form https://host:port/. Correct it at the machine.`;
   return { machineId: machine.id, name: machine.name, agent: { host: address.host, port: address.port, thumbprint: machine.thumbprint } };

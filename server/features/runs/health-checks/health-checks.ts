@@ -23,12 +23,17 @@ export function createHealthTask(parts: { agents: Agents }): TaskHandler {
       const named = typeof given === "object" && given !== null && !Array.isArray(given) ? given : {};
       // Ours says machineIds; a task that a client queued says MachineIds.
       const ids = named["machineIds"] ?? named["MachineIds"];
-      if (!Array.isArray(ids) || ids.length === 0) return { state: "Failed", message: "The task names no machines. Name them in MachineIds." };
-      await run.log.append([{ kind: "block", id: rootBlock, parent: null, name: run.task.description, at: now() }, status(rootBlock, "Running")]);
+      if (!Array.isArray(ids) || ids.length === 0)
+        return { state: "Failed", message: "The task names no machines. Name them in MachineIds." };
+      await run.log.append([
+        { kind: "block", id: rootBlock, parent: null, name: run.task.description, at: now() },
+        status(rootBlock, "Running"),
+      ]);
       let bad = 0;
       for (const id of ids) {
         if (run.cancelRequested.aborted) return { state: "Canceled" };
-        const machine = await run.guarded((tx) => findMachineAddress(tx, String(id)));
+        if (typeof id !== "string") continue;
+        const machine = await run.guarded((tx) => findMachineAddress(tx, id));
         if (machine === undefined) continue;
         const health = await examine(machine, run, parts.agents);
         if (health.healthStatus !== "Healthy") bad += 1;
@@ -43,7 +48,9 @@ export function createHealthTask(parts: { agents: Agents }): TaskHandler {
         );
       }
       await run.log.append([status(rootBlock, bad === 0 ? "Success" : "Failed")]);
-      return bad === 0 ? { state: "Success" } : { state: "Failed", message: `${bad} of ${ids.length} machines are not healthy. The task log says which and why.` };
+      return bad === 0
+        ? { state: "Success" }
+        : { state: "Failed", message: `${bad} of ${ids.length} machines are not healthy. The task log says which and why.` };
     },
   };
 }
@@ -63,7 +70,10 @@ async function examine(machine: MachineAddress, run: TaskRun, agents: Agents): P
         : { healthStatus: "Unhealthy", statusSummary: "The agent answered, but it lacks the second script service. Upgrade it." };
     }
     if (answer.failure === "untrusted") {
-      return { healthStatus: "Unavailable", statusSummary: `Another certificate than the registered one is at ${address.host}:${address.port}. ${answer.message}` };
+      return {
+        healthStatus: "Unavailable",
+        statusSummary: `Another certificate than the registered one is at ${address.host}:${address.port}. ${answer.message}`,
+      };
     }
     if (run.cancelRequested.aborted || monotonicMs() - startedMs > patienceMs) {
       return { healthStatus: "Unavailable", statusSummary: `${address.host}:${address.port} could not be reached. ${answer.message}` };
