@@ -7,7 +7,7 @@ import type { ServerConfig } from "./config.ts";
 import { createAgents, loadServerIdentity } from "./engine/agents/agents.ts";
 import { createLateCompleter } from "./engine/execution/execution.ts";
 import { createTaskEngine, enqueueTask } from "./engine/tasks/tasks.ts";
-import type { LogFolder, TaskEngine } from "./engine/tasks/tasks.ts";
+import type { LogFolder } from "./engine/tasks/tasks.ts";
 import { createDeployTask, createHealthTask, healthArgumentsVersion } from "./features/runs/runs.ts";
 import { ensureAdministrator, ensureFirstSpace, featureRoutes } from "./features/features.ts";
 import { migrations } from "./migrations/migrations.ts";
@@ -74,7 +74,7 @@ export async function createServerNode(config: ServerConfig): Promise<ServerNode
     undo.push(() => agents.close());
 
     const instance = randomUUID();
-    let engine: TaskEngine | undefined;
+    let wakeEngine = (): void => {};
     const registry = createNodeRegistry({
       database,
       nodeName: config.nodeName,
@@ -108,7 +108,7 @@ export async function createServerNode(config: ServerConfig): Promise<ServerNode
         nodeName: config.nodeName,
         nodeChanged: () =>
           void registry.refresh().then(
-            () => engine?.wake(),
+            () => wakeEngine(),
             () => {},
           ),
         askForHealthCheck: async (tx, machine, actor) => {
@@ -134,7 +134,7 @@ export async function createServerNode(config: ServerConfig): Promise<ServerNode
     const addresses = await http.listen(config.webListenPrefixes);
     undo.push(() => http.close());
 
-    engine = createTaskEngine({
+    const engine = createTaskEngine({
       database,
       renewals,
       folder: logFolder,
@@ -154,15 +154,15 @@ export async function createServerNode(config: ServerConfig): Promise<ServerNode
       taskCap: () => registry.taskCap(),
       log,
     });
-    const started = engine;
-    await started.start();
-    undo.push(() => started.stop());
+    await engine.start();
+    wakeEngine = () => engine.wake();
+    undo.push(() => engine.stop());
 
     const first = addresses[0];
     if (first === undefined) throw new Error("The node listens nowhere.");
     const host = first.host === undefined || first.host === "127.0.0.1" ? "localhost" : first.host;
     const url = `http://${host.includes(":") ? `[${host}]` : host}:${first.port}${first.virtualDirectory}`;
-    log.info({ url, thumbprint: identity.thumbprint, owner: started.owner }, "The node is ready.");
+    log.info({ url, thumbprint: identity.thumbprint, owner: engine.owner }, "The node is ready.");
     return { ready: { url, thumbprint: identity.thumbprint, nodeName: config.nodeName }, stop: stopAll };
   } catch (error) {
     await stopAll();
