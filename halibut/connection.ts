@@ -74,11 +74,7 @@ export function createConnection(parts: { socket: TLSSocket; side: "connector" |
     if (!closed.signal.aborted) closed.abort(failure);
   }
 
-  socket.on("readable", () => {
-    // With nobody waiting, an end of the stream would go unnoticed: it shows only when one reads past the last byte.
-    if (socket.readableLength === 0) socket.read(0);
-    wake();
-  });
+  socket.on("readable", () => wake());
   socket.on("end", () => {
     ended = true;
     wake();

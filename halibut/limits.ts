@@ -21,6 +21,20 @@ export interface HalibutLimits {
   stallMs: number;
   /** One message from its first to its last byte. Streams are bounded by `stallMs` only. */
   messageMs: number;
+  /** How long a dispatcher holds a poll for which there is no request, before it sends the empty message. */
+  pollHoldMs: number;
+  /** A subscriber's patience for a request or the empty message. */
+  pollMs: number;
+  /** Either side's patience for NEXT or PROCEED while polling. */
+  pollControlMs: number;
+  /** How long a request waits for its subscriber to collect it. */
+  collectMs: number;
+  /** Requests that wait for one subscriber. */
+  queuedCallsMax: number;
+  /** First pause before a subscriber connects again; doubled with every failure, and spread at random. */
+  reconnectMsMin: number;
+  /** Longest such pause before it is spread. */
+  reconnectMsMax: number;
   /** How long an idle connection is kept for the next call. */
   poolIdleMs: number;
   /** Idle connections kept per peer. */
@@ -64,6 +78,13 @@ export const defaultLimits: HalibutLimits = {
   proceedMs: 10_000, // giving up is safe here: the request has not been sent and goes over a new connection
   stallMs: 60_000, // as the original's send and receive limit
   messageMs: 300_000, // the largest message at 200 kB/s
+  pollHoldMs: 30_000, // as the original; its agents hang up after 60 s without a word
+  pollMs: 60_000, // two holds
+  pollControlMs: 60_000, // as the original
+  collectMs: 120_000, // as the original: an agent that was cut off needs up to two minutes to be back
+  queuedCallsMax: 1_000, // far above what one agent can work off in `collectMs`
+  reconnectMsMin: 1_000, // a restarted server is found again at once
+  reconnectMsMax: 60_000, // a server that is away for hours is not hammered
   poolIdleMs: 50_000, // an original agent hangs up after 60 s of silence
   poolConnectionsMax: 20, // with fewer, parallel calls to one agent reconnect all the time
   closeMs: 1_000, // enough for END to leave; after that the socket is destroyed

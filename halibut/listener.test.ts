@@ -86,7 +86,7 @@ async function withListener(limits: Partial<HalibutLimits>, run: (setup: Setup) 
             return `Hello ${name}`;
           },
           Take: async ([stream]) => {
-            calls.push("Take");
+            calls.push(`Take with ${(await readdir(spoolFolder)).length} files`);
             let bytes = 0;
             for await (const piece of (stream as DataStream).open()) bytes += piece.length;
             return bytes;
@@ -468,7 +468,7 @@ for (const [what, frame] of [
     "that the message does not mention",
     Buffer.concat([streamHeader("99112233-4455-6677-8899-aabbccddeeff", 5), Buffer.alloc(5), streamTrailer(5)]),
   ],
-  ["with a negative length", Buffer.concat([negative, streamTrailer(0)])],
+  ["with a negative length", Buffer.concat([negative, streamTrailer(-5)])],
   ["beyond the limit", streamHeader(id, 1_000_001)],
 ] as const)
   test(`a stream ${what} ends the connection and the method is not called`, async () => {
@@ -500,6 +500,24 @@ test("streams behind a request for an unknown method are read past, and the conn
     socket.write("NEXT\r\n");
     assert.equal(await reader.readControlWord(anyTime), "PROCEED");
     assert.deepEqual(calls, []);
+    socket.destroy();
+  });
+});
+
+test("a large stream lies in a file while its method runs, and nowhere afterwards", async () => {
+  await withListener({}, async ({ port, calls }) => {
+    const { socket, reader } = await introduced(port);
+    for (const bytes of [10, 1_000_000]) {
+      const { document, streams } = requestFor("Take", [streamFromBytes(Buffer.alloc(bytes))]);
+      socket.write(
+        Buffer.concat([await encodeMessage(document), streamHeader(streams[0]!.id, bytes), Buffer.alloc(bytes), streamTrailer(bytes)]),
+      );
+      assert.equal(decodeResponse(await reader.readMessage(anyTime, anyTime)).result, BigInt(bytes));
+      socket.write("NEXT\r\n");
+      assert.equal(await reader.readControlWord(anyTime), "PROCEED");
+      assert.deepEqual(await readdir(spoolFolder), []);
+    }
+    assert.deepEqual(calls, ["Take with 0 files", "Take with 1 files"]);
     socket.destroy();
   });
 });

@@ -8,18 +8,27 @@ import { createServer } from "node:tls";
 import type { TLSSocket } from "node:tls";
 import { createConnection } from "./connection.ts";
 import type { Connection } from "./connection.ts";
+import { dispatch } from "./dispatcher.ts";
 import { ConnectionError, ProtocolError, messageOf } from "./errors.ts";
 import { withDefaultLimits } from "./limits.ts";
 import type { HalibutLimits } from "./limits.ts";
+import { normalSubscription } from "./polling-queue.ts";
+import type { PollingQueue } from "./polling-queue.ts";
 import { createServiceTable } from "./service.ts";
 import type { ServedRequest, ServiceImplementation } from "./service.ts";
 import { peerThumbprint, tlsOptions } from "./trust.ts";
 import type { Identity } from "./trust.ts";
 
+/** How polling services are let in: where their requests come from, and which certificate may ask for which subscription (normalised). */
+export interface PollingSide {
+  queue: PollingQueue;
+  mayPoll(subscription: string, thumbprint: string): boolean;
+}
+
 /** What a listener tells its program, for logs and figures. Never arguments or results. */
 export type ListenerEvent =
   | { kind: "refused"; remote: string; thumbprint: string | null; reason: string }
-  | { kind: "identified"; remote: string; thumbprint: string }
+  | { kind: "identified"; remote: string; thumbprint: string; subscription: string | null }
   | ({ kind: "served"; thumbprint: string } & ServedRequest)
   | { kind: "closed"; remote: string; thumbprint: string; reason: string | null };
 
@@ -39,6 +48,8 @@ export function createHalibutListener(parts: {
   identity: Identity;
   isTrusted(thumbprint: string): boolean;
   services: ServiceImplementation[];
+  /** Without it, polling services are turned away. */
+  polling?: PollingSide;
   limits?: Partial<HalibutLimits>;
   onEvent?: (event: ListenerEvent) => void;
   page?: string;
@@ -47,9 +58,10 @@ export function createHalibutListener(parts: {
   const limits = withDefaultLimits(parts.limits);
   const onEvent = parts.onEvent ?? (() => {});
   const webPage = pageAnswer(parts.page ?? defaultPage);
+  const place = { folder: parts.spoolFolder ?? tmpdir(), limits };
   const services = createServiceTable({
     services: parts.services,
-    place: { folder: parts.spoolFolder ?? tmpdir(), limits },
+    place,
     onServed: (served, thumbprint) => onEvent({ kind: "served", thumbprint, ...served }),
   });
   const connections = new Map<Connection, { thumbprint: string | null }>();
@@ -86,11 +98,13 @@ export function createHalibutListener(parts: {
     connections.set(connection, entry);
     let reason: string | null = null;
     try {
-      const thumbprint = await identify(connection, socket);
-      if (thumbprint === null) return;
+      const known = await identify(connection, socket);
+      if (known === null) return;
+      const { thumbprint, subscription } = known;
       entry.thumbprint = thumbprint;
-      onEvent({ kind: "identified", remote: connection.remote, thumbprint });
-      await serve(connection, thumbprint);
+      onEvent({ kind: "identified", remote: connection.remote, thumbprint, subscription });
+      if (subscription === null) await serve(connection, thumbprint);
+      else await dispatch({ connection, queue: parts.polling!.queue, subscription, thumbprint, place });
     } catch (error) {
       reason = messageOf(error);
       if (entry.thumbprint === null) onEvent({ kind: "refused", remote: connection.remote, thumbprint: null, reason });
@@ -102,7 +116,7 @@ export function createHalibutListener(parts: {
   }
 
   /** Everything up to MX-SERVER; null when the peer was a browser or left without a word. */
-  async function identify(connection: Connection, socket: TLSSocket): Promise<string | null> {
+  async function identify(connection: Connection, socket: TLSSocket): Promise<{ thumbprint: string; subscription: string | null } | null> {
     const hello = await connection.readHello();
     if (hello === "nothing") return null;
     if (hello === "other") {
@@ -110,17 +124,24 @@ export function createHalibutListener(parts: {
       return null;
     }
     const thumbprint = peerThumbprint(socket);
-    if (thumbprint === null || !parts.isTrusted(thumbprint)) {
-      const reason = thumbprint === null ? "It showed no certificate." : "Its certificate is not trusted.";
-      onEvent({ kind: "refused", remote: connection.remote, thumbprint, reason });
-      connection.end();
-      return null;
-    }
+    if (thumbprint === null || !parts.isTrusted(thumbprint))
+      return refuse(connection, thumbprint, thumbprint === null ? "It showed no certificate." : "Its certificate is not trusted.");
     const identity = await connection.readIdentity();
-    if (identity.kind !== "client-identity") throw new ProtocolError("This listener has no queue for polling agents.");
+    if (identity.kind === "server-identity") throw new ProtocolError("A connecting peer introduced itself as a listener.");
+    const subscription = identity.kind === "subscriber-identity" ? normalSubscription(identity.subscription) : null;
+    if (subscription !== null && parts.polling === undefined) return refuse(connection, thumbprint, "There is no polling here.");
+    if (subscription !== null && !parts.polling!.mayPoll(subscription, thumbprint))
+      return refuse(connection, thumbprint, `The subscription ${subscription} does not belong to its certificate.`);
     await connection.sendServerIdentity();
     strangers.delete(connection.remote);
-    return thumbprint;
+    return { thumbprint, subscription };
+  }
+
+  /** Closes without a word, as the original does. */
+  function refuse(connection: Connection, thumbprint: string | null, reason: string): null {
+    onEvent({ kind: "refused", remote: connection.remote, thumbprint, reason });
+    connection.end();
+    return null;
   }
 
   async function serve(connection: Connection, thumbprint: string): Promise<void> {

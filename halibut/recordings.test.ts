@@ -10,6 +10,7 @@ import type { Utterance } from "./conversation.ts";
 import { compress, createFrameReader } from "./frames.ts";
 import type { Wait } from "./frames.ts";
 import { defaultLimits } from "./limits.ts";
+import { identityOf } from "./recorded-exchanges.ts";
 import { cut, fromTagged, isShortened, memorySource, readRecordings, toTagged } from "./recordings.ts";
 import type { Direction, RecordedConnection, RecordedFrame } from "./recordings.ts";
 
@@ -84,11 +85,6 @@ async function compareFrames(recorded: RecordedConnection, dir: Direction, piece
   }
 }
 
-function identityOf({ text }: RecordedFrame): string {
-  if (text!.startsWith("MX-CLIENT")) return "client-identity";
-  return text!.startsWith("MX-SERVER") ? "server-identity" : "subscriber-identity";
-}
-
 test("the JSON beside a recording encodes to the recorded BSON, and an independent library agrees with ours", () => {
   let messages = 0;
   for (const recorded of recordings)
@@ -124,7 +120,7 @@ test("both sides of every recording keep to the conversation", () => {
 /** What a frame says in the conversation; stream frames belong to their message. */
 function utteranceOf(frame: RecordedFrame): Utterance | undefined {
   if (frame.kind === "hello") return "hello";
-  if (frame.kind === "identity") return identityOf(frame) as Utterance;
+  if (frame.kind === "identity") return identityOf(frame);
   if (frame.kind === "control") return frame.text!.trim() as Utterance;
   if (frame.kind === "stream") return undefined;
   const { Message: message } = frame.envelope as { Message: { $type: string } | null };

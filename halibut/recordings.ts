@@ -25,6 +25,8 @@ export interface RecordedConnection {
   /** `<scenario>#<connection>` */
   name: string;
   scenario: string;
+  /** Whether the connecting side calls (listening) or serves (polling). */
+  mode: "listening" | "polling";
   /** In the order in which they were seen. */
   frames: RecordedFrame[];
   /** All bytes of a direction; null where the recording left them out for their size. */
@@ -39,7 +41,8 @@ export function readRecordings(group: "library" | "agent"): RecordedConnection[]
   const found: RecordedConnection[] = [];
   for (const scenario of readdirSync(folder).sort()) {
     const file = (name: string): string => join(folder, scenario, name);
-    const { connections = [] } = JSON.parse(readFileSync(file("scenario.json"), "utf8")) as {
+    const { mode, connections = [] } = JSON.parse(readFileSync(file("scenario.json"), "utf8")) as {
+      mode: "listening" | "polling";
       connections?: { connection: number; frames: RecordedFrame[] }[];
     };
     for (const { connection, frames } of connections) {
@@ -50,6 +53,7 @@ export function readRecordings(group: "library" | "agent"): RecordedConnection[]
       found.push({
         name: `${scenario}#${connection}`,
         scenario,
+        mode,
         frames: frames.toSorted((a, b) => a.order - b.order),
         bytes: { c2s: bytes("c2s"), s2c: bytes("s2c") },
         pieces: readPieces(file(`conn-${connection}.chunks.jsonl`)),

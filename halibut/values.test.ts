@@ -200,6 +200,12 @@ test("BSON is refused when it is cut, padded, too deep or has too many elements"
   for (let size = 0; size < bytes.length; size++)
     assert.throws(() => decodeBson(bytes.subarray(0, size), defaultLimits), ProtocolError, String(size));
   assert.throws(() => decodeBson(Buffer.concat([bytes, Buffer.alloc(1)]), defaultLimits), ProtocolError);
+  const binaryAt = bytes.indexOf(Buffer.from([5, 0x36, 0])) + 3;
+  for (const size of [2, 1_000, -1, 0x7fffffff]) {
+    const lying = Buffer.from(bytes);
+    lying.writeInt32LE(size, binaryAt);
+    assert.throws(() => decodeBson(lying, defaultLimits), ProtocolError, `a binary value of ${size} bytes`);
+  }
   assert.throws(() => decodeBson(bytes, { messageDepthMax: 1, messageElementsMax: 100 }), /levels of nesting/);
   assert.throws(() => decodeBson(bytes, { messageDepthMax: 9, messageElementsMax: 8 }), /more than 8 elements/);
 });

@@ -1,0 +1,118 @@
+/** Opens a connection to a pinned peer, for callers of listening services and for polling services: TCP, TLS, thumbprint, introduction. One attempt; trying again is the caller's. */
+import { isIP } from "node:net";
+import { connect } from "node:tls";
+import type { TLSSocket } from "node:tls";
+import { createConnection } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import { ConnectionError, ProtocolError, messageOf } from "./errors.ts";
+import type { HalibutCallFailure } from "./errors.ts";
+import { cutOn } from "./giving-up.ts";
+import type { HalibutLimits } from "./limits.ts";
+import { peerThumbprint, tlsOptions } from "./trust.ts";
+import type { Identity } from "./trust.ts";
+
+export interface Peer {
+  host: string;
+  port: number;
+  /** 40 upper-case hex digits. */
+  thumbprint: string;
+}
+
+/** No connection; nothing but our introduction was sent. Worth another attempt unless `final`. */
+export class AttemptFailed extends Error {
+  override readonly name = "AttemptFailed";
+  readonly kind: HalibutCallFailure;
+  readonly final: boolean;
+
+  constructor(kind: HalibutCallFailure, message: string, final: boolean, cause?: unknown) {
+    super(message, { cause });
+    this.kind = kind;
+    this.final = final;
+  }
+}
+
+/** An introduced connection: as a caller, or with a subscription as a polling service. Rejects with AttemptFailed. */
+export async function openConnection(parts: {
+  peer: Peer;
+  identity: Identity;
+  limits: HalibutLimits;
+  signal: AbortSignal;
+  subscription?: string;
+}): Promise<Connection> {
+  const { peer, limits } = parts;
+  const socket = await connectTls(parts);
+  const presented = peerThumbprint(socket);
+  // Before a byte of ours is written.
+  if (presented !== peer.thumbprint) {
+    socket.destroy();
+    const shown = presented === null ? "no certificate" : `the certificate ${presented}`;
+    throw new AttemptFailed("untrusted", `${peer.host}:${peer.port} showed ${shown}, expected was ${peer.thumbprint}.`, true);
+  }
+  const connection = createConnection({ socket, side: "connector", limits });
+  const unwatch = cutOn(connection, parts.signal);
+  try {
+    await connection.introduce(parts.subscription);
+    await connection.readIdentity();
+    return connection;
+  } catch (error) {
+    connection.destroy(new ConnectionError("failed", messageOf(error)));
+    const hint = error instanceof ConnectionError && error.reason === "ended" ? " It may not trust our certificate." : "";
+    const kind = error instanceof ProtocolError ? "protocol" : "unreachable";
+    throw new AttemptFailed(
+      kind,
+      `${peer.host}:${peer.port} did not introduce itself: ${messageOf(error)}${hint}`,
+      kind === "protocol",
+      error,
+    );
+  } finally {
+    unwatch();
+  }
+}
+
+function connectTls({
+  peer,
+  identity,
+  limits,
+  signal,
+}: {
+  peer: Peer;
+  identity: Identity;
+  limits: HalibutLimits;
+  signal: AbortSignal;
+}): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    // Never a `session` here: on a resumed session Node does not show the peer's certificate.
+    const socket = connect({
+      ...tlsOptions(identity),
+      host: peer.host,
+      port: peer.port,
+      ...(isIP(peer.host) === 0 ? { servername: peer.host } : {}),
+    });
+    const timer = setTimeout(() => settle(new Error(`no TLS connection within ${limits.connectMs} ms`)), limits.connectMs);
+    const onAbort = (): void => settle(new Error("the call was given up"));
+    const onConnect = (): void => settle(null);
+    const onClose = (): void => settle(new Error("the peer closed the connection during the TLS handshake"));
+    function settle(error: Error | null): void {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+      socket.removeListener("secureConnect", onConnect);
+      socket.removeListener("close", onClose);
+      socket.removeListener("error", settle);
+      if (error === null) return resolve(socket);
+      socket.on("error", () => {}); // what it may still say has no reader
+      socket.destroy();
+      const final = (error as NodeJS.ErrnoException).code === "ENOTFOUND";
+      reject(new AttemptFailed("unreachable", `Cannot connect to ${peer.host}:${peer.port}: ${error.message}`, final, error));
+    }
+    socket.once("secureConnect", onConnect);
+    socket.once("error", settle);
+    socket.once("close", onClose);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort);
+  });
+}
+
+/** The peer as the address that stands in requests. */
+export function urlOf(peer: Peer): string {
+  return `https://${isIP(peer.host) === 6 ? `[${peer.host}]` : peer.host}:${peer.port}/`;
+}
