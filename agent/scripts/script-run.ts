@@ -23,7 +23,7 @@ import {
 import { type HeldLock, type IsolationLocks, type LockRequest, stillRunningMessage, waitMessage } from "./isolation-locks.ts";
 import { LogClosedError, type OutputLog } from "./output-log.ts";
 import { isAlive, killTree, parseIdentity, type ProcessIdentity, signal } from "../processes/processes.ts";
-import { launchScript, shellPath } from "./shell.ts";
+import { launchScript, shellPath, type SpareWrapper } from "./shell.ts";
 import { type TicketState, writeTicketState } from "./ticket-state.ts";
 
 /** What the server is told about a script. */
@@ -48,6 +48,8 @@ export interface RunParts {
   streamBytesMax: number;
   /** How long a child may hold the output open after the script itself has ended. */
   backgroundOutputWaitMs: number;
+  /** A wrapper that waits in the record folder for a script, if there is one. */
+  spare?: SpareWrapper | undefined;
   /** Tells the operator about something the server cannot see. */
   report(message: string): void;
 }
@@ -207,6 +209,7 @@ export class ScriptRun {
         );
       }
     } finally {
+      this.#parts.spare?.dismiss();
       this.#lock?.release();
       await this.#parts.log.close().catch(() => {});
       this.#setEnded();
@@ -275,20 +278,26 @@ export class ScriptRun {
     await this.#keepTrying(() =>
       log.append([debug(`Starting ${shellPath} in working directory '${workspace}' using 'Unicode (UTF-8)' encoding`)]),
     );
-    try {
-      const launch = {
-        workspace,
-        record,
-        attempt: this.#state.attempt,
-        streamBytesMax,
-        umask,
-        environment,
-        arguments: this.#state.arguments,
-      };
-      this.#child = await launchScript(launch);
-    } catch (error) {
-      await this.#finish(agentExitCode.shellNotStarted, [stdErr(`${shellPath} could not be started: ${(error as Error).message}`)]);
-      return;
+    const { spare } = this.#parts;
+    if (spare !== undefined) {
+      this.#child = spare.process;
+      spare.go(workspace, this.#state.arguments);
+    } else {
+      try {
+        const launch = {
+          workspace,
+          record,
+          attempt: this.#state.attempt,
+          streamBytesMax,
+          umask,
+          environment,
+          arguments: this.#state.arguments,
+        };
+        this.#child = await launchScript(launch);
+      } catch (error) {
+        await this.#finish(agentExitCode.shellNotStarted, [stdErr(`${shellPath} could not be started: ${(error as Error).message}`)]);
+        return;
+      }
     }
     this.#child.once("exit", () => this.#wake());
     await this.#follow();

@@ -4,12 +4,13 @@
 //   Tickets/<ticket>.json   what is known of the ticket; after CompleteScript its tombstone. Authoritative.
 //   Runs/<ticket>/          what the wrapper writes and the log; gone after CompleteScript
 //   Work/<ticket>/          the script's workspace; gone after CompleteScript
+//   Spares/                 folders of wrappers that wait for a script; one is renamed into Runs when it comes
 // A ticket's folder in Runs is made first and its file in Tickets last, so a folder without file is half made and is removed.
 //
 // Rules: one ticket is never run twice, not even after CompleteScript (for as long as its tombstone stands), after any kill of the agent, or
 // after a reboot; a script that waited when the agent stopped runs only once the server asks for its ticket again;
 // what cannot be known ends as "unknown result".
-import { mkdir, opendir, readdir, rm, stat, statfs, unlink } from "node:fs/promises";
+import { mkdir, opendir, readdir, rename, rm, stat, statfs, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { agentExitCode } from "@cuttle/contract/agent/exit-codes";
@@ -19,7 +20,7 @@ import { createIsolationLocks } from "./isolation-locks.ts";
 import { openOutputLog, type OutputLog } from "./output-log.ts";
 import { readBootId } from "../processes/processes.ts";
 import { ScriptRun, type ScriptStatus, voidAttempt } from "./script-run.ts";
-import { findArgumentProblem, findMissingProgram, shellPath, splitArguments } from "./shell.ts";
+import { findArgumentProblem, findMissingProgram, shellPath, type SpareWrapper, splitArguments, startSpareWrapper } from "./shell.ts";
 import { readTicketState, ticketKey, ticketLengthMax, type TicketState, TicketStateError, writeTicketState } from "./ticket-state.ts";
 import { type AttachedFile, createWorkspace, removeWorkspace } from "./workspace.ts";
 
@@ -61,6 +62,9 @@ const completeWaitMs = 10_000;
 
 /** Before an answer, output that is already written becomes lines; this long at most. */
 const catchUpMs = 50;
+
+/** After a script has taken the spare wrapper it gets this head start before the next is made. */
+const spareDelayMs = 100;
 
 /** A script to start, as the server sent it. */
 export interface NewScript {
@@ -117,7 +121,12 @@ export class ScriptRefusedError extends Error {
 
 export function createScripts(parts: ScriptsParts): Scripts {
   const limits = { ...scriptLimitsDefault, ...parts.limits };
-  const folders = { tickets: join(parts.home, "Tickets"), runs: join(parts.home, "Runs"), work: join(parts.home, "Work") };
+  const folders = {
+    tickets: join(parts.home, "Tickets"),
+    runs: join(parts.home, "Runs"),
+    work: join(parts.home, "Work"),
+    spares: join(parts.home, "Spares"),
+  };
   const locks = createIsolationLocks();
   const live = new Map<string, ScriptRun>();
   const turns = new Map<string, Promise<unknown>>();
@@ -144,7 +153,36 @@ export function createScripts(parts: ScriptsParts): Scripts {
     return result;
   };
 
-  const makeRun = (key: string, state: TicketState, log: OutputLog, lock: ConstructorParameters<typeof ScriptRun>[1]): ScriptRun => {
+  const wrapperSettings = { environment: parts.environment, umask, streamBytesMax: limits.streamBytesMax };
+  let spare: SpareWrapper | undefined;
+  let sparesMade = 0;
+
+  /** Has the next wrapper ready, once the script that took the last one has begun. */
+  const prepareSpare = async (): Promise<void> => {
+    if (stopping || spare !== undefined) return;
+    const folder = join(folders.spares, String(++sparesMade));
+    try {
+      await mkdir(folder, { mode: 0o700 });
+      const made = await startSpareWrapper(wrapperSettings, folder);
+      if (spare === undefined && !stopping) spare = made;
+      else await dismiss(made);
+    } catch {
+      // Without a spare a script starts some milliseconds later; what is wrong is said when it cannot start at all.
+      await rm(folder, { recursive: true, force: true }).catch(() => {});
+    }
+  };
+  const dismiss = async (unused: SpareWrapper): Promise<void> => {
+    unused.dismiss();
+    await rm(unused.record, { recursive: true, force: true, maxRetries: 3, retryDelay: 20 });
+  };
+
+  const makeRun = (
+    key: string,
+    state: TicketState,
+    log: OutputLog,
+    lock: ConstructorParameters<typeof ScriptRun>[1],
+    own?: SpareWrapper,
+  ): ScriptRun => {
     const run = new ScriptRun(
       {
         state,
@@ -153,9 +191,8 @@ export function createScripts(parts: ScriptsParts): Scripts {
         record: record(key),
         log,
         locks,
-        environment: parts.environment,
-        umask,
-        streamBytesMax: limits.streamBytesMax,
+        ...wrapperSettings,
+        spare: own,
         backgroundOutputWaitMs: limits.backgroundOutputWaitMs,
         report: parts.report,
       },
@@ -213,6 +250,7 @@ export function createScripts(parts: ScriptsParts): Scripts {
     };
     starting++;
     let log: OutputLog | undefined;
+    let own: SpareWrapper | undefined;
     const lock =
       script.refusal === undefined ? locks.tryTake({ name: state.mutexName, exclusive: state.exclusive, taskId: state.taskId }) : undefined;
     // With the lock in hand one durable write is enough.
@@ -220,12 +258,20 @@ export function createScripts(parts: ScriptsParts): Scripts {
     try {
       await requireFreeDisk(script.files.reduce((sum, file) => sum + file.contents.length, Buffer.byteLength(script.body)));
       await rm(record(key), { recursive: true, force: true });
-      await mkdir(record(key), { mode: 0o700 });
+      if (lock !== undefined && spare?.suits(scriptArguments)) {
+        own = spare;
+        spare = undefined;
+        await rename(own.record, record(key));
+        setTimeout(() => void prepareSpare(), spareDelayMs).unref();
+      } else {
+        await mkdir(record(key), { mode: 0o700 });
+      }
       await createWorkspace(workspace(key), script.body, script.files);
       log = await openOutputLog(record(key));
       await writeTicketState(statePath(key), state);
-      return makeRun(key, state, log, lock);
+      return makeRun(key, state, log, lock, own);
     } catch (error) {
+      own?.dismiss();
       lock?.release();
       await log?.close().catch(() => {});
       // The state may stand although making it durable failed: without it the folders are half made, whoever finds them.
@@ -339,6 +385,7 @@ export function createScripts(parts: ScriptsParts): Scripts {
       if (missing !== undefined)
         throw new Error(`This machine has no ${missing}, which the agent needs to run scripts. Install it, or correct PATH.`);
       await mkdir(parts.home, { recursive: true });
+      await rm(folders.spares, { recursive: true, force: true });
       for (const folder of Object.values(folders)) await mkdir(folder, { recursive: true, mode: 0o700 });
       await syncDirectory(parts.home);
       for (const name of await readdir(folders.runs)) {
@@ -351,6 +398,7 @@ export function createScripts(parts: ScriptsParts): Scripts {
           parts.report(`Ticket ${key} could not be taken up: ${(error as Error).message}`);
         }
       }
+      await prepareSpare();
     },
 
     async start(script) {
@@ -467,6 +515,7 @@ export function createScripts(parts: ScriptsParts): Scripts {
       stopping = true;
       await Promise.all([...live.values()].map((run) => run.detach()));
       await Promise.all(turns.values());
+      if (spare !== undefined) await dismiss(spare);
     },
   };
 

@@ -1,6 +1,7 @@
 // Starting a script under its wrapper, in a session of its own so that nothing that hits the agent hits the script.
 import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import { bootstrapName } from "./workspace.ts";
 import { wrapperText } from "./wrapper.ts";
@@ -16,42 +17,88 @@ const argumentBytesMax = 512 * 1024;
 /** Bytes of one argument; the kernel refuses 128 KiB and more. */
 const oneArgumentBytesMax = 120 * 1024;
 
-export interface Launch {
-  workspace: string;
-  record: string;
-  attempt: number;
+/** A spare wrapper is told its script over a pipe that the shell reads byte by byte; longer arguments go the direct way. */
+const spareArgumentBytesMax = 4096;
+
+/** What every wrapper of an agent is started with. */
+export interface WrapperSettings {
   streamBytesMax: number;
   umask: number;
   environment: NodeJS.ProcessEnv;
+}
+
+export interface Launch extends WrapperSettings {
+  workspace: string;
+  record: string;
+  attempt: number;
   arguments: readonly string[];
 }
 
 /** Starts the wrapper. Resolves when it runs; rejects when the system refused to start it, and then nothing was started. */
 export async function launchScript(launch: Launch): Promise<ChildProcess> {
-  const child = spawn(
-    shellPath,
-    [
-      "-p",
-      "-c",
-      wrapperText,
-      "cuttle-script",
-      launch.record,
-      String(launch.attempt),
-      String(Math.ceil(launch.streamBytesMax / 1024)),
-      launch.umask.toString(8).padStart(4, "0"),
-      shellPath,
-      join(launch.workspace, bootstrapName),
-      ...launch.arguments,
-    ],
-    { cwd: launch.workspace, env: launch.environment, detached: true, stdio: "ignore" },
-  );
+  const child = startWrapper(launch, launch.record, launch.attempt, ["go", launch.workspace, ...commandLine(launch)]);
+  await spawned(child);
+  return child;
+}
+
+/** A wrapper that is started and prepared but has no script yet: saves the time of starting it when a script comes. */
+export interface SpareWrapper {
+  readonly process: ChildProcess;
+  /** Its record folder, to be renamed to the script's. Its attempt has number 1. */
+  readonly record: string;
+  /** Whether it can run this script now. */
+  suits(scriptArguments: readonly string[]): boolean;
+  /** Lets it begin the script. */
+  go(workspace: string, scriptArguments: readonly string[]): void;
+  /** Ends it; its folder stays. */
+  dismiss(): void;
+}
+
+/** Starts a spare wrapper in an empty folder. Rejects when the system refuses. */
+export async function startSpareWrapper(settings: WrapperSettings, record: string): Promise<SpareWrapper> {
+  const child = startWrapper(settings, record, 1, ["wait"]);
+  // It may die at any time; who follows it notices by its exit.
+  child.stdin?.on("error", () => {});
+  await spawned(child);
+  return {
+    process: child,
+    record,
+    suits: (scriptArguments) =>
+      child.exitCode === null &&
+      child.signalCode === null &&
+      scriptArguments.reduce((sum, argument) => sum + argument.length, 0) <= spareArgumentBytesMax,
+    go(workspace, scriptArguments) {
+      const fields = [workspace, ...commandLine({ workspace, arguments: scriptArguments })];
+      child.stdin?.end(`${[fields.length, ...fields].join("\0")}\0`);
+    },
+    dismiss: () => child.stdin?.destroy(),
+  };
+}
+
+function commandLine({ workspace, arguments: scriptArguments }: { workspace: string; arguments: readonly string[] }): string[] {
+  return [shellPath, join(workspace, bootstrapName), ...scriptArguments];
+}
+
+function startWrapper(settings: WrapperSettings, record: string, attempt: number, rest: readonly string[]): ChildProcess {
+  const kib = String(Math.ceil(settings.streamBytesMax / 1024));
+  const umask = settings.umask.toString(8).padStart(4, "0");
+  const child = spawn(shellPath, ["-p", "-c", wrapperText, "cuttle-script", String(attempt), kib, umask, ...rest], {
+    cwd: record,
+    env: settings.environment,
+    detached: true,
+    stdio: [rest[0] === "wait" ? "pipe" : "ignore", "ignore", "ignore"],
+  });
+  // The agent may stop while scripts go on.
+  child.unref();
+  (child.stdin as Socket | null)?.unref();
+  return child;
+}
+
+async function spawned(child: ChildProcess): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     child.once("spawn", resolve);
     child.once("error", reject);
   });
-  // The agent may stop while scripts go on.
-  child.unref();
-  return child;
 }
 
 /** What is missing on this machine to run scripts, or undefined. */

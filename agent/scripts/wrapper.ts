@@ -15,15 +15,20 @@
 // Pipes stand between script and files because scripts open /dev/stdout and /dev/stderr, which would truncate a file. Every
 // program that is started here costs milliseconds before the script begins, so the shell does by itself what it can. Job control
 // gives the script its process group; it is off again before the wait, which would else take a stopped script for an ended one.
+// What cannot be written is tried again, for a disk may have room later, until the folder is gone.
 
 /** Exit code of the wrapper when it could not prepare; the script was certainly not begun. */
 const wrapperFailed = 71;
 /** Exit code of the wrapper when the agent had made the attempt void before. */
 const wrapperVoided = 72;
 
-/** Arguments: record folder, attempt, limit of each stream in KiB, umask of the script, then program and arguments. Runs with `bash -p -c`, as leader of a session. */
+/**
+ * Arguments: attempt, limit of each stream in KiB, umask of the script; then either `go`, workspace, program and its arguments, or `wait`: then
+ * workspace, program and arguments come over standard input, as their number and then each ended by NUL, and nothing is begun when it
+ * closes before. Runs with `bash -p -c` as leader of a session, in the record folder, which may be renamed meanwhile.
+ */
 export const wrapperText = `
-record=$1 attempt=$2 kib=$3 mask=$4
+attempt=$1 kib=$2 mask=$3 mode=$4
 shift 4
 umask 077
 note() {
@@ -31,27 +36,35 @@ note() {
   read -r line <"/proc/$pid/stat" || return
   line=\${line##*) }
   set -- $line
-  printf '%s %s\\n' "$pid" "\${20}" >"$record/$file"
+  printf '%s %s\\n' "$pid" "\${20}" >"$file"
 }
 keep() {
-  (note "$1.recorder" $BASHPID && ulimit -f "$kib" && exec cat >>"$record/$1") || { : >"$record/$1.cut"; cat >/dev/null; }
-  until : >"$record/$1.closed"; do sleep 1; done
+  (note "$1.recorder" $BASHPID && ulimit -f "$kib" && exec cat >>"$1") || { : >"$1.cut"; cat >/dev/null; }
+  until : >"$1.closed" || [ ! -e "wrapper-$attempt" ]; do sleep 1; done
 }
 note "wrapper-$attempt" $$ || exit ${wrapperFailed}
-set -C
-printf 'wrapper\\n' >"$record/started-$attempt" || exit ${wrapperVoided}
-set +C
 exec 5> >(keep stdout)
 exec 6> >(exec 5>&-; keep stderr)
+if [ "$mode" = wait ]; then
+  IFS= read -r -d '' count || exit 0
+  while [ $# -lt "$count" ]; do
+    IFS= read -r -d '' field || exit 0
+    set -- "$@" "$field"
+  done
+fi
+workspace=$1
+shift
+set -C
+printf 'wrapper\\n' >"started-$attempt" || exit ${wrapperVoided}
+set +C
 set -m
 (
-  until note script $BASHPID; do sleep 1; done
-  umask "$mask"
-  exec "$@" >&5 2>&6 5>&- 6>&-
+  until note script $BASHPID || [ ! -e "wrapper-$attempt" ]; do sleep 1; done
+  cd "$workspace" && unset OLDPWD && umask "$mask" && exec "$@" </dev/null >&5 2>&6 5>&- 6>&-
 ) & script=$!
 set +m
 wait "$script"
 code=$?
 exec 5>&- 6>&-
-until printf '%s\\n' "$code" >"$record/exit"; do sleep 1; done
+until printf '%s\\n' "$code" >exit || [ ! -e "wrapper-$attempt" ]; do sleep 1; done
 `;

@@ -19,9 +19,9 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { processState } from "@cuttle/contract/agent/script";
-import { eventually, scriptLines, startAgentProcess } from "./agent-process.ts";
-import { readBootId } from "./processes/processes.ts";
-import { launchScript } from "./scripts/shell.ts";
+import { eventually, scriptLines, startAgentProcess } from "../agent-process.ts";
+import { readBootId } from "../processes/processes.ts";
+import { launchScript } from "./shell.ts";
 
 /** Kills of the agent in the default run; more by the environment variable. */
 const rounds = Number(process.env["CUTTLE_TEST_KILLS"] ?? 10);
