@@ -170,3 +170,19 @@ test("the runner sees one consistent picture: frozen process, options, and the m
   );
   assert.equal(await node.database.transaction((tx) => loadDeploymentSnapshot(tx, "Deployments-999")), undefined);
 });
+
+test("a health check is queued for machines of its own space only", async () => {
+  const task = await node.post("/api/tasks", { Name: "health", Arguments: { EnvironmentId: dev.Id } });
+  assert.deepEqual([task.Name, task.Arguments.MachineIds], ["Health", [machine.Id]]);
+  assert.deepEqual((await node.post("/api/tasks", { Name: "Health", Arguments: { machineIds: [machine.Id.toLowerCase()] } })).Arguments, {
+    MachineIds: [machine.Id],
+  });
+  assert.match(await errorsOf("/api/tasks", { Name: "Health", Arguments: { MachineIds: ["Machines-999"] } }), /no machine/);
+  assert.match(await errorsOf("/api/tasks", { Name: "Health", Arguments: { MachineIds: "all" } }), /must be a list/);
+  assert.match(
+    await errorsOf("/api/tasks", { Name: "Deploy", Arguments: { DeploymentId: "Deployments-1" } }),
+    /cannot be queued like this/,
+  );
+  const other = await node.post("/api/spaces", { Name: "Other" });
+  assert.match(await errorsOf(`/api/${other.Id}/tasks`, { Name: "Health", Arguments: { MachineIds: [machine.Id] } }), /no machine/);
+});

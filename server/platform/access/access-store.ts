@@ -2,7 +2,7 @@
 // by the features that own them.
 
 import type { Queryable } from "../database/database.ts";
-import type { Caller } from "./access.ts";
+import type { Caller } from "./caller.ts";
 
 export interface SpaceOfRequest {
   readonly id: string;

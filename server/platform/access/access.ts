@@ -4,17 +4,12 @@
 import { problem } from "../../base/problems.ts";
 import type { PermissionName } from "@cuttle/contract/rest/permissions";
 import type { Actor } from "../audit/audit.ts";
+import type { Caller } from "./caller.ts";
 
 export type { PermissionName };
+export type { Caller } from "./caller.ts";
 export { lookUpRequest } from "./access-store.ts";
 export type { RequestFacts, SpaceOfRequest } from "./access-store.ts";
-
-/** Somebody who sent a request. The anonymous caller has no user id and no permission. */
-export interface Caller {
-  readonly userId: string | null;
-  readonly username: string;
-  readonly isAdministrator: boolean;
-}
 
 /** What a permission is asked for; null or absent parts mean the whole of the level above. */
 export interface PermissionScope {

@@ -1,7 +1,7 @@
 // SQL of the stored answers; the only writer of idempotency_keys.
 
 import type { Transaction } from "../database/database.ts";
-import type { IdempotentRequest } from "./idempotency.ts";
+import type { IdempotentRequest } from "./idempotent-request.ts";
 import type { Answer } from "./route.ts";
 
 /** A day: long enough for a build that is restarted next morning. */

@@ -5,17 +5,11 @@ import { createHash } from "node:crypto";
 import { problem, Problem } from "../../base/problems.ts";
 import type { Transaction } from "../database/database.ts";
 import { claimKey, forgetExpiredKeys, storeAnswer } from "./idempotency-store.ts";
+import type { IdempotentRequest } from "./idempotent-request.ts";
 import type { Answer } from "./route.ts";
 
 /** A UUID or a build number fits easily; longer keys only fill the table. */
 export const idempotencyKeyCharactersMax = 200;
-
-export interface IdempotentRequest {
-  userId: string;
-  key: string;
-  /** Method, address and body, so that a key cannot be used for something else. */
-  fingerprint: Buffer;
-}
 
 /** @throws Problem 400 for a key that is too long or empty */
 export function readIdempotencyKey(header: string | string[] | undefined): string | undefined {

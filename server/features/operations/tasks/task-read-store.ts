@@ -118,3 +118,14 @@ export async function listTasksAhead(
   const [count] = await db.query<{ total: number }>(`SELECT count(*) AS total FROM tasks t WHERE ${where}`, values);
   return { rows, total: count?.total ?? 0 };
 }
+
+/** Enabled machines of a space, or of one of its environments. */
+export async function listMachineIds(db: Queryable, spaceId: string, environmentId: string | null, most: number): Promise<string[]> {
+  const rows = await db.query<{ id: string }>(
+    `SELECT m.id FROM machines m WHERE m.space_id = $1 AND NOT m.is_disabled AND m.communication_style <> 'None'
+        AND ($2::text IS NULL OR EXISTS (SELECT 1 FROM machine_environments me WHERE me.machine_id = m.id AND me.environment_id = $2))
+      ORDER BY lower(m.name) LIMIT $3`,
+    [spaceId, environmentId, most],
+  );
+  return rows.map((row) => row.id);
+}

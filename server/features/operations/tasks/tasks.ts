@@ -12,6 +12,7 @@ import type { Database, Queryable } from "../../../platform/database/database.ts
 import { change, created, ok, plainText, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
 import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
+import { readHealthArguments } from "./health-arguments.ts";
 import { buildLogTree, rawLogText } from "./log-tree.ts";
 import * as store from "./task-read-store.ts";
 import type { TaskFilter, TaskRow } from "./task-read-store.ts";
@@ -249,7 +250,7 @@ export function taskRoutes(parts: TasksParts): Route[] {
     change({
       method: "POST",
       path: "/tasks",
-      scope: "either",
+      scope: "space",
       permission: "TaskCreate",
       body: ServerTaskBody,
       answer: ServerTask,
@@ -263,10 +264,10 @@ export function taskRoutes(parts: TasksParts): Route[] {
         if (JSON.stringify(wanted).length > argumentsCharactersMax)
           throw problem.invalid(`Arguments are longer than the limit of ${argumentsCharactersMax} characters.`);
         const id = await enqueueTask(tx, {
-          spaceId: space?.id ?? null,
+          spaceId: space.id,
           name,
           description: body.Description?.trim() || name,
-          arguments: wanted,
+          arguments: name === "Health" ? await readHealthArguments(tx, space.id, wanted) : wanted,
           argumentsVersion: 1,
           concurrencyTag: null,
           actor,
