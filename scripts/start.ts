@@ -3,7 +3,7 @@
 // outside one folder (start/home-folder.ts), so it can be stopped, killed and started again.
 import path from "node:path";
 import { createMainJob } from "./start/main-job.ts";
-import { HomeFolderError, openHomeFolder } from "./start/home-folder.ts";
+import { openHomeFolder } from "./start/home-folder.ts";
 import { StartError } from "./start/start-error.ts";
 import { UsageError, readOptions } from "./start/options.ts";
 import { createTerminal } from "./start/terminal.ts";
@@ -63,7 +63,7 @@ try {
   if (error instanceof UsageError) {
     process.exitCode = error.exitCode;
     (error.exitCode === 0 ? process.stdout : process.stderr).write(`${error.message}\n`);
-  } else if (error instanceof StartError || error instanceof HomeFolderError) {
+  } else if (error instanceof StartError) {
     process.exitCode = 1;
     process.stderr.write(`\n${error.message}\n`);
   } else {

@@ -20,7 +20,11 @@ interface Home {
 
 function setUp(t: TestContext, ports: Home["ports"]): Home {
   const folder = mkdtempSync(path.join(tmpdir(), "cuttle main job "));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  t.after(async () => {
+    // Nothing is there unless the test failed.
+    for (const line of (await leftBehind(folder)).split("\n")) if (line !== "") process.kill(Number.parseInt(line, 10), "SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  });
   return { folder, ports };
 }
 

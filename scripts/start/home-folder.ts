@@ -3,8 +3,9 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
-import { type NotedProcess, isStillThere, noteProcess } from "./process-identity.ts";
+import { endPage } from "./page.ts";
+import { type NotedProcess, endProcess, isStillThere, noteProcess } from "./process-identity.ts";
+import { StartError } from "./start-error.ts";
 
 /** What the first start chose; a later one uses the same. */
 export interface Keys {
@@ -29,10 +30,6 @@ export interface HomeFolder {
   close(): void;
 }
 
-/** Something about the folder that a person has to settle. */
-export class HomeFolderError extends Error {}
-
-const endMsMax = 35_000; // a server gives its orderly stop half a minute
 const keysName = "keys.json";
 const processesName = "processes.json";
 /** Everything of ours in the home. `--fresh` removes these names and nothing else. */
@@ -71,10 +68,9 @@ export async function openHomeFolder(folder: string, options: { fresh: boolean; 
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
-      throw new HomeFolderError(
-        `${folder} cannot be written by this user (${code}). Use a folder of your own: npm start -- --home <folder>`,
-        { cause: error },
-      );
+      throw new StartError(`${folder} cannot be written by this user (${code}). Use a folder of your own: npm start -- --home <folder>`, {
+        cause: error,
+      });
     }
     throw error;
   }
@@ -84,7 +80,7 @@ function readKeys(file: string): { keys: Keys; isNew: boolean } {
   if (existsSync(file)) {
     const keys = JSON.parse(readFileSync(file, "utf8")) as Keys;
     if (keys.version !== 1)
-      throw new HomeFolderError(
+      throw new StartError(
         `${file} has version ${String(keys.version)}, written by a newer Cuttle. Use that one, or begin anew: npm start -- --fresh`,
       );
     return { keys, isNew: false };
@@ -113,7 +109,7 @@ async function endLeftBehind(folder: string, noted: NotedProcess[], say: (line: 
   const running = noted.filter((each) => isStillThere(each));
   const other = running.find((each) => each.name === "start");
   if (other !== undefined) {
-    throw new HomeFolderError(
+    throw new StartError(
       `Another npm start (process ${other.processId}) uses ${folder}. Stop it with q or Ctrl-C, or choose another folder and ports: npm start -- --help`,
     );
   }
@@ -121,30 +117,14 @@ async function endLeftBehind(folder: string, noted: NotedProcess[], say: (line: 
     say(`Ending the ${each.name} that an earlier start left behind (process ${each.processId})`);
     await endProcess(each);
   }
-}
-
-/** Asks a process to end, waits, and insists. */
-export async function endProcess(noted: NotedProcess): Promise<void> {
-  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-    try {
-      process.kill(noted.processId, signal);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-    }
-    const deadline = performance.now() + endMsMax;
-    while (performance.now() < deadline) {
-      if (!isStillThere(noted)) return;
-      await pause(50);
-    }
-  }
-  throw new HomeFolderError(`The process ${noted.processId} (${noted.name}) does not end. End it by hand and start again.`);
+  if (await endPage(path.join(folder, "page"))) say("Ended the page that an earlier start left behind");
 }
 
 async function removeAll(folder: string, say: (line: string) => void): Promise<void> {
   const present = ownNames.filter((name) => existsSync(path.join(folder, name)));
   if (present.length === 0) return;
   if (!existsSync(path.join(folder, keysName))) {
-    throw new HomeFolderError(
+    throw new StartError(
       `${folder} holds ${present.join(", ")} but no ${keysName}, so an npm start did not make it. Choose another folder, or remove them by hand.`,
     );
   }

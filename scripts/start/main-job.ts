@@ -50,6 +50,8 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
   const rest = createRestClient(address, home.keys.apiKey);
   const example = createFirstDeployment(rest, path.join(root, "examples/first-deployment"));
   let serverThumbprint = "";
+  /** Somebody sees it and can press keys. */
+  const isWatched = process.stdin.isTTY === true && !options.once;
   let isUp = false;
   let isDeploying = false;
   const restarting = new Set<Program>();
@@ -92,7 +94,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
       PAGE_FOLDER: home.page,
       PAGE_PORT: String(options.pagePort),
       PAGE_NODE: process.execPath,
-      PAGE_PAUSE_SECONDS: options.once ? "0" : String(watchedPauseSeconds),
+      PAGE_PAUSE_SECONDS: isWatched ? String(watchedPauseSeconds) : "0",
     },
     withoutVariables: [],
     cwd: home.path,
@@ -102,7 +104,6 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
   });
 
   async function bringUp(): Promise<void> {
-    if (await endPage(home.page)) terminal.say("Ended the page that an earlier start left behind");
     await refuseBusyPorts();
     const what = home.isNew ? "Starting the server for the first time (it makes its database)" : "Starting the server";
     await terminal.during(what, async () => {
@@ -187,7 +188,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
 
   async function follow(taskId: string, version: string): Promise<boolean> {
     isDeploying = true;
-    if (!options.once && process.stdin.isTTY) terminal.say("  Meanwhile: k kills the server, a kills the agent, q stops everything");
+    if (isWatched) terminal.say("  Meanwhile: k kills the server, a kills the agent, q stops everything");
     try {
       const end = await followTask(rest, taskId, { say: terminal.say, signal });
       const seconds = (end.elapsedMs / 1000).toFixed(1);
@@ -214,7 +215,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
       ["Logs", home.logs],
       ["Running", `${(performance.now() / 1000).toFixed(1)} s after npm start`],
     ];
-    if (process.stdin.isTTY) rows.push(["Keys", "2 deploys the next release; k kills the server, a the agent, hard; q stops everything"]);
+    if (isWatched) rows.push(["Keys", "2 deploys the next release; k kills the server, a the agent, hard; q stops everything"]);
     else rows.push(["Stop", `kill ${process.pid}`]);
     terminal.say(`\n${rows.map(([name, value]) => `  ${(name ?? "").padEnd(9)} ${value}`).join("\n")}\n`);
   }

@@ -1,8 +1,7 @@
 // The page that the example deploys, seen from outside: does it answer, with which version, and how it is ended.
 import { readFileSync, rmSync } from "node:fs";
 import path from "node:path";
-import { endProcess } from "./home-folder.ts";
-import { noteProcess } from "./process-identity.ts";
+import { endProcess, noteProcess } from "./process-identity.ts";
 
 const answerMsMax = 5_000;
 
