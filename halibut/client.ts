@@ -16,7 +16,7 @@ import { withDefaultLimits } from "./limits.ts";
 import type { HalibutLimits } from "./limits.ts";
 import { encodeRequest } from "./messages.ts";
 import type { Identity } from "./trust.ts";
-import type { ServiceContract } from "./values.ts";
+import type { ServiceContract } from "./shapes.ts";
 
 export interface HalibutClient {
   /**

@@ -7,7 +7,8 @@ import { cutOn } from "./giving-up.ts";
 import type { GivingUp } from "./giving-up.ts";
 import { callErrorFrom, decodeResponse, decodeResult } from "./messages.ts";
 import type { OutgoingMessage } from "./messages.ts";
-import type { DecodeContext, Shape } from "./values.ts";
+import type { Shape } from "./shapes.ts";
+import type { DecodeContext } from "./values.ts";
 
 export interface Call {
   request: OutgoingMessage & { id: string };

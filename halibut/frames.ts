@@ -2,9 +2,9 @@
  * Bytes ↔ frames: hello block, identity lines, control words, compressed messages and stream frames. It knows the form of a frame and nothing
  * of whose turn it is; bytes come from a `ByteSource`, so that a socket, a recording or a test can stand behind it.
  */
-import { constants, createInflateRaw, deflateRaw, deflateRawSync, inflateRaw, inflateRawSync } from "node:zlib";
 import { decodeBson, encodeBson, guidFromBytes, guidToBytes } from "./bson.ts";
 import type { BsonDocument } from "./bson.ts";
+import { compress, createInflateProbe, inflateAtOnce, inflateComplete } from "./deflate.ts";
 import { ConnectionError, ProtocolError } from "./errors.ts";
 import type { HalibutLimits } from "./limits.ts";
 
@@ -58,33 +58,12 @@ export function controlWord(word: ControlWord): Buffer {
   return Buffer.from(`${word}\r\n`);
 }
 
-/** From this inflated size on a .NET reader stops at the last BSON byte and would leave compressed bytes behind, see `compress`. */
-const DOTNET_READ_AHEAD_BYTES = 65_536;
-/** Above this size compression leaves the event loop for the thread pool: 256 KiB take about 3 ms. */
-const SYNC_BYTES_MAX = 256 * 1024;
 /** Bytes a sender's deflate stream may need after the last byte of the document, tried one by one at worst. */
 const TAIL_ATTEMPTS_MAX = 64;
 
 /** One message as it goes over the wire, without its streams. */
 export async function encodeMessage(document: BsonDocument): Promise<Buffer> {
   return compress(encodeBson(document));
-}
-
-/**
- * Raw deflate. From 65,536 bytes on the last byte of the document is also the last byte of the deflate stream: everything else is sync-flushed
- * and one stored final block with that byte follows, so that a .NET reader cannot finish the document before it has consumed the whole stream.
- */
-export async function compress(bson: Buffer): Promise<Buffer> {
-  if (bson.length < DOTNET_READ_AHEAD_BYTES) return deflateRawSync(bson);
-  const body = bson.subarray(0, -1);
-  const options = { finishFlush: constants.Z_SYNC_FLUSH };
-  const flushed =
-    bson.length <= SYNC_BYTES_MAX
-      ? deflateRawSync(body, options)
-      : await new Promise<Buffer>((resolve, reject) => {
-          deflateRaw(body, options, (error, result) => (error ? reject(error) : resolve(result)));
-        });
-  return Buffer.concat([flushed, Buffer.from([0x01, 0x01, 0x00, 0xfe, 0xff, bson[bson.length - 1]!])]);
 }
 
 /** Header of a stream frame: id and length. */
@@ -193,20 +172,10 @@ export function createFrameReader(source: ByteSource, limits: HalibutLimits): Fr
     source.beginWait(first);
     const piece = await peekOrFail("a message");
     source.beginWait(rest);
-    return decodeBson(inflateWhole(piece) ?? (await inflateInPieces()), limits);
-  }
-
-  /** The usual case: the whole message has arrived in one piece. Undefined when it has not, or is too large for the event loop. */
-  function inflateWhole(piece: Buffer): Buffer | undefined {
-    try {
-      const { buffer, engine } = inflateSync(piece, Math.min(limits.messageBytesMax, SYNC_BYTES_MAX));
-      consume(piece, engine.bytesWritten);
-      return buffer;
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code === "Z_BUF_ERROR" || code === "ERR_BUFFER_TOO_LARGE") return undefined;
-      throw new ProtocolError("A message is not a raw deflate stream.", { cause: error });
-    }
+    // The usual case: the whole message has arrived in one piece.
+    const whole = inflateAtOnce(piece, limits.messageBytesMax);
+    if (whole !== undefined) consume(piece, whole.consumedBytes);
+    return decodeBson(whole?.content ?? (await inflateInPieces()), limits);
   }
 
   /**
@@ -238,8 +207,8 @@ export function createFrameReader(source: ByteSource, limits: HalibutLimits): Fr
           consume(piece, piece.length);
           continue;
         }
-        consume(piece, done.engine.bytesWritten - before);
-        return done.buffer;
+        consume(piece, done.consumedBytes - before);
+        return done.content;
       }
     } finally {
       probe.close();
@@ -292,77 +261,5 @@ export function createFrameReader(source: ByteSource, limits: HalibutLimits): Fr
     readMessage,
     readStreamHeader,
     readStreamContent,
-  };
-}
-
-interface Inflated {
-  buffer: Buffer;
-  engine: { bytesWritten: number };
-}
-
-function inflateSync(bytes: Buffer, bytesMax: number): Inflated {
-  return inflateRawSync(bytes, { info: true, maxOutputLength: bytesMax }) as unknown as Inflated;
-}
-
-/** Inflates in the thread pool; undefined while the deflate stream is not complete. */
-function inflateComplete(bytes: Buffer, bytesMax: number): Promise<Inflated | undefined> {
-  return new Promise((resolve, reject) => {
-    inflateRaw(bytes, { info: true, maxOutputLength: bytesMax }, (error, result) => {
-      if (!error) resolve(result as unknown as Inflated);
-      else if ((error as NodeJS.ErrnoException).code === "Z_BUF_ERROR") resolve(undefined);
-      else reject(new ProtocolError("A message is not a raw deflate stream within its limits.", { cause: error }));
-    });
-  });
-}
-
-/** Inflates without keeping the output: it only knows the announced length of the document and how much of it has come out. */
-function createInflateProbe(bytesMax: number) {
-  const inflater = createInflateRaw({ chunkSize: 64 * 1024 });
-  const announced = Buffer.alloc(4);
-  let produced = 0;
-  let ended = false;
-  let failure: Error | null = null;
-  let wake: () => void = () => {};
-
-  inflater.on("data", (piece: Buffer) => {
-    if (produced < 4) piece.copy(announced, produced, 0, 4 - produced);
-    produced += piece.length;
-    if (produced > bytesMax) failure ??= new ProtocolError(`A message has more than ${bytesMax} bytes.`);
-    if (produced >= 4) {
-      const length = announced.readInt32LE(0);
-      if (length < 5 || length > bytesMax)
-        failure ??= new ProtocolError(`A message announces ${length} bytes; allowed are 5 to ${bytesMax}.`);
-      else if (produced > length) failure ??= new ProtocolError("A message has more bytes than it announces.");
-    }
-    if (failure !== null) inflater.destroy();
-    wake();
-  });
-  inflater.on("end", () => {
-    ended = true;
-    wake();
-  });
-  inflater.on("error", (error) => {
-    failure ??= new ProtocolError("A message is not a raw deflate stream.", { cause: error });
-    wake();
-  });
-
-  return {
-    /** Resolves when the piece has been worked off, which is also the case when the deflate stream ended within it. */
-    async feed(piece: Buffer): Promise<void> {
-      let taken = false;
-      inflater.write(piece, () => {
-        taken = true;
-        wake();
-      });
-      while (!taken && !ended && failure === null) await new Promise<void>((resolve) => (wake = resolve));
-      if (failure !== null) throw failure;
-      if (ended && produced < 5) throw new ProtocolError("A message ends before its document does.");
-    },
-    documentComplete(): boolean {
-      return ended || (produced >= 4 && produced === announced.readInt32LE(0));
-    },
-    close(): void {
-      inflater.destroy();
-    },
   };
 }

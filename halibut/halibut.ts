@@ -21,4 +21,4 @@ export type { CollectedCall, InMemoryPollingQueue, PollingQueue } from "./pollin
 export type { ServiceImplementation } from "./service.ts";
 export { createIdentity, readIdentity } from "./trust.ts";
 export type { Identity } from "./trust.ts";
-export type { ServiceContract, Shape } from "./values.ts";
+export type { ServiceContract, Shape } from "./shapes.ts";

@@ -24,7 +24,7 @@ import { decodeResponse, encodeRequest } from "./messages.ts";
 import { connectRaw, readToEnd, socketSource } from "./raw-peers.ts";
 import { createIdentity } from "./trust.ts";
 import type { Identity } from "./trust.ts";
-import type { ServiceContract } from "./values.ts";
+import type { ServiceContract } from "./shapes.ts";
 
 const anyTime: Wait = { what: "anything", totalMs: Number.POSITIVE_INFINITY };
 const greeting = "MX\r\n\r\nMX-CLIENT 1.0\r\n\r\n";

@@ -5,7 +5,8 @@ import type { BsonDocument, BsonValue } from "./bson.ts";
 import type { IncomingStream, OutgoingStream } from "./data-streams.ts";
 import { ArgumentMismatch, HalibutCallError, ProtocolError } from "./errors.ts";
 import { collectStreams, decodeValue, encodeValue, memberFinder } from "./values.ts";
-import type { DecodeContext, ServiceContract, Shape } from "./values.ts";
+import type { ServiceContract, Shape } from "./shapes.ts";
+import type { DecodeContext } from "./values.ts";
 
 const REQUEST_TYPE = "Halibut.Transport.Protocol.RequestMessage, Halibut";
 const RESPONSE_TYPE = "Halibut.Transport.Protocol.ResponseMessage, Halibut";

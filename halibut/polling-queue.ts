@@ -8,7 +8,7 @@ import type { CallOptions, GivingUp } from "./giving-up.ts";
 import { withDefaultLimits } from "./limits.ts";
 import type { HalibutLimits } from "./limits.ts";
 import { encodeRequest } from "./messages.ts";
-import type { ServiceContract } from "./values.ts";
+import type { ServiceContract } from "./shapes.ts";
 
 /** A call that a dispatcher has taken. Exactly one of `settle` and `putBack` is to be called. */
 export interface CollectedCall {
@@ -98,6 +98,7 @@ export function createPollingQueue(parts: { limits?: Partial<HalibutLimits> } = 
             `${what}: ${limits.queuedCallsMax} requests wait for this agent already. Is it connected?`,
           );
         const givingUp = watchCall(options);
+        const collectUntil = performance.now() + limits.collectMs;
         let collecting: NodeJS.Timeout | undefined;
         let settled = false;
 
@@ -111,8 +112,6 @@ export function createPollingQueue(parts: { limits?: Partial<HalibutLimits> } = 
             settle(outcome) {
               if (settled) return;
               settled = true;
-              clearTimeout(collecting);
-              givingUp.signal.removeEventListener("abort", withdraw);
               givingUp.release();
               open.delete(givingUp);
               if (outcome.ok) resolve(outcome.result);
@@ -120,37 +119,40 @@ export function createPollingQueue(parts: { limits?: Partial<HalibutLimits> } = 
             },
             putBack() {
               if (givingUp.reason === null) offer(key, entry, "first");
-              else withdraw();
+              else giveUp();
             },
           },
           expectCollection() {
-            collecting ??= setTimeout(() => withdraw(), limits.collectMs);
+            collecting = setTimeout(withdraw, collectUntil - performance.now());
             givingUp.signal.addEventListener("abort", withdraw);
           },
           markCollected() {
-            // From here on the dispatcher settles the call. The time already waited is not given again after a putBack.
+            // From here on the call is its dispatcher's to settle: it alone knows whether a byte was sent.
+            clearTimeout(collecting);
             givingUp.signal.removeEventListener("abort", withdraw);
           },
         };
 
-        /** Ends the call if it still waits; a collected one is its dispatcher's. */
+        /** Takes the waiting call out of the line and ends it. */
         function withdraw(): void {
-          const line = lines.get(key);
-          const at = line?.waiting.indexOf(entry) ?? -1;
-          if (at >= 0) line!.waiting.splice(at, 1);
-          else if (givingUp.reason === null) return; // collected in time
+          const { waiting } = lines.get(key)!;
+          waiting.splice(waiting.indexOf(entry), 1);
           tidy(key);
-          const { reason } = givingUp;
-          const text =
-            reason === "cancelled"
-              ? "was cancelled before the agent collected it"
-              : "was not collected by the agent in time. Is it connected?";
-          const kind = reason ?? "unreachable";
-          entry.collected.settle({ ok: false, error: new HalibutCallError(kind, `${what} ${text}.`.replace("?.", "?")) });
+          entry.markCollected();
+          giveUp();
+        }
+
+        function giveUp(): void {
+          const why =
+            givingUp.reason === "cancelled"
+              ? "was cancelled before the agent collected it."
+              : "was not collected in time. Is the agent connected?";
+          const error = new HalibutCallError(givingUp.reason ?? "unreachable", `${what} ${why}`);
+          entry.collected.settle({ ok: false, error });
         }
 
         open.add(givingUp);
-        if (givingUp.reason !== null) withdraw();
+        if (givingUp.reason !== null) giveUp();
         else offer(key, entry, "last");
       });
     },

@@ -21,7 +21,7 @@ import type { InMemoryPollingQueue } from "./polling-queue.ts";
 import { connectRaw, listenRaw, readToEnd, socketSource } from "./raw-peers.ts";
 import { createIdentity } from "./trust.ts";
 import type { Identity } from "./trust.ts";
-import type { ServiceContract } from "./values.ts";
+import type { ServiceContract } from "./shapes.ts";
 
 const anyTime: Wait = { what: "anything", totalMs: Number.POSITIVE_INFINITY };
 const contract: ServiceContract = {

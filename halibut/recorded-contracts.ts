@@ -1,5 +1,5 @@
 /** The contracts of the recorded conversations, for tests: the echo service of the library's recordings and the services of a real agent. */
-import type { ServiceContract, Shape } from "./values.ts";
+import type { ServiceContract, Shape } from "./shapes.ts";
 
 const text: Shape = { kind: "string" };
 const int32: Shape = { kind: "int32" };

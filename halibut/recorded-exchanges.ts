@@ -13,7 +13,7 @@ import { toTagged } from "./recordings.ts";
 import type { RecordedConnection, RecordedFrame } from "./recordings.ts";
 import type { ServiceImplementation } from "./service.ts";
 import { collectTypes, decodeValue } from "./values.ts";
-import type { ServiceContract, Shape } from "./values.ts";
+import type { ServiceContract, Shape } from "./shapes.ts";
 
 export const anyTime: Wait = { what: "anything", totalMs: Number.POSITIVE_INFINITY };
 

@@ -5,7 +5,7 @@ import { messageOf } from "./errors.ts";
 import { bindRequest, decodeRequest, encodeError, encodeResult, serviceThrew } from "./messages.ts";
 import type { OutgoingMessage } from "./messages.ts";
 import { collectTypes } from "./values.ts";
-import type { ServiceContract } from "./values.ts";
+import type { ServiceContract } from "./shapes.ts";
 
 /** A contract with the code behind it. `signal` is aborted when the caller's connection is gone; the answer can then reach nobody. */
 export interface ServiceImplementation {

@@ -8,8 +8,10 @@ import { defaultLimits } from "./limits.ts";
 import { decodeResponse } from "./messages.ts";
 import { complexObject } from "./recorded-contracts.ts";
 import { fromTagged, readRecordings } from "./recordings.ts";
-import { decodeValue, encodeValue, formatTimespan, parseTimespan } from "./values.ts";
-import type { DecodeContext, Shape } from "./values.ts";
+import { formatTimespan, parseTimespan } from "./timespans.ts";
+import { decodeValue, encodeValue } from "./values.ts";
+import type { Shape } from "./shapes.ts";
+import type { DecodeContext } from "./values.ts";
 
 function context(knownTypes: string[] = []): DecodeContext {
   return { incoming: [], knownTypes: new Set(knownTypes), streamsPerMessageMax: 10 };

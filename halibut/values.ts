@@ -5,26 +5,14 @@
 import { randomUUID } from "node:crypto";
 import { Binary, Double, guidFromBytes, guidToBytes } from "./bson.ts";
 import type { BsonDocument, BsonValue } from "./bson.ts";
+import { CORE_LIBRARY, dictionaryTypes, elementTypes, listTypes } from "./collection-types.ts";
 import { createIncomingStream } from "./data-streams.ts";
 import type { DataStream, IncomingStream, OutgoingStream } from "./data-streams.ts";
 import { ArgumentMismatch, ProtocolError } from "./errors.ts";
-
-/** Plain-data description of a value on the wire. See `encodeValue` for the JavaScript side of each kind; null is allowed everywhere. */
-export type Shape =
-  | { kind: "string" | "int32" | "int64" | "boolean" | "double" | "date" | "timespan" | "guid" | "bytes" | "stream" | "void" }
-  | { kind: "list"; of: Shape }
-  | { kind: "dictionary"; of: Shape }
-  | { kind: "object"; type: string; alsoAccepts?: readonly string[]; members: { readonly [name: string]: Shape } };
-
-/** A service as both sides know it: `params` in order, `result` possibly `void`. */
-export interface ServiceContract {
-  name: string;
-  methods: { readonly [method: string]: { params: readonly Shape[]; result: Shape } };
-}
+import type { Shape } from "./shapes.ts";
+import { formatTimespan, parseTimespan } from "./timespans.ts";
 
 const STREAM_TYPE = "Halibut.DataStream, Halibut";
-/** .NET ticks (100 ns) per millisecond. */
-const TICKS_PER_MS = 10_000;
 
 /**
  * A value as BSON. JavaScript side: date = Date, timespan = milliseconds, int64 = safe integer, guid = text, bytes = Uint8Array, stream = DataStream,
@@ -280,70 +268,6 @@ function toGuid(value: BsonValue | undefined): string | undefined {
   if (value instanceof Binary && value.bytes.length === 16) return guidFromBytes(value.bytes);
   if (typeof value === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)) return value.toLowerCase();
   return undefined;
-}
-
-/** `[-][d.]hh:mm:ss[.fffffff]` as milliseconds, or undefined. */
-export function parseTimespan(text: string): number | undefined {
-  const match = /^(-)?(?:(\d{1,8})\.)?(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,7}))?$/.exec(text);
-  if (match === null) return undefined;
-  const [, sign, days, hours, minutes, seconds, fraction] = match;
-  if (Number(hours) > 23 || Number(minutes) > 59 || Number(seconds) > 59) return undefined;
-  const wholeSeconds = ((Number(days ?? 0) * 24 + Number(hours)) * 60 + Number(minutes)) * 60 + Number(seconds);
-  const ms = wholeSeconds * 1_000 + Number((fraction ?? "").padEnd(7, "0")) / TICKS_PER_MS;
-  return sign === "-" ? -ms : ms;
-}
-
-/** Milliseconds as .NET writes a timespan. */
-export function formatTimespan(ms: number): string {
-  const ticks = BigInt(Math.round(Math.abs(ms) * TICKS_PER_MS));
-  const ticksPerSecond = 10_000_000n;
-  const seconds = ticks / ticksPerSecond;
-  const two = (part: bigint): string => String(part).padStart(2, "0");
-  const days = seconds / 86_400n;
-  const fraction = ticks % ticksPerSecond;
-  return [
-    ms < 0 && ticks > 0n ? "-" : "",
-    days > 0n ? `${days}.` : "",
-    `${two((seconds / 3_600n) % 24n)}:${two((seconds / 60n) % 60n)}:${two(seconds % 60n)}`,
-    fraction > 0n ? `.${String(fraction).padStart(7, "0")}` : "",
-  ].join("");
-}
-
-/** Runtime libraries that .NET and .NET Framework name in the types of collections; we write the first. */
-const CORE_LIBRARY = "System.Private.CoreLib";
-const CORE_LIBRARIES = [CORE_LIBRARY, "mscorlib"];
-
-const scalarTypeNames: { readonly [kind: string]: string } = {
-  string: "System.String",
-  int32: "System.Int32",
-  int64: "System.Int64",
-  boolean: "System.Boolean",
-  double: "System.Double",
-  guid: "System.Guid",
-};
-
-/** How .NET names an element type within a collection, one spelling per runtime library. */
-function elementTypes(of: Shape, path: string): string[] {
-  if (of.kind === "object") return [of.type];
-  const name = scalarTypeNames[of.kind];
-  if (name === undefined) throw new TypeError(`${path}: a collection of ${of.kind} cannot be an argument or result of its own.`);
-  return CORE_LIBRARIES.map((library) => `${name}, ${library}`);
-}
-
-function listTypes(of: Shape, path: string): string[] {
-  return elementTypes(of, path).flatMap((element) =>
-    CORE_LIBRARIES.flatMap((library) => [
-      `System.Collections.Generic.List\`1[[${element}]], ${library}`,
-      `${element.split(",")[0]}[], ${library}`,
-      ...(of.kind === "object" ? [`${element.split(",")[0]}[],${element.split(",")[1]}`] : []),
-    ]),
-  );
-}
-
-function dictionaryTypes(of: Shape, path: string): string[] {
-  return elementTypes(of, path).flatMap((element) =>
-    CORE_LIBRARIES.map((library) => `System.Collections.Generic.Dictionary\`2[[System.String, ${library}],[${element}]], ${library}`),
-  );
 }
 
 /** The inside of a `{ $type, $value }` or `{ $type, $values }` wrapper whose type is one of `types`. */
