@@ -18,7 +18,7 @@ export function createTerminal(out: NodeJS.WriteStream): Terminal {
   }
 
   function draw(): void {
-    if (moving !== null) out.write(moving.slice(0, Math.max(20, (out.columns ?? 80) - 1)));
+    if (moving !== null) out.write(moving.slice(0, Math.max(20, (out.columns || 80) - 1)));
   }
 
   function say(line: string): void {
