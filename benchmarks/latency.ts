@@ -15,7 +15,12 @@ const server = await startServer({ home: path.join(folder, "home"), port: 18_821
 const agent = await startAgent({ home: path.join(folder, "agent"), port: 18_822, trust: server.ready.thumbprint });
 const { url } = server.ready;
 // $EPOCHREALTIME is read by bash itself, before any other program starts.
-const { releaseId, environmentIds } = await prepare(url, [agent], 1, `echo "$EPOCHREALTIME" > "${marks}/$(get_octopusvariable Octopus.Deployment.Id)"`);
+const { releaseId, environmentIds } = await prepare(
+  url,
+  [agent],
+  1,
+  `echo "$EPOCHREALTIME" > "${marks}/$(get_octopusvariable Octopus.Deployment.Id)"`,
+);
 
 const latencies: number[] = [];
 for (let n = 0; n < deployments; n++) {

@@ -26,12 +26,25 @@ export function startServer(options: { home: string; port: number; args?: string
 }
 
 export function startAgent(options: { home: string; port: number; trust: string }): Promise<Program> {
-  return start("agent/main.ts", ["run", "--home", options.home, "--port", String(options.port), "--listen-address", "127.0.0.1", "--trust", options.trust]);
+  return start("agent/main.ts", [
+    "run",
+    "--home",
+    options.home,
+    "--port",
+    String(options.port),
+    "--listen-address",
+    "127.0.0.1",
+    "--trust",
+    options.trust,
+  ]);
 }
 
 async function start(main: string, args: string[], env: Record<string, string> = {}): Promise<Program> {
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [path.join(root, main), ...args], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
+  const child = spawn(process.execPath, [path.join(root, main), ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
+  });
   const log: string[] = [];
   createInterface({ input: child.stderr! }).on("line", (line) => log.push(line));
   const ready = await new Promise<Program["ready"]>((resolve, reject) => {
@@ -85,13 +98,21 @@ export async function prepare(url: string, agents: Program[], environments: numb
       Name: `machine ${n}`,
       EnvironmentIds: environmentIds,
       Roles: ["bench"],
-      Endpoint: { CommunicationStyle: "TentaclePassive", Uri: `https://127.0.0.1:${agent.ready.port}/`, Thumbprint: agent.ready.thumbprint },
+      Endpoint: {
+        CommunicationStyle: "TentaclePassive",
+        Uri: `https://127.0.0.1:${agent.ready.port}/`,
+        Thumbprint: agent.ready.thumbprint,
+      },
     });
     await until(async () => (await call(url, "GET", `/machines/${machine.Id}`)).HealthStatus === "Healthy");
   }
   const group = (await call(url, "GET", "/projectgroups/all"))[0];
   const lifecycle = (await call(url, "GET", "/lifecycles/all"))[0];
-  const project = await call(url, "POST", "/projects", { Name: `Project ${Date.now()}`, ProjectGroupId: group.Id, LifecycleId: lifecycle.Id });
+  const project = await call(url, "POST", "/projects", {
+    Name: `Project ${Date.now()}`,
+    ProjectGroupId: group.Id,
+    LifecycleId: lifecycle.Id,
+  });
   const process = await call(url, "GET", `/projects/${project.Id}/deploymentprocesses`);
   process.Steps = [
     {
@@ -101,7 +122,11 @@ export async function prepare(url: string, agents: Program[], environments: numb
         {
           Name: "Script",
           ActionType: "Octopus.Script",
-          Properties: { "Octopus.Action.Script.ScriptBody": script, "Octopus.Action.Script.Syntax": "Bash", OctopusBypassDeploymentMutex: "True" },
+          Properties: {
+            "Octopus.Action.Script.ScriptBody": script,
+            "Octopus.Action.Script.Syntax": "Bash",
+            OctopusBypassDeploymentMutex: "True",
+          },
         },
       ],
     },

@@ -58,7 +58,9 @@ function deployHandler(steps: number, machines: number): (agents: Agents) => Tas
   return (agents) => ({
     name: "Deploy",
     async run(run) {
-      const plan = decodePlan(run.task.plan ?? (await run.savePlan(encodePlan(planFor(run.task.id, steps, machines)))));
+      const plan = decodePlan(
+        run.task.plan ?? (await run.guarded((tx) => run.storePlan(tx, encodePlan(planFor(run.task.id, steps, machines))))),
+      );
       return runPlan(plan, run, {
         agents,
         readSecret: async () => secret,

@@ -9,7 +9,8 @@ import type { LineMasker, ScriptResult } from "./run-script.ts";
 import { runScript } from "./run-script.ts";
 import type { ScriptVariable } from "./script-body.ts";
 import { composeBashScript, scriptBytesMax } from "./script-body.ts";
-import { intendStepRuns, listBegunSteps } from "./step-run-store.ts";
+import type { StepRun } from "./step-run-store.ts";
+import { intendStepRuns, listStepRuns } from "./step-run-store.ts";
 
 export interface PlanParts {
   agents: Agents;
@@ -30,21 +31,25 @@ const firstAttempt = 1;
 export const rootBlock = "task";
 
 export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promise<TaskOutcome> {
-  await run.log.append([{ kind: "block", id: rootBlock, parent: null, name: plan.title, at: now() }, status(rootBlock, "Running")]);
-  const begun = run.task.epoch === 1 ? new Set<string>() : await run.guarded((tx) => listBegunSteps(tx, run.task.id));
+  const known = run.task.epoch === 1 ? [] : await run.guarded((tx) => listStepRuns(tx, run.task.id));
+  // Goes out with the first step's lines; nobody waits for it.
+  let opening: LogEntry[] = [{ kind: "block", id: rootBlock, parent: null, name: plan.title, at: now() }, status(rootBlock, "Running")];
   const failures: string[] = [];
   for (const step of plan.steps) {
-    const block = stepBlock(step);
+    const before = known.filter((row) => row.step === step.id);
     const passOver = run.cancelRequested.aborted || !wanted(step, failures.length > 0);
-    if (passOver && !begun.has(step.id)) {
-      await run.log.append([opened(step, block), status(block, run.cancelRequested.aborted ? "Canceled" : "Skipped")]);
-      continue;
+    // What was begun must be brought to its end even in a task that is being cancelled.
+    if (passOver && before.length === 0) {
+      const to = run.cancelRequested.aborted ? "Canceled" : "Skipped";
+      await run.log.append([...opening, opened(step), status(stepBlock(step), to)]);
+    } else {
+      const failure = await runStep(plan, step, { opening, before }, run, parts);
+      if (failure !== undefined) failures.push(failure);
     }
-    const failure = await runStep(plan, step, block, run, parts);
-    if (failure !== undefined) failures.push(failure);
+    opening = [];
   }
   if (run.cancelRequested.aborted) {
-    await run.log.append([status(rootBlock, "Canceled")]);
+    await run.log.append([...opening, status(rootBlock, "Canceled")]);
     return { state: "Canceled" };
   }
   if (failures.length > 0) {
@@ -52,7 +57,7 @@ export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promi
     await run.log.append([{ kind: "line", block: rootBlock, category: "Fatal", at: now(), text: message }, status(rootBlock, "Failed")]);
     return { state: "Failed", message };
   }
-  await run.log.append([status(rootBlock, "Success")]);
+  await run.log.append([...opening, status(rootBlock, "Success")]);
   return { state: "Success" };
 }
 
@@ -60,67 +65,70 @@ function wanted(step: PlannedStep, failed: boolean): boolean {
   return step.condition === "Always" || (step.condition === "Success") === !failed;
 }
 
-/** Runs one step on all its targets. Answers what went wrong, in one sentence, or undefined. */
-async function runStep(plan: Plan, step: PlannedStep, block: string, run: TaskRun, parts: PlanParts): Promise<string | undefined> {
-  const entries: LogEntry[] = [opened(step, block), status(block, "Running")];
+/**
+ * Runs one step on all its targets; `opening` is said first, `before` is what a former owner began. Answers what went wrong, in one
+ * sentence, or undefined.
+ */
+async function runStep(
+  plan: Plan,
+  step: PlannedStep,
+  from: { opening: readonly LogEntry[]; before: readonly StepRun[] },
+  run: TaskRun,
+  parts: PlanParts,
+): Promise<string | undefined> {
+  const block = stepBlock(step);
   if (step.targets.length === 0) {
-    entries.push({
-      kind: "line",
-      block,
-      category: "Warning",
-      at: now(),
-      text: "No deployment target of this environment has a role of this step; it was skipped.",
-    });
-    entries.push(status(block, "Skipped"));
-    await run.log.append(entries);
+    const text = "No deployment target of this environment has a role of this step; it was skipped.";
+    const line: LogEntry = { kind: "line", block, category: "Warning", at: now(), text };
+    await run.log.append([...from.opening, opened(step), line, status(block, "Skipped")]);
     return undefined;
   }
 
-  // The intent of the whole step is stored before the first script goes out.
-  const rows = await run.guarded((tx) =>
-    intendStepRuns(tx, {
+  const done = new Set(from.before.filter((row) => row.state === "done").map((row) => row.machineId));
+  const entries: LogEntry[] = [...from.opening];
+  if (done.size < step.targets.length) entries.push(opened(step), status(block, "Running"));
+  for (const target of step.targets) {
+    if (done.has(target.machineId)) continue;
+    const id = targetBlock(step, target);
+    entries.push({ kind: "block", id, parent: block, name: target.name, at: now() }, status(id, "Running"));
+  }
+  // The intent of the whole step is stored, with the lines that announce it, before the first script goes out.
+  let rows: StepRun[] = [];
+  await run.log.append(entries, async (tx) => {
+    rows = await intendStepRuns(tx, {
       taskId: run.task.id,
       step: step.id,
       epoch: run.task.epoch,
       attempt: firstAttempt,
       runs: step.targets.map((target) => ({ machineId: target.machineId, ticket: randomUUID() })),
-    }),
-  );
+    });
+  });
   const rowOf = new Map(rows.map((row) => [row.machineId, row]));
-  if (rows.some((row) => row.state !== "done")) await run.log.append(entries);
 
   const secrets = await secretsOf(plan, step, parts);
   const results: ScriptResult[] = [];
   await inParallel(step.targets, step.parallelMax, async (target) => {
     const row = rowOf.get(target.machineId);
     if (row === undefined) throw new Error(`Step ${step.id} has no row for ${target.machineId}.`);
-    const targetBlock = `${block}/${target.machineId}`;
-    if (row.state !== "done") {
-      await run.log.append([
-        { kind: "block", id: targetBlock, parent: block, name: target.name, at: now() },
-        status(targetBlock, "Running"),
-      ]);
-    }
-    results.push(
-      await runScript(
-        run,
-        row,
-        {
-          taskId: run.task.id,
-          block: targetBlock,
-          machineName: target.name,
-          agent: target.agent,
-          body: async () => bodyFor(plan, step, target, secrets),
-          isolation: step.isolation,
-          masker: parts.createMasker([...secrets.values()]),
-        },
-        {
-          agents: parts.agents,
-          agentGoneMs: parts.agentGoneMs ?? agentGoneMsDefault,
-          cancelGraceMs: parts.cancelGraceMs ?? cancelGraceMsDefault,
-        },
-      ),
+    const result = await runScript(
+      run,
+      row,
+      {
+        taskId: run.task.id,
+        block: targetBlock(step, target),
+        machineName: target.name,
+        agent: target.agent,
+        body: async () => bodyFor(plan, step, target, secrets),
+        isolation: step.isolation,
+        masker: parts.createMasker([...secrets.values()]),
+      },
+      {
+        agents: parts.agents,
+        agentGoneMs: parts.agentGoneMs ?? agentGoneMsDefault,
+        cancelGraceMs: parts.cancelGraceMs ?? cancelGraceMsDefault,
+      },
     );
+    results.push(result);
   });
 
   const bad = results.filter((result) => result.outcome !== "succeeded");
@@ -179,8 +187,12 @@ function stepBlock(step: PlannedStep): string {
   return `step-${step.id}`;
 }
 
-function opened(step: PlannedStep, block: string): LogEntry {
-  return { kind: "block", id: block, parent: rootBlock, name: `Step ${step.number}: ${step.name}`, at: now() };
+function targetBlock(step: PlannedStep, target: PlannedTarget): string {
+  return `${stepBlock(step)}/${target.machineId}`;
+}
+
+function opened(step: PlannedStep): LogEntry {
+  return { kind: "block", id: stepBlock(step), parent: rootBlock, name: `Step ${step.number}: ${step.name}`, at: now() };
 }
 
 function status(id: string, to: (LogEntry & { kind: "status" })["status"]): LogEntry {

@@ -88,12 +88,10 @@ export async function intendStepRuns(
   return rows.map(toStepRun);
 }
 
-/** Names of the steps that a task has begun: after a takeover these must be brought to their end even when it is being cancelled. */
-export async function listBegunSteps(database: Queryable, taskId: string): Promise<Set<string>> {
-  const rows = await database.query<{ step: string }>(`SELECT DISTINCT step FROM step_runs WHERE task_id = $1`, [taskId], {
-    name: "step-run-begun",
-  });
-  return new Set(rows.map((row) => row.step));
+/** What a task has begun so far, for whoever goes on with it after a takeover. */
+export async function listStepRuns(database: Queryable, taskId: string): Promise<StepRun[]> {
+  const rows = await database.query<Row>(`SELECT ${columns} FROM step_runs WHERE task_id = $1`, [taskId], { name: "step-run-list" });
+  return rows.map(toStepRun);
 }
 
 /** The script is known to be at the agent, and its log is committed up to `logNext`. */

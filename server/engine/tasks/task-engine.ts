@@ -199,7 +199,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
       cancelRequested: lease.cancelRequested,
       guarded,
       checkLease,
-      savePlan: (plan) => guarded((tx) => insertPlan(tx, task.id, plan)),
+      storePlan: (tx, plan) => insertPlan(tx, task.id, plan),
       log,
     };
 

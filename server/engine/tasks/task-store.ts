@@ -140,20 +140,23 @@ export async function ownsTask(database: Queryable, lease: { taskId: string; own
   return rows.length === 1;
 }
 
-/** Stores the plan unless one is there already; answers the one that counts. The caller has passed the guard. */
+/**
+ * Stores the plan unless one is there already; answers the one that counts. The caller has passed the guard. The commit need not
+ * wait for the disk: nothing goes out before a step's intent is committed, and that commit makes this one durable too.
+ */
 export async function insertPlan(
   tx: Transaction,
   taskId: string,
   plan: { version: number; body: Json },
 ): Promise<{ version: number; body: Json }> {
-  await tx.execute(`UPDATE tasks SET plan = $2, plan_version = $3 WHERE id = $1 AND plan_version IS NULL`, [
-    taskId,
-    JSON.stringify(plan.body),
-    plan.version,
-  ]);
-  const [row] = await tx.query<{ plan: Json; plan_version: number }>(`SELECT plan, plan_version FROM tasks WHERE id = $1`, [taskId]);
-  if (row === undefined) throw new Error(`Task ${taskId} vanished while its plan was stored.`);
-  return { version: row.plan_version, body: row.plan };
+  const [stored] = await tx.query<{ plan: Json; plan_version: number }>(
+    `UPDATE tasks SET plan = coalesce(plan, $2), plan_version = coalesce(plan_version, $3) WHERE id = $1
+     RETURNING plan, plan_version, set_config('synchronous_commit', 'off', true)`,
+    [taskId, JSON.stringify(plan.body), plan.version],
+    { name: "task-plan" },
+  );
+  if (stored === undefined) throw new Error(`Task ${taskId} vanished while its plan was stored.`);
+  return { version: stored.plan_version, body: stored.plan };
 }
 
 /** Serialises everything that changes who is the head of a tag. Must come before the lock on any task of that tag. */

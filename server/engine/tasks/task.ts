@@ -65,8 +65,8 @@ export interface TaskRun {
   guarded<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** Proves ownership before a command goes out to an agent. Never enough for a write. */
   checkLease(): Promise<void>;
-  /** Stores the plan; after a takeover the stored one is what counts, and it is returned. */
-  savePlan(plan: { version: number; body: Json }): Promise<{ version: number; body: Json }>;
+  /** Stores the plan, in a guarded transaction; the first one stored is what counts for ever, and it is returned. */
+  storePlan(tx: Transaction, plan: { version: number; body: Json }): Promise<{ version: number; body: Json }>;
   log: TaskLog;
 }
 

@@ -41,11 +41,13 @@ async function makePlan(run: TaskRun): Promise<{ ok: true; plan: Plan } | { ok: 
   }
   const deploymentId = typeof given === "object" && given !== null && !Array.isArray(given) ? given["deploymentId"] : undefined;
   if (typeof deploymentId !== "string") throw new Error(`The task ${id} names no deployment.`);
-  const snapshot = await run.guarded((tx) => loadDeploymentSnapshot(tx, deploymentId));
-  if (snapshot === undefined) return { ok: false, faults: [`The deployment ${deploymentId} was deleted before it ran.`] };
-  const result = planDeployment(snapshot, id);
-  if (!result.ok) return result;
-  return { ok: true, plan: decodePlan(await run.savePlan(encodePlan(result.plan))) };
+  return run.guarded(async (tx) => {
+    const snapshot = await loadDeploymentSnapshot(tx, deploymentId);
+    if (snapshot === undefined) return { ok: false, faults: [`The deployment ${deploymentId} was deleted before it ran.`] };
+    const result = planDeployment(snapshot, id);
+    if (!result.ok) return result;
+    return { ok: true, plan: decodePlan(await run.storePlan(tx, encodePlan(result.plan))) };
+  });
 }
 
 /** Nothing can be run: the task log says why, one line for each fault. */
