@@ -334,6 +334,13 @@ test("an idle connection is closed with END when its time is over", async () => 
   );
 });
 
+test("a call may be given any length of time", async () => {
+  await withRawService(answer, async (peer, client) => {
+    for (const timeoutMs of [2 ** 40, Number.POSITIVE_INFINITY])
+      assert.equal(await client.call(peer, contract, "SayHello", ["x"], { timeoutMs }), "Hello x");
+  });
+});
+
 test("parallel calls use connections of their own, which later calls use again", async () => {
   await withRawService(
     async (reader, socket) => {
@@ -427,6 +434,7 @@ test("arguments that do not fit the contract are refused before anything is conn
   await assert.rejects(client.call(nowhere, contract, "SayHello", [7], soon), TypeError);
   await assert.rejects(client.call(nowhere, contract, "SayHello", [], soon), TypeError);
   await assert.rejects(client.call(nowhere, contract, "toString", [], soon), TypeError);
+  for (const timeoutMs of [0, -1, Number.NaN]) await assert.rejects(client.call(nowhere, contract, "Wait", [], { timeoutMs }), TypeError);
   await client.close();
 });
 

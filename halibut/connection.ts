@@ -8,6 +8,7 @@ import { advance, startOf } from "./conversation.ts";
 import type { ConversationState, Move } from "./conversation.ts";
 import type { IncomingStream, OutgoingStream, SpoolPlace } from "./data-streams.ts";
 import { ConnectionError, ProtocolError } from "./errors.ts";
+
 import {
   clientIdentity,
   controlWord,
@@ -20,6 +21,7 @@ import {
   subscriberIdentity,
 } from "./frames.ts";
 import type { ByteSource, ControlWord, Hello, Identity, Wait } from "./frames.ts";
+import { TIMER_MS_MAX } from "./limits.ts";
 import type { HalibutLimits } from "./limits.ts";
 import type { OutgoingMessage } from "./messages.ts";
 
@@ -116,7 +118,7 @@ export function createConnection(parts: { socket: TLSSocket; side: "connector" |
 
   function wakened(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, Math.ceil(ms));
+      const timer = setTimeout(resolve, Math.min(Math.ceil(ms), TIMER_MS_MAX)); // whoever waits looks at the clock again
       wake = () => {
         clearTimeout(timer);
         resolve();

@@ -1,6 +1,7 @@
 /** The reasons to give a call up (its time is over, its caller cancels, the program closes) as one signal, and a connection that is cut by it. */
 import type { Connection } from "./connection.ts";
 import { ConnectionError } from "./errors.ts";
+import { TIMER_MS_MAX } from "./limits.ts";
 
 export interface CallOptions {
   /** For the whole call: connecting or waiting to be collected, waiting for the answer and receiving it. */
@@ -20,7 +21,9 @@ export interface GivingUp {
   release(): void;
 }
 
+/** Begins to watch. A `timeoutMs` that is no time is the caller's mistake: TypeError. */
 export function watchCall(options: CallOptions): GivingUp {
+  if (!(options.timeoutMs > 0)) throw new TypeError(`timeoutMs must be a positive number of milliseconds, not ${options.timeoutMs}.`);
   const controller = new AbortController();
   let reason: GivingUp["reason"] = null;
   function giveUp(why: "timed-out" | "cancelled"): void {
@@ -28,7 +31,7 @@ export function watchCall(options: CallOptions): GivingUp {
     controller.abort();
   }
   const cancel = (): void => giveUp("cancelled");
-  const timer = setTimeout(() => giveUp("timed-out"), options.timeoutMs);
+  const timer = setTimeout(() => giveUp("timed-out"), Math.min(options.timeoutMs, TIMER_MS_MAX));
   options.signal?.addEventListener("abort", cancel);
   if (options.signal?.aborted === true) cancel();
   return {

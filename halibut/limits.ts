@@ -102,6 +102,9 @@ export const defaultLimits: HalibutLimits = {
   streamInMemoryBytesMax: 64 * 1024, // most script files; saves a file each
 };
 
+/** The longest time that timers can be set to: 24.8 days. A longer one would end at once. */
+export const TIMER_MS_MAX = 2 ** 31 - 1;
+
 /** The defaults with some values replaced. */
 export function withDefaultLimits(limits: Partial<HalibutLimits> | undefined): HalibutLimits {
   return { ...defaultLimits, ...limits };

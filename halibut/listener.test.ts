@@ -63,6 +63,8 @@ interface Setup {
   trusted: Set<string>;
   /** Resolves when a Wait has begun, with the signal that the method was given. */
   waiting: Promise<AbortSignal>;
+  /** Resolves when the listener has asked about trust for the first time. */
+  looked: Promise<void>;
   /** Resolves when an event of this kind has come. */
   event(kind: ListenerEvent["kind"]): Promise<ListenerEvent>;
 }
@@ -74,9 +76,14 @@ async function withListener(limits: Partial<HalibutLimits>, run: (setup: Setup) 
   const trusted = new Set([caller.thumbprint]);
   let waitBegun: (signal: AbortSignal) => void = () => {};
   const waiting = new Promise<AbortSignal>((resolve) => (waitBegun = resolve));
+  let asked: () => void = () => {};
+  const looked = new Promise<void>((resolve) => (asked = resolve));
   const listener = createHalibutListener({
     identity: service,
-    isTrusted: (thumbprint) => trusted.has(thumbprint),
+    isTrusted: (thumbprint) => {
+      asked();
+      return trusted.has(thumbprint);
+    },
     services: [
       {
         contract,
@@ -121,7 +128,7 @@ async function withListener(limits: Partial<HalibutLimits>, run: (setup: Setup) 
     }
   }
   try {
-    await run({ port, listener, events, calls, trusted, waiting, event });
+    await run({ port, listener, events, calls, trusted, waiting, looked, event });
   } finally {
     await listener.close();
   }
@@ -556,6 +563,18 @@ test("a peer whose trust ends is dropped at once when the program says so", asyn
     listener.dropUntrusted();
     await assert.rejects(reader.readControlWord(anyTime), ConnectionError);
     socket.destroy();
+  });
+});
+
+test("a peer whose trust ends while it introduces itself is not let in", async () => {
+  await withListener({}, async ({ port, trusted, looked, event }) => {
+    const socket = await connectRaw(port, caller);
+    socket.write("MX\r\n\r\nMX-CLIENT");
+    await looked;
+    trusted.clear();
+    socket.write(" 1.0\r\n\r\n");
+    await assertDropped(socket);
+    await event("refused");
   });
 });
 

@@ -128,6 +128,8 @@ export function createHalibutListener(parts: {
       return refuse(connection, thumbprint, thumbprint === null ? "It showed no certificate." : "Its certificate is not trusted.");
     const identity = await connection.readIdentity();
     if (identity.kind === "server-identity") throw new ProtocolError("A connecting peer introduced itself as a listener.");
+    // Again, because trust may have ended while the lines were awaited, and `dropUntrusted` sees only peers that are known.
+    if (!parts.isTrusted(thumbprint)) return refuse(connection, thumbprint, "Its certificate is not trusted any more.");
     const subscription = identity.kind === "subscriber-identity" ? normalSubscription(identity.subscription) : null;
     if (subscription !== null && parts.polling === undefined) return refuse(connection, thumbprint, "There is no polling here.");
     if (subscription !== null && !parts.polling!.mayPoll(subscription, thumbprint))

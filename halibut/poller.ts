@@ -7,6 +7,7 @@ import { ConnectionError, messageOf } from "./errors.ts";
 import { pause } from "./giving-up.ts";
 import { withDefaultLimits } from "./limits.ts";
 import type { HalibutLimits } from "./limits.ts";
+import { normalSubscription } from "./polling-queue.ts";
 import { createServiceTable } from "./service.ts";
 import type { ServedRequest, ServiceImplementation } from "./service.ts";
 import type { Identity } from "./trust.ts";
@@ -58,7 +59,7 @@ export function createHalibutPoller(parts: {
           identity: parts.identity,
           limits,
           signal: closing.signal,
-          subscription: parts.subscription,
+          subscription: `${normalSubscription(parts.subscription)}/`,
         });
         failures = 0;
         onEvent({ kind: "connected", remote: connection.remote });
