@@ -106,13 +106,14 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
   async function bringUp(): Promise<void> {
     await refuseBusyPorts();
     const what = home.isNew ? "Starting the server for the first time (it makes its database)" : "Starting the server";
-    await terminal.during(what, async () => {
+    const thumbprint = await terminal.during(what, async () => {
       server.start();
-      await waitForServer();
+      // A program of its own, on the other core meanwhile.
+      const [told] = await Promise.all([showThumbprint(), waitForServer()]);
+      return told;
     });
     serverThumbprint = (await rest.get<{ Thumbprint: string }>("/api/configuration/certificates/certificate-global")).Thumbprint;
     await terminal.during("Starting the agent and registering it", async () => {
-      const thumbprint = await showThumbprint();
       agent.start();
       await waitForAgent();
       await example.prepare({ port: options.agentPort, thumbprint });
