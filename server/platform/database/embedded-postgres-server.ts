@@ -72,7 +72,9 @@ export async function ensureRunning(place: Place, log: LaunchLog, giveUp: () => 
       if (fresh) await createDatabase(place, place.wayIn);
       continue;
     }
-    if (!/lock file|pre-existing shared memory|is another post(master|gres)/i.test(outcome.words)) throw startFailure(place, outcome.words);
+    if (/could not bind|no space left/i.test(outcome.words) || !/lock file|pre-existing shared memory/i.test(outcome.words)) {
+      throw startFailure(place, outcome.words);
+    }
     // Another starter was quicker, or a killed server's children are still about to end.
     lockedSinceMs ??= performance.now();
     if (performance.now() - lockedSinceMs > lockRetryMs) {
@@ -239,9 +241,19 @@ async function dropDeadPidFile(place: Place, pid: number): Promise<void> {
   if (inside?.length === 0) await removePidFileOf(place, pid);
 }
 
+/** Removes what a dead server left: its socket's lock file holds the same process id and would hold up the next one just so. */
 async function removePidFileOf(place: Place, pid: number): Promise<void> {
   const file = await readPostmasterFile(place.dataFolder);
-  if (file?.pid === pid) await fs.rm(postmasterFilePath(place.dataFolder), { force: true });
+  if (file?.pid !== pid) return;
+  for (const folder of new Set([file.socketFolder, place.wayIn.socketFolder ?? ""])) {
+    if (folder === "") continue;
+    for (const port of new Set([file.port, place.wayIn.port])) {
+      const lock = path.join(folder, `.s.PGSQL.${port}.lock`);
+      const holder = await fs.readFile(lock, "utf8").catch(() => "");
+      if (Number(holder.split("\n")[0]) === pid) await fs.rm(lock, { force: true });
+    }
+  }
+  await fs.rm(postmasterFilePath(place.dataFolder), { force: true });
 }
 
 /** Runs initdb once; the data folder appears under its name only when complete. Answers whether it ran. */
