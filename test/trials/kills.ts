@@ -1,0 +1,29 @@
+// A command: kills the server and the agent again and again in mid-script and reports whether every deployment ended well.
+//   node test/trials/kills.ts --server-kills 20 --agent-kills 20 --seed 7
+import { parseArgs } from "node:util";
+import { runKillTrial } from "./kill-rounds.ts";
+
+const { values } = parseArgs({
+  options: {
+    "server-kills": { type: "string", default: "20" },
+    "agent-kills": { type: "string", default: "20" },
+    seed: { type: "string", default: String(Date.now() % 100_000) },
+  },
+});
+const startedMs = performance.now();
+const { results, overall } = await runKillTrial({
+  serverKills: Number(values["server-kills"]),
+  agentKills: Number(values["agent-kills"]),
+  seed: Number(values.seed),
+  report: (line) => console.log(line),
+});
+
+for (const victim of ["server", "agent"] as const) {
+  const ofVictim = results.filter((one) => one.victim === victim);
+  const well = ofVictim.filter((one) => one.faults.length === 0);
+  const finalMs = ofVictim.map((one) => one.finalAfterMs).sort((one, other) => one - other);
+  const slowest = finalMs.length === 0 ? "" : `; slowest end ${((finalMs.at(-1) ?? 0) / 1000).toFixed(1)} s after the kill`;
+  console.log(`kill -9 of the ${victim}: ${well.length} of ${ofVictim.length} ended in success, each step once, log whole${slowest}`);
+}
+console.log(`Took ${((performance.now() - startedMs) / 1000).toFixed(0)} s.`);
+process.exitCode = overall.length === 0 && results.every((one) => one.faults.length === 0) ? 0 : 1;
