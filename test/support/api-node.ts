@@ -90,9 +90,11 @@ export async function startApiNode(
 
   async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<ApiAnswer> {
     const payload = body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) };
+    const sent = new Headers({ "X-Octopus-ApiKey": adminKey, ...(body === undefined ? {} : { "Content-Type": "application/json" }) });
+    for (const [name, value] of Object.entries(headers)) sent.set(name, value);
     const response = await fetch(url + path, {
       method,
-      headers: { "X-Octopus-ApiKey": adminKey, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...headers },
+      headers: sent,
       ...payload,
       redirect: "manual",
     });
@@ -118,7 +120,7 @@ export async function startApiNode(
     post: (path, body) => must("POST", path, body ?? {}),
     put: (path, body) => must("PUT", path, body ?? {}),
     async close() {
-      await server.close(1_000);
+      await server.close(10_000);
       await database.close();
       await drop();
     },

@@ -142,11 +142,12 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     const known = (request.raw as Marked)[addressOf]!;
     const { space } = known.address;
     if (route.scope === "system" && space !== undefined) throw problem.notFound("address", request.url);
-    const key = credentialOf(request, route);
-    if (key === undefined && route.permission === "anyone" && route.scope === "system") {
+    // Whoever calls a route that is open to anyone, the answer is the same, also while there is no database to ask.
+    if (route.permission === "anyone" && route.scope === "system") {
       known.facts = { caller: undefined, space: undefined };
       return;
     }
+    const key = credentialOf(request, route);
     if (space !== undefined && !isStorable(space)) throw problem.notFound("space", space);
     const facts = await lookUpRequest(parts.database, key === undefined ? null : hashApiKey(key), space ?? null);
     if (key !== undefined && facts.caller === undefined && route.permission !== "anyone") throw problem.notSignedIn();
