@@ -80,7 +80,6 @@ export function createConnection(parts: { socket: TLSSocket; side: "connector" |
   socket.on("end", () => {
     ended = true;
     wake();
-    if (!closed.signal.aborted) closed.abort(new ConnectionError("ended", "The peer closed the connection."));
   });
   socket.on("error", (error) => fail(new ConnectionError("failed", `The connection failed: ${error.message}`, error)));
   socket.on("close", () => fail(new ConnectionError("ended", "The connection is closed.")));

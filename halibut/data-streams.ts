@@ -1,7 +1,7 @@
 /** Streams of bytes that travel behind a message: what a program hands in, and what was received and is kept in memory or a temporary file until disposed of. */
 import { randomUUID } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { open, unlink } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { HalibutLimits } from "./limits.ts";
 
@@ -43,15 +43,20 @@ export function streamFromBytes(bytes: Uint8Array): DataStream {
   };
 }
 
+/** Windows cannot remove the name of an open file; elsewhere it goes at once, so that a killed process leaves nothing behind. */
+const NAMELESS_FILES = process.platform !== "win32";
+
+type Held = { kind: "nothing" } | { kind: "memory"; bytes: Buffer } | { kind: "file"; file: FileHandle; path: string };
+
 /** A stream that was announced and whose frame is still to come. */
 export function createIncomingStream(id: string): IncomingStream {
   let length = 0;
-  let held: { kind: "nothing" } | { kind: "memory"; bytes: Buffer } | { kind: "file"; path: string } = { kind: "nothing" };
+  let held: Held = { kind: "nothing" };
 
   async function dispose(): Promise<void> {
     const before = held;
     held = { kind: "nothing" };
-    if (before.kind === "file") await unlink(before.path).catch(() => {});
+    if (before.kind === "file") await discard(before.file, before.path);
   }
 
   return {
@@ -65,7 +70,7 @@ export function createIncomingStream(id: string): IncomingStream {
       },
       async *open(): AsyncGenerator<Uint8Array> {
         if (held.kind === "memory") yield held.bytes;
-        else if (held.kind === "file") yield* createReadStream(held.path) as AsyncIterable<Buffer>;
+        else if (held.kind === "file") yield* held.file.createReadStream({ start: 0, autoClose: false }) as AsyncIterable<Buffer>;
         else throw new Error("This stream has been disposed of. Read it before the call that brought it is over.");
       },
       dispose,
@@ -80,17 +85,21 @@ export function createIncomingStream(id: string): IncomingStream {
       }
       // Owner-only and never an existing file: packages and scripts may hold secrets.
       const path = join(where.folder, `halibut-${randomUUID()}.stream`);
-      const file = await open(path, "wx", 0o600);
+      const file = await open(path, "wx+", 0o600);
       try {
+        if (NAMELESS_FILES) await unlink(path);
         for await (const piece of pieces) await file.writeFile(piece);
-        await file.close();
       } catch (error) {
-        await file.close().catch(() => {});
-        await unlink(path).catch(() => {});
+        await discard(file, path);
         throw error;
       }
-      held = { kind: "file", path };
+      held = { kind: "file", file, path };
     },
     dispose,
   };
+}
+
+async function discard(file: FileHandle, path: string): Promise<void> {
+  await file.close().catch(() => {});
+  if (!NAMELESS_FILES) await unlink(path).catch(() => {});
 }

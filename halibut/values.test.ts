@@ -208,6 +208,16 @@ test("BSON is refused when it is cut, padded, too deep or has too many elements"
     lying.writeInt32LE(size, binaryAt);
     assert.throws(() => decodeBson(lying, defaultLimits), ProtocolError, `a binary value of ${size} bytes`);
   }
+  const inside = encodeBson(
+    new Map<string, BsonValue>([
+      ["inner", new Map([["text", "abc"]])],
+      ["after", "x"],
+    ]),
+  );
+  // The text of the inner document now ends in the outer one, where there happens to be a zero too.
+  const sizeAt = inside.indexOf("text") + 5;
+  inside.writeInt32LE(inside.indexOf("after") + 5 - sizeAt - 3, sizeAt);
+  assert.throws(() => decodeBson(inside, defaultLimits), /text length/);
   assert.throws(() => decodeBson(bytes, { messageDepthMax: 1, messageElementsMax: 100 }), /levels of nesting/);
   assert.throws(() => decodeBson(bytes, { messageDepthMax: 9, messageElementsMax: 8 }), /more than 8 elements/);
 });
