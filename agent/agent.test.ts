@@ -1,14 +1,15 @@
 // The agent as a server sees it: a real process, real TLS, real bash.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { createDecipheriv, pbkdf2Sync } from "node:crypto";
+import { createDecipheriv, createHash, pbkdf2Sync } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { fileTransferService } from "@cuttle/contract/agent/file-transfer";
 import { processState, type ScriptFile } from "@cuttle/contract/agent/script";
-import { createHalibutClient, createIdentity, HalibutCallError, streamFromBytes } from "@cuttle/halibut";
+import { createHalibutClient, createIdentity, type DataStream, HalibutCallError, streamFromBytes } from "@cuttle/halibut";
 import { type AgentProcess, eventually, processesOf, scriptLines, startAgentProcess } from "./agent-process.ts";
 
 const file = (name: string, text: string, password: string | null = null): ScriptFile => ({
@@ -25,7 +26,7 @@ function marks(agent: AgentProcess): { path: string; read(): string } {
 
 test("a script runs, its output comes back with its exit code, and CompleteScript removes what it left", async (t) => {
   const agent = await startAgentProcess(t);
-  assert.deepEqual(await agent.capabilities(), ["IScriptServiceV2"]);
+  assert.deepEqual(await agent.capabilities(), ["IFileTransferService", "IScriptServiceV2"]);
   const answer = await agent.start({
     ticket: "Hello-1",
     body: "echo hello\r\necho problem >&2\r\nsleep 0.2\r\npwd\r\nexit 7\r\n",
@@ -405,6 +406,32 @@ test("below the named floor of free space a script is refused", async (t) => {
     kind: "service-failed",
     message: /free disk space, and .* are needed/,
   });
+});
+
+test("files go up and come down whole, below the home or anywhere, and are replaced at once", async (t) => {
+  const agent = await startAgentProcess(t);
+  const call = (method: string, params: unknown[]) =>
+    agent.client.call(agent.peer, fileTransferService, method, params, { timeoutMs: 30_000 });
+  const big = Buffer.alloc(1_000_003, "Grüße ");
+  for (const [path, bytes] of [
+    ["Files/a.txt", Buffer.from("abc")],
+    ["Files\\sub\\b.bin", big],
+    [join(agent.home, "c"), Buffer.alloc(0)],
+    ["Files/a.txt", Buffer.from("replaced")],
+  ] as const) {
+    const FullPath = path.startsWith("/") ? path : join(agent.home, path.replaceAll("\\", "/"));
+    const Hash = createHash("sha1").update(bytes).digest("hex");
+    assert.deepEqual(await call("UploadFile", [path, streamFromBytes(bytes)]), { FullPath, Hash, Length: bytes.length });
+    const back = (await call("DownloadFile", [path])) as DataStream;
+    assert.equal(back.length, bytes.length);
+    assert.deepEqual(Buffer.concat(await Array.fromAsync(back.open())), bytes);
+  }
+  assert.deepEqual(readdirSync(join(agent.home, "Files")).sort(), ["a.txt", "sub"], "nothing temporary is left");
+  assert.deepEqual(await call("UploadFile", ["Files/none", null]), { FullPath: join(agent.home, "Files/none"), Hash: null, Length: 0 });
+  for (const missing of ["Files/none", "Files", "Files/a.txt/x"]) assert.equal(await call("DownloadFile", [missing]), null);
+  for (const path of ["Files", "", "Files/a.txt/x"])
+    await assert.rejects(call("UploadFile", [path, streamFromBytes(Buffer.from("x"))]), { kind: "service-failed" }, path);
+  assert.equal(readFileSync(join(agent.home, "Files/a.txt"), "utf8"), "replaced");
 });
 
 test("a second agent on the same home is refused with a sentence; a killed one leaves nothing in the way", async (t) => {

@@ -8,6 +8,7 @@ import { createHalibutListener, type Identity } from "@cuttle/halibut";
 import { createHome, type IdentityFiles, loadIdentity, takeHomeLock } from "./home/home.ts";
 import { createScripts, type ScriptLimits } from "./scripts/scripts.ts";
 import { createCapabilitiesService } from "./services/capabilities/capabilities.ts";
+import { createFileTransferService } from "./services/file-transfer/file-transfer.ts";
 import { createScriptService } from "./services/script/script.ts";
 
 /** Settings of one agent, all checked. */
@@ -55,7 +56,11 @@ export async function startAgent(settings: AgentSettings): Promise<Agent> {
     const listener = createHalibutListener({
       identity,
       isTrusted: (thumbprint) => trusted.has(thumbprint),
-      services: [createCapabilitiesService([capability.scriptServiceV2]), createScriptService(scripts)],
+      services: [
+        createCapabilitiesService([capability.fileTransfer, capability.scriptServiceV2]),
+        createScriptService(scripts),
+        createFileTransferService({ home: settings.home }),
+      ],
       onEvent: (event) => {
         if (event.kind === "refused")
           report(`Refused ${event.remote}${event.thumbprint === null ? "" : ` (thumbprint ${event.thumbprint})`}: ${event.reason}`);

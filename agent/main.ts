@@ -1,11 +1,12 @@
 // The agent's command line: turns flags and environment variables into settings, starts and stops. The only file of the agent
 // that reads the environment, prints, or ends the process.
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { defaultAgentName, settingPrefix, startAgent } from "./agent.ts";
-import { createHome, loadIdentity } from "./home/home.ts";
+import { createHome, hasIdentity, loadIdentity } from "./home/home.ts";
 import { scriptLimitsDefault } from "./scripts/scripts.ts";
 
 /** Where servers look for listening agents unless told otherwise. */
@@ -87,9 +88,14 @@ program
   });
 
 async function run(options: RunOptions): Promise<void> {
+  if (process.platform !== "linux") throw new Error(`The agent runs on Linux; this is ${process.platform}.`);
   const home = resolve(options.home);
   if (options.trust.length === 0)
     report("No server is trusted, so every connection will be refused. Name servers with --trust <thumbprint>.");
+  if (identityFiles(options) === undefined && !hasIdentity(home)) {
+    // Making a certificate loads 15 MB of code that is never needed again: a process of its own takes it away with it.
+    spawnSync(process.execPath, [process.argv[1]!, "show-thumbprint", "--home", home, "--name", options.name], { stdio: "ignore" });
+  }
   const agent = await startAgent({
     home,
     name: options.name,

@@ -1,9 +1,13 @@
 // The agent's home folder: made for its user only, locked for one agent at a time, with the certificate the agent shows to servers.
+import { existsSync } from "node:fs";
 import { link, mkdir, readFile, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createIdentity, type Identity, readIdentity } from "@cuttle/halibut";
 
 export { HomeInUseError, takeHomeLock } from "./home-lock.ts";
+
+/** Certificate and key in one file, so that there is never one without the other. */
+const identityName = "identity.pem";
 
 /** Certificate and key of an identity that is kept outside the home, as PEM files. */
 export interface IdentityFiles {
@@ -16,6 +20,11 @@ export async function createHome(home: string): Promise<void> {
   await mkdir(home, { recursive: true, mode: 0o700 });
 }
 
+/** Whether the home has a certificate of its own already. */
+export function hasIdentity(home: string): boolean {
+  return existsSync(join(home, identityName));
+}
+
 /**
  * The agent's certificate: from the given files, else the one in the home, else a new one that is kept there with mode 0600.
  * Throws when files are missing or do not belong together.
@@ -25,7 +34,7 @@ export async function loadIdentity(home: string, files: IdentityFiles | undefine
     const [certificatePem, privateKeyPem] = await Promise.all([readFile(files.certificate, "utf8"), readFile(files.key, "utf8")]);
     return readIdentity({ certificatePem, privateKeyPem });
   }
-  const path = join(home, "identity.pem");
+  const path = join(home, identityName);
   const kept = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
     throw error;
