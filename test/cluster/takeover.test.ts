@@ -184,7 +184,8 @@ describe("a node that dies", () => {
     const points = Array.from({ length: effects.length }, (_, n) => n + 1).values();
     async function worker(): Promise<void> {
       for (const effect of points) {
-        const set = await stage({ steps: 2 });
+        // As a stock agent behaves: it forgets a ticket that was completed and would run it again.
+        const set = await stage({ steps: 2, tombstones: false });
         try {
           const first = await set.node("first", { effect, when: "after", how: "die" });
           const taskId = await enqueue(set.database);
@@ -231,6 +232,8 @@ describe("a node that dies", () => {
       await set.node("second");
       assert.equal(await finalState(set.database, taskId), "Canceled");
       assert.equal(set.agent.executions.length, 1, "taking over a cancelled task starts nothing");
+      assert.equal(set.agent.startCalls.length, 1, "it does not even ask for a start");
+      assert.equal(set.agent.cancelled.length, 1, "the script on the machine was ended");
     } finally {
       await set.close();
     }
@@ -273,11 +276,30 @@ describe("a node that sleeps through its lease", () => {
     }
   });
 
+  test("D4: a start that it had not yet sent when it fell asleep never leaves it", async () => {
+    const set = await stage();
+    try {
+      // It stands just before the proof of its lease that precedes every command.
+      const first = await set.node("first", { effect: "task-owned", when: "before", how: "freeze" });
+      const taskId = await enqueue(set.database);
+      await first.stopped;
+      await set.node("second");
+      assert.equal(await finalState(set.database, taskId), "Success");
+      const before = set.agent.startCalls.length;
+      first.thaw();
+      await eventually("the first node lets go", () => first.engine.running().length === 0);
+      assert.equal(set.agent.startCalls.length, before, "nothing was sent after the lease had gone");
+    } finally {
+      await set.close();
+    }
+  });
+
   test("D4: a result it wakes up with changes nothing", async () => {
     const set = await stage();
     try {
-      // It freezes with the agent's last answer in hand; the other node has ended the task meanwhile.
-      const first = await set.node("first", { effect: "agent-status", when: "after", how: "freeze" });
+      // It freezes with the agent's answer in hand and its own clock already asked, just before it begins to write; the other node
+      // has ended the task meanwhile. Only the guard inside the transaction can still notice.
+      const first = await set.node("first", { effect: "begin", since: "agent-status", when: "after", how: "freeze" });
       const taskId = await enqueue(set.database);
       await first.stopped;
       await set.node("second");

@@ -10,6 +10,8 @@ import { openDatabase } from "../../server/platform/database/database.ts";
 /** Where a process stops. `before`: the effect never happens. `after`: it happens and its answer is lost. */
 export interface StopPoint {
   effect: number | string;
+  /** Only once an effect of this name has been seen. */
+  since?: string;
   when: "before" | "after";
   how: "die" | "freeze";
 }
@@ -57,6 +59,7 @@ export async function startMortalNode(parts: {
     if (!counting) return false;
     effects.push(name);
     if (stopAt === undefined || stoodStill) return false;
+    if (stopAt.since !== undefined && !effects.slice(0, -1).includes(stopAt.since)) return false;
     return stopAt.effect === effects.length || stopAt.effect === name;
   }
 
@@ -88,7 +91,7 @@ export async function startMortalNode(parts: {
       query: (text, values, options) => effect(options?.name ?? "query", () => real.query(text, values, options)) as never,
       execute: (text, values, options) => effect(options?.name ?? "execute", () => real.execute(text, values, options)),
       async transaction(work, options) {
-        if (stoodStill) await standStill();
+        await effect("begin", async () => {});
         let died = false;
         function statement<T>(name: string, run: () => Promise<T>): Promise<T> {
           const stop = isStop(name);

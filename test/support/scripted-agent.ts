@@ -17,6 +17,10 @@ export interface ScriptedAgent extends Agents {
   /** Real starts, in order. */
   readonly executions: { machine: string; body: string; ticket: string }[];
   readonly completed: string[];
+  /** Tickets whose running script was ended by a cancel. */
+  readonly cancelled: string[];
+  /** StartScript calls that arrived, first or repeated. */
+  readonly startCalls: string[];
   /** What a script prints and how it ends; asked once for each real start. */
   behave: (body: string) => { lines: string[]; exitCode: number; questions: number };
 }
@@ -26,6 +30,8 @@ export function createScriptedAgent(options: { tombstones: boolean }): ScriptedA
   const tombstones = new Map<string, ScriptStatusResponseV2>();
   const executions: ScriptedAgent["executions"] = [];
   const completed: string[] = [];
+  const cancelled: string[] = [];
+  const startCalls: string[] = [];
 
   function respond(script: Script, from: number): Answer<ScriptStatusResponseV2> & { ok: true } {
     const done = script.questionsLeft <= 0 || script.cancelled;
@@ -49,12 +55,15 @@ export function createScriptedAgent(options: { tombstones: boolean }): ScriptedA
   const agent: ScriptedAgent = {
     executions,
     completed,
+    cancelled,
+    startCalls,
     behave: () => ({ lines: ["one", "two", "three"], exitCode: 0, questions: 2 }),
     capabilities: (_agent, terms) =>
       proven(terms, () => ({ ok: true, reply: ["IScriptService", "IFileTransferService", "IScriptServiceV2"] })),
     startScript: (address: AgentAddress, command: StartScriptCommandV2, terms) =>
       proven(terms, () => {
         const ticket = command.ScriptTicket.TaskId;
+        startCalls.push(ticket);
         const tombstone = tombstones.get(ticket);
         if (tombstone !== undefined) return { ok: true, reply: tombstone };
         let script = scripts.get(ticket);
@@ -77,7 +86,10 @@ export function createScriptedAgent(options: { tombstones: boolean }): ScriptedA
       proven(terms, () => {
         const script = scripts.get(command.Ticket.TaskId);
         if (script === undefined) return unknown(command.Ticket.TaskId);
-        if (script.questionsLeft > 0) script.cancelled = true;
+        if (script.questionsLeft > 0 && !script.cancelled) {
+          script.cancelled = true;
+          cancelled.push(script.ticket);
+        }
         return respond(script, command.LastLogSequence);
       }),
     completeScript: (_address, command, terms) =>
