@@ -37,6 +37,8 @@ export interface Connection {
   sendServerIdentity(): Promise<void>;
   sendControl(word: ControlWord): Promise<void>;
   readControl(waitMs: number): Promise<ControlWord>;
+  /** For a pause in which the peer should be silent: a signal that is aborted when it speaks or goes. `stop` when the pause is over. */
+  listenIn(): { signal: AbortSignal; stop(): void };
   /** A request, response or empty message with its streams. `onFirstByte` is called immediately before the first byte leaves. */
   sendMessage(move: "request" | "response" | "nothing", message: OutgoingMessage, onFirstByte?: () => void): Promise<void>;
   /** Reads a request (or the empty message, or END in its place) or a response. `decode` says which it was. */
@@ -190,6 +192,25 @@ export function createConnection(parts: { socket: TLSSocket; side: "connector" |
       const word = await frames.readControlWord({ what: "a control word", totalMs: waitMs });
       move(`receive ${word}`);
       return word;
+    },
+
+    listenIn() {
+      const heard = new AbortController();
+      const hear = (): void => {
+        if (socket.readableLength > 0 || frames.hasUnread || ended || failure !== null) heard.abort();
+      };
+      socket.on("readable", hear);
+      socket.on("end", hear);
+      closed.signal.addEventListener("abort", hear);
+      hear();
+      return {
+        signal: heard.signal,
+        stop() {
+          socket.removeListener("readable", hear);
+          socket.removeListener("end", hear);
+          closed.signal.removeEventListener("abort", hear);
+        },
+      };
     },
 
     async sendMessage(kind, message, onFirstByte) {

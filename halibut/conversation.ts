@@ -58,7 +58,11 @@ const table = {
   "subscriber: awaiting proceed": { "receive PROCEED": "subscriber: awaiting request", "send END": "ended" },
 
   "dispatcher: introducing": { "send server-identity": "dispatcher: may request" },
-  "dispatcher: may request": { "send request": "dispatcher: awaiting response", "send nothing": "dispatcher: awaiting next" },
+  "dispatcher: may request": {
+    "send request": "dispatcher: awaiting response",
+    "send nothing": "dispatcher: awaiting next",
+    "receive END": "ended",
+  },
   "dispatcher: awaiting response": { "receive response": "dispatcher: answered" },
   "dispatcher: answered": {
     "send PROCEED": "dispatcher: proceeded early",

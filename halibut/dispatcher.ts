@@ -52,10 +52,14 @@ export async function dispatch(parts: {
   }
 
   for (;;) {
-    const collected = await queue.take(subscription, limits.pollHoldMs, connection.closed);
-    if (connection.closed.aborted) {
+    // An agent that is stopped says END while it waits for a request. A request sent after that would be lost, and nobody could tell.
+    const hearing = connection.listenIn();
+    const collected = await queue.take(subscription, limits.pollHoldMs, hearing.signal);
+    hearing.stop();
+    if (hearing.signal.aborted) {
       collected?.putBack();
-      throw connection.closed.reason as Error;
+      await connection.readControl(limits.pollControlMs);
+      return;
     }
     if (collected === null) await connection.sendMessage("nothing", { document: nothingMessage, streams: [] });
     else if (collected.givingUp.reason === null) await run(collected);

@@ -35,6 +35,8 @@ export interface StreamHeader {
 export interface FrameReader {
   /** Bytes taken out of the source and used by a frame so far. */
   readonly consumedBytes: number;
+  /** Whether bytes were taken out of the source that no frame has used yet. */
+  readonly hasUnread: boolean;
   readHello(wait: Wait): Promise<Hello>;
   readIdentity(wait: Wait): Promise<Identity>;
   readControlWord(wait: Wait): Promise<ControlWord>;
@@ -254,6 +256,9 @@ export function createFrameReader(source: ByteSource, limits: HalibutLimits): Fr
   return {
     get consumedBytes() {
       return consumed;
+    },
+    get hasUnread() {
+      return unread !== null;
     },
     readHello,
     readIdentity,

@@ -5,7 +5,7 @@ import { before, test } from "node:test";
 import type { TLSSocket } from "node:tls";
 import { streamFromBytes } from "./data-streams.ts";
 import type { DataStream } from "./data-streams.ts";
-import { HalibutCallError } from "./errors.ts";
+import { ConnectionError, HalibutCallError } from "./errors.ts";
 import type { HalibutCallFailure } from "./errors.ts";
 import { createFrameReader, encodeMessage, serverIdentity } from "./frames.ts";
 import type { FrameReader, Wait } from "./frames.ts";
@@ -47,7 +47,7 @@ interface Setup {
   queue: InMemoryPollingQueue;
   events: ListenerEvent[];
   /** A poller of the agent; closed at the end. */
-  poll(limits?: Partial<HalibutLimits>): { poller: HalibutPoller; events: PollerEvent[]; waiting: Promise<AbortSignal> };
+  poll(limits?: Partial<HalibutLimits>): { poller: HalibutPoller; events: PollerEvent[]; greeted: string[]; waiting: Promise<AbortSignal> };
 }
 
 async function withServer(limits: Partial<HalibutLimits>, run: (setup: Setup) => Promise<void>): Promise<void> {
@@ -70,6 +70,7 @@ async function withServer(limits: Partial<HalibutLimits>, run: (setup: Setup) =>
       events,
       poll(own) {
         const seen: PollerEvent[] = [];
+        const greeted: string[] = [];
         let begun: (signal: AbortSignal) => void = () => {};
         const waiting = new Promise<AbortSignal>((resolve) => (begun = resolve));
         const poller = createHalibutPoller({
@@ -80,7 +81,10 @@ async function withServer(limits: Partial<HalibutLimits>, run: (setup: Setup) =>
             {
               contract,
               methods: {
-                SayHello: async ([name]) => `Hello ${name}`,
+                SayHello: async ([name]) => {
+                  greeted.push(name as string);
+                  return `Hello ${name}`;
+                },
                 Double: async ([stream]) => {
                   const pieces: Uint8Array[] = [];
                   for await (const piece of (stream as DataStream).open()) pieces.push(piece);
@@ -98,7 +102,7 @@ async function withServer(limits: Partial<HalibutLimits>, run: (setup: Setup) =>
         });
         pollers.push(poller);
         poller.start();
-        return { poller, events: seen, waiting };
+        return { poller, events: seen, greeted, waiting };
       },
     });
   } finally {
@@ -130,9 +134,11 @@ async function subscribe(port: number, identity: Identity = agent): Promise<{ so
 
 test("calls are collected by the agent in their order, with streams both ways", async () => {
   await withServer({}, async ({ queue, poll }) => {
-    poll();
-    const answers = await Promise.all(["a", "b", "c"].map((name) => queue.call("poll://agent-1/", contract, "SayHello", [name], soon)));
-    assert.deepEqual(answers, ["Hello a", "Hello b", "Hello c"]);
+    // Before the agent is there, so that they have to stand in line.
+    const waiting = ["a", "b", "c"].map((name) => queue.call("poll://agent-1/", contract, "SayHello", [name], soon));
+    const { greeted } = poll();
+    assert.deepEqual(await Promise.all(waiting), ["Hello a", "Hello b", "Hello c"]);
+    assert.deepEqual(greeted, ["a", "b", "c"]);
     for (const size of [0, 10, 300_000]) {
       const stream = (await queue.call("POLL://AGENT-1", contract, "Double", [streamFromBytes(Buffer.alloc(size, 1))], soon)) as DataStream;
       assert.equal(stream.length, size * 2);
@@ -345,6 +351,29 @@ test("a poller gives up a server that sends nothing, and says END when it is clo
   assert.equal(await words, "END\r\n");
   assert.match(String((connected.find(({ kind }) => kind === "disconnected") as { reason: string }).reason), /too long to send a message/);
   await raw.close();
+});
+
+test("an agent that says END in its poll gets no further request, even when nothing else tells that it leaves", async () => {
+  await withServer({}, async ({ port, queue, events, poll }) => {
+    for (const together of [false, true]) {
+      const { socket, reader } = await subscribe(port);
+      await reader.readIdentity(anyTime);
+      const call = queue.call("poll://agent-1", contract, "SayHello", ["first"], soon);
+      const { id } = decodeRequest(await reader.readMessage(anyTime, anyTime))!;
+      socket.write(await encodeMessage(encodeResult(id, { kind: "string" }, "answer", "it").document));
+      await call;
+      socket.write(together ? "NEXT\r\nEND\r\n" : "NEXT\r\n");
+      assert.equal(await reader.readControlWord(anyTime), "PROCEED");
+      if (!together) socket.write("END\r\n");
+      while (events.filter(({ kind }) => kind === "closed").length < (together ? 2 : 1))
+        await new Promise((resolve) => setImmediate(resolve));
+      await assert.rejects(reader.readMessage(anyTime, anyTime), ConnectionError);
+      socket.destroy();
+    }
+    const call = queue.call("poll://agent-1", contract, "SayHello", ["next"], soon);
+    poll();
+    assert.equal(await call, "Hello next");
+  });
 });
 
 test("an agent that vanishes in its poll is noticed, and its successor gets the call", async () => {
