@@ -15,7 +15,7 @@ const program = fileURLToPath(new URL("cuttle-server.mjs", import.meta.url));
 const keyText = Buffer.alloc(32, 5).toString("base64");
 
 async function run(words: string[], environment: NodeJS.ProcessEnv = {}): Promise<{ code: number | null; out: string; err: string }> {
-  const child = spawn(process.execPath, [program, ...words], { env: { PATH: process.env["PATH"], ...environment }, timeout: 30_000 });
+  const child = spawn(process.execPath, [program, ...words], { env: { PATH: process.env["PATH"], ...environment }, timeout: 60_000 });
   let out = "";
   let err = "";
   child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
@@ -161,8 +161,17 @@ test("a node brings its own database, says when it is ready in one line, and end
   await second.ended;
   const third = await startNode(t, home, {});
   assert.equal(third.ready.thumbprint, first.ready.thumbprint, "after a kill as well");
+  assert.equal((await run(["show-thumbprint", "--home", home])).out, `${first.ready.thumbprint}\n`, "while the node runs");
+  const inUse = await run(["database", "--delete", "--home", home]);
+  assert.deepEqual([inUse.code, inUse.out], [1, ""]);
+  assert.match(inUse.err, /A node uses the database/);
   third.child.kill("SIGINT");
   assert.equal((await third.ended).code, 0);
+
+  assert.equal((await run(["show-thumbprint", "--home", home])).out, `${first.ready.thumbprint}\n`, "and while none does");
+  assert.equal((await run(["database", "--delete", "--home", home])).code, 0);
+  assert.ok(!(await fs.readdir(home)).includes("database"));
+  assert.match((await run(["show-thumbprint", "--home", home])).err, /No node has used this database yet/);
 });
 
 test("a port that is taken is named together with the flag that changes it", async (t) => {

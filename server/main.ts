@@ -110,6 +110,42 @@ async function showMasterKey(flags: Flags & { format?: string }): Promise<number
   return exitCodes.done;
 }
 
+async function showThumbprint(flags: Flags & { format?: string }): Promise<number> {
+  const config = settingsFrom(flags);
+  return await explained(config, async () => {
+    const { readThumbprint } = await import("./offline-commands.ts");
+    const thumbprint = await readThumbprint(config);
+    say(flags.format === "json" ? JSON.stringify({ Thumbprint: thumbprint }) : thumbprint);
+  });
+}
+
+async function changeDatabase(flags: Flags & { delete?: boolean }): Promise<number> {
+  const config = settingsFrom(flags);
+  if (flags.delete !== true) {
+    complain(
+      "Say what to do with the database: --delete removes the embedded one. It is made and brought up to date by cuttle-server run.",
+    );
+    return exitCodes.wrongUse;
+  }
+  return await explained(config, async () => {
+    const { deleteDatabase } = await import("./offline-commands.ts");
+    await deleteDatabase(config);
+    say(`The embedded database of ${config.home} is deleted.`);
+  });
+}
+
+/** Runs a command that uses the database; what goes wrong is told as at the start of a node. */
+async function explained(config: ServerConfig, work: () => Promise<void>): Promise<number> {
+  try {
+    await work();
+    return exitCodes.done;
+  } catch (error) {
+    const { explainStartFailure } = await import("./start-failure.ts");
+    complain(explainStartFailure(error, config));
+    return exitCodes.failed;
+  }
+}
+
 async function showVersion(flags: { format?: string }): Promise<number> {
   const description = JSON.parse(await fs.readFile(new URL("package.json", import.meta.url), "utf8")) as { version: string };
   say(flags.format === "json" ? JSON.stringify({ Version: description.version }) : description.version);
@@ -137,6 +173,13 @@ function commandLine(finish: (code: number) => void): Command {
   addSettings(program.command("show-master-key").description("print the master key this node uses"), ["home"])
     .addOption(format)
     .action(async (flags: Flags & { format?: string }) => finish(await showMasterKey(flags)));
+  const ofDatabase: SettingName[] = ["home", "dbConnectionString", "masterKey", "pgBin", "serviceAccount"];
+  addSettings(program.command("show-thumbprint").description("print the thumbprint by which agents know this cluster"), ofDatabase)
+    .addOption(format)
+    .action(async (flags: Flags & { format?: string }) => finish(await showThumbprint(flags)));
+  addSettings(program.command("database").description("work on the cluster's database"), ofDatabase)
+    .option("--delete", "end the embedded database of this home folder and remove everything in it")
+    .action(async (flags: Flags & { delete?: boolean }) => finish(await changeDatabase(flags)));
   program
     .command("version")
     .description("print the version")

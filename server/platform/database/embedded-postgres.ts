@@ -10,13 +10,16 @@
 //
 // Several nodes of one machine may use one data root at once. Each holds a session with a shared advisory lock for as long as it
 // lives; who wants to stop the server needs the lock alone. PostgreSQL's own postmaster.pid decides which of two starters wins.
+import fs from "node:fs/promises";
+import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { EmbeddedPostgresError } from "./embedded-postgres-errors.ts";
 import { preparePlace } from "./embedded-postgres-place.ts";
 import type { PlaceOptions } from "./embedded-postgres-place.ts";
 import { adminRole, connectionOf, databaseName, ensureRunning, ownerRole, stopUnlessShared } from "./embedded-postgres-server.ts";
 import type { DatabaseConnection } from "./queryable.ts";
 
-export { EmbeddedPostgresError } from "./embedded-postgres-errors.ts";
+export { EmbeddedPostgresError };
 export type { EmbeddedPostgresFailure } from "./embedded-postgres-errors.ts";
 export type { LaunchLog } from "./embedded-postgres-place.ts";
 
@@ -100,6 +103,22 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     folder: place.folder,
     stop: () => (stopping ??= stop()),
   };
+}
+
+/**
+ * Ends the embedded database and removes all of its files, wherever they are; nothing happens when there are none. It is started for
+ * this when it does not run, because only a running server says whether a node uses it. Errors: EmbeddedPostgresError, in-use when one does.
+ */
+export async function removeEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<void> {
+  const present = await fs.readdir(options.dataRoot).catch(() => []);
+  if (present.length === 0) return;
+  const server = await startEmbeddedPostgres(options);
+  if (!(await server.stop()).stopped) {
+    throw new EmbeddedPostgresError("in-use", `A node uses the database in ${server.folder}; stop it first.`);
+  }
+  // Its folder lies in the data root, or where `moved-to` in there says.
+  await fs.rm(path.dirname(server.folder), { recursive: true, force: true });
+  await fs.rm(options.dataRoot, { recursive: true, force: true });
 }
 
 function deadlineIn(ms: number): () => boolean {

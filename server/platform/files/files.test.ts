@@ -118,7 +118,8 @@ test("links, pipes and folders put in the share are not followed, read or waited
   const outside = path.join(path.dirname(folder.root), "outside");
   await fs.mkdir(outside);
   await fs.writeFile(path.join(outside, "secret"), "secret");
-  await fs.symlink(path.join(outside, "secret"), path.join(folder.root, "link.log"));
+  await fs.writeFile(path.join(outside, "other"), "secret");
+  await fs.symlink(path.join(outside, "other"), path.join(folder.root, "link.log"));
   await fs.symlink(outside, path.join(folder.root, "linked"));
   await fs.link(path.join(outside, "secret"), path.join(folder.root, "hard.log"));
   await fs.mkdir(path.join(folder.root, "folder.log"));
@@ -129,7 +130,7 @@ test("links, pipes and folders put in the share are not followed, read or waited
   await assert.rejects(folder.createPart("linked/new.log"), { kind: "refused" });
   await assert.rejects(folder.writeOnce("linked/new.zip", bytes("x")), { kind: "refused" });
   await assert.rejects(folder.remove("linked/secret"), { kind: "refused" });
-  assert.deepEqual(await fs.readdir(outside), ["secret"]);
+  assert.deepEqual((await fs.readdir(outside)).sort(), ["other", "secret"]);
 });
 
 test("a part whose fsync failed is never used again, and fsync is not asked a second time", async (t) => {
@@ -176,19 +177,28 @@ test("calls that never return are given up at their deadline and hold up neither
 
 test("a file that is finished only after its deadline does not appear", async (t) => {
   const hanging = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
+  let renames = 0;
   const open: typeof fs.open = async (...args) => {
     const handle = await fs.open(...args);
-    const sync = handle.sync.bind(handle);
-    handle.sync = async () => {
+    const close = handle.close.bind(handle);
+    handle.close = async () => {
       await hanging.promise;
-      await sync();
+      await close();
+      closed.resolve();
     };
     return handle;
   };
-  const folder = await setup(t, { calls: { ...fs, open }, timeoutMs: 100 });
+  const rename: typeof fs.rename = async (...args) => {
+    renames += 1;
+    await fs.rename(...args);
+  };
+  const folder = await setup(t, { calls: { ...fs, open, rename }, timeoutMs: 200 });
   await assert.rejects(folder.writeOnce("late.zip", bytes("x")), { kind: "timed-out" });
   hanging.resolve();
+  await closed.promise;
   await until(async () => assert.deepEqual(await fs.readdir(folder.root), []));
+  assert.equal(renames, 0);
 });
 
 test("a folder that does not answer fails the question for its space within two seconds or so", async (t) => {
@@ -209,8 +219,10 @@ test("the free space is known, and two nodes see the same identity only in the s
   assert.notEqual(one, await (await setup(t)).identity());
 });
 
-test("a share that is not mounted is not replaced by a local folder", async () => {
-  await assert.rejects(openSharedFolder({ root: path.join(os.tmpdir(), "cuttle-not-mounted", "shared") }), { kind: "not-found" });
+test("a share that is not mounted is not replaced by a local folder", async (t) => {
+  const folder = await setup(t);
+  await assert.rejects(openSharedFolder({ root: path.join(folder.root, "mount", "shared") }), { kind: "not-found" });
+  assert.deepEqual(await fs.readdir(folder.root), []);
 });
 
 test("on a full disk the append fails as such, what was committed stays readable, and a new part works when there is room again", async (t) => {

@@ -247,8 +247,8 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
         await syncFolder(path.dirname(target));
       });
     } catch (error) {
-      // A full disk leaves a part behind.
-      await handle.close().catch(() => undefined);
+      // A full disk leaves a part behind. The close is not waited for: in a folder that hangs it hangs too.
+      void handle.close().catch(() => undefined);
       await remove(staging).catch(() => undefined);
       throw error;
     }

@@ -210,8 +210,7 @@ function createLineMasker(automaton: Automaton): LineMasker {
       held.push(read(text));
       heldCharacters += text.length;
       const certain = position - automaton.held(state);
-      let count = held.length;
-      while (count > 0 && !mayEndHere(held[count - 1]!, certain, stretches)) count -= 1;
+      const count = linesBefore(held, certain, stretches);
       if (count === 0 && (held.length > heldLinesMax || heldCharacters > heldCharactersMax)) return release(held.length, true);
       return release(count, false);
     },
@@ -225,11 +224,28 @@ function createLineMasker(automaton: Automaton): LineMasker {
   };
 }
 
-/** Whether the lines up to this one may be shown: nothing in them waits for more, and nothing found reaches over its end. */
-function mayEndHere(line: HeldLine, certain: number, stretches: readonly Stretch[]): boolean {
-  if (line.end > certain) return false;
-  const last = stretches[firstEndingAfter(stretches, line.end)];
-  return last === undefined || last.start >= line.end;
+/** How many of the lines may be shown: up to a line's end at which nothing waits for more and over which nothing found reaches. */
+function linesBefore(lines: readonly HeldLine[], certain: number, stretches: readonly Stretch[]): number {
+  for (let position = certain; ;) {
+    const count = linesEndingBy(lines, position);
+    const end = lines[count - 1]?.end;
+    if (end === undefined) return 0;
+    const reaching = stretches[firstEndingAfter(stretches, end)];
+    if (reaching === undefined || reaching.start >= end) return count;
+    position = reaching.start;
+  }
+}
+
+/** How many of the lines end at or before the position. */
+function linesEndingBy(lines: readonly HeldLine[], position: number): number {
+  let low = 0;
+  let high = lines.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (lines[middle]!.end <= position) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Index of the first stretch whose end is greater than `position`. */
