@@ -1,4 +1,4 @@
-// The one door into Cuttle: `node launch.mjs start | test | check | server … | agent …`, behind `npm start`, `npm test` and `npm run check`.
+// The one door into Cuttle: `node launch.mjs start | test | check | server … | agent … | run …`, behind `npm start`, `npm test` and `npm run check`.
 // It installs what the lock file says, finds a Node that can run TypeScript, and hands over to it. Plain JavaScript that Node 20 parses,
 // with no dependency, because it has to run before anything is installed. It knows nothing of servers, agents or tests.
 import { spawn, spawnSync } from "node:child_process";
@@ -17,6 +17,7 @@ const commands = {
   check: { entry: "scripts/check.ts", says: "check format, lint, types and architecture" },
   server: { entry: "server/main.ts", says: "the server's own command line (try: server run --help)" },
   agent: { entry: "agent/main.ts", says: "the agent's own command line (try: agent run --help)" },
+  run: { entry: null, says: "run a TypeScript file of the repository, such as benchmarks/start.ts, with its arguments" },
 };
 
 /** A difficulty that the person at the terminal can mend: printed as its sentence, without a stack. */
@@ -265,8 +266,12 @@ async function main() {
     return name === undefined ? 2 : 0;
   }
   if (!Object.hasOwn(commands, name)) throw new LaunchError(`There is no command "${name}".\n${usage()}`);
+  const entry = commands[name].entry ?? args.shift();
+  if (entry === undefined) throw new LaunchError(`Name the file to run: node launch.mjs ${name} benchmarks/start.ts`);
+  const file = path.resolve(repositoryRoot, entry);
+  if (!existsSync(file)) throw new LaunchError(`There is no file ${file}.`);
   await installDependencies();
-  return await runOnFittingNode(path.join(repositoryRoot, commands[name].entry), args);
+  return await runOnFittingNode(file, args);
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {

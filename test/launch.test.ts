@@ -123,6 +123,14 @@ test("arguments arrive as they were given and the exit code is the child's", (t)
   assert.equal(status, 41);
 });
 
+test("run takes a file of the repository with its arguments, and names one that is not there", (t) => {
+  const { run } = setUpTree(t, { entry: `process.exitCode = process.argv.length;\n` });
+  assert.equal(run("run", "scripts/start.ts", "a", "b").status, 4);
+  const missing = run("run", "benchmarks/none.ts");
+  assert.equal(missing.status, 2);
+  assert.match(missing.stderr, /There is no file .*benchmarks.none\.ts\./);
+});
+
 test("SIGTERM reaches the child, which ends in its own way", async (t) => {
   const { start } = setUpTree(t, {
     entry: `process.on("SIGTERM", () => { console.log("stopping"); process.exit(5); });\nsetInterval(() => {}, 1000);\nconsole.log("ready");\n`,
