@@ -61,7 +61,7 @@ export async function startApiNode(
     await tx.execute(`UPDATE users SET is_administrator = false WHERE username = 'nobody'`);
   });
   await database.execute(
-    `INSERT INTO server_nodes (id, name, task_cap, instance, version) VALUES ('OctopusServerNodes-test', 'test', 5, 'i', '0')`,
+    `INSERT INTO server_nodes (id, name, task_cap, instance, version, last_seen_at) VALUES ('OctopusServerNodes-test', 'test', 5, 'i', '0', now() + interval '1 day')`,
   );
   const faults: ApiNode["faults"] = [];
   const own = featureRoutes({

@@ -104,7 +104,8 @@ export function nodeRoutes(parts: NodesParts): Route[] {
       handler: async ({ db }) => {
         const own = (await listNodes(db, offlineAfterMs)).find((node) => node.name.toLowerCase() === parts.nodeName.toLowerCase());
         if (own === undefined) throw problem.unavailable("This node is not registered in its cluster yet.");
-        const takesWork = !own.isInMaintenanceMode && !own.isOffline;
+        // It answers, so it is not offline, however late its last report is.
+        const takesWork = !own.isInMaintenanceMode;
         return { status: takesWork ? 200 : 418, body: presentSummary(own, await countRunningTasks(db)) };
       },
     }),
