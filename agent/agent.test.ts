@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createDecipheriv, createHash, pbkdf2Sync } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -307,15 +307,21 @@ test("without a file descriptor, a trusted certificate or a trusted thumbprint n
 test("isolation: FullIsolation waits, says for whom, and can be cancelled or time out; a script without task id leaks nothing", async (t) => {
   const agent = await startAgentProcess(t);
   const go = join(agent.home, "go");
+  const mark = marks(agent);
   const waiting =
     "Waiting for the script in task [ServerTasks-9](~/app#/tasks/ServerTasks-9) to finish as this script requires that no other Octopus scripts are executing on this target at the same time.";
-  await agent.start({ ticket: "holder", body: `while [ ! -e ${go} ]; do sleep 0.05; done`, TaskId: "ServerTasks-9", Isolation: 1 });
-  const behind = { body: "echo ran", Isolation: 1 } as const;
+  await agent.start({
+    ticket: "holder",
+    body: `while [ ! -e ${go} ]; do sleep 0.05; done; echo holder >> ${mark.path}`,
+    TaskId: "ServerTasks-9",
+    Isolation: 1,
+  });
+  const behind = { body: `echo ran; echo behind >> ${mark.path}`, Isolation: 1 } as const;
   assert.equal((await agent.start({ ticket: "waits", ...behind, waitMs: 300 })).State, processState.pending);
   await agent.start({ ticket: "cancelled", ...behind });
   await agent.start({ ticket: "timed-out", ...behind, ScriptIsolationMutexTimeout: 300 });
   await agent.start({ ticket: "reader", body: "echo ran" });
-  const other = await agent.start({ ticket: "other-name", ...behind, IsolationMutexName: "Other", waitMs: 20_000 });
+  const other = await agent.start({ ticket: "other-name", ...behind, body: "echo ran", IsolationMutexName: "Other", waitMs: 20_000 });
   assert.deepEqual(scriptLines(other.Logs), ["ran"]);
   await eventually("the wait is in the log", async () => scriptLines((await agent.status("cancelled")).Logs).includes(waiting));
   await agent.cancel("cancelled");
@@ -334,8 +340,12 @@ test("isolation: FullIsolation waits, says for whom, and can be cancelled or tim
   assert.equal((await agent.status("waits")).State, processState.pending);
   assert.equal((await agent.start({ ticket: "after-restart", ...behind, waitMs: 200 })).State, processState.pending);
   assert.equal((await agent.status("reader")).State, processState.pending);
+  const waitsAgain = async (): Promise<boolean> =>
+    (await agent.status("waits")).Logs.filter((line) => line.Text === waiting).length === 2 || mark.read() !== "";
+  await eventually("the restarted agent says again whom it waits for", waitsAgain);
   writeFileSync(go, "");
   for (const ticket of ["holder", "waits", "after-restart", "reader"]) assert.equal((await agent.finish(ticket)).exitCode, 0, ticket);
+  assert.equal(mark.read(), "holder\nbehind\nbehind\n", "nobody ran beside the script that wanted to be alone");
   const without = await agent.start({ ticket: "no-task", ...behind, TaskId: null, waitMs: 20_000 });
   assert.deepEqual([without.State, without.ExitCode], [processState.complete, -41]);
   const unknown = await agent.start({ ticket: "level-7", ...behind, Isolation: 7 as 1, waitMs: 20_000 });
@@ -375,10 +385,18 @@ test("a full disk refuses the script with a sentence and leaves nothing behind",
   fill();
   const before = ["Work", "Runs", "Tickets"].map((folder) => readdirSync(join(agent.home, folder)));
   await assert.rejects(agent.start({ ticket: "full", body }), { kind: "service-failed", message: /not started: .*(full|free disk space)/ });
-  assert.deepEqual(
-    ["Work", "Runs", "Tickets"].map((folder) => readdirSync(join(agent.home, folder))),
-    before,
-  );
+  const nothingHalfDone = (): void => {
+    assert.deepEqual(
+      ["Work", "Runs", "Tickets"].map((folder) => readdirSync(join(agent.home, folder))),
+      before,
+    );
+  };
+  nothingHalfDone();
+  // With one page left the check of free space passes, and the disk refuses in the middle.
+  const [large] = readdirSync(home).filter((name) => name.startsWith("fill-") && statSync(join(home, name)).size > 8192);
+  truncateSync(join(home, large!), statSync(join(home, large!)).size - 4096);
+  await assert.rejects(agent.start({ ticket: "full", body }), { kind: "service-failed", message: /the disk of .* is full/ });
+  nothingHalfDone();
   for (const name of readdirSync(home)) if (name.startsWith("fill-")) rmSync(join(home, name));
   const answer = await agent.start({ ticket: "full", body, waitMs: 20_000 });
   assert.deepEqual([answer.ExitCode, scriptLines(answer.Logs)], [0, ["ran"]], "the same ticket starts when there is room");
