@@ -9,6 +9,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { fileTransferService } from "@cuttle/contract/agent/file-transfer";
 import { processState, type ScriptFile } from "@cuttle/contract/agent/script";
+import { scriptServiceV1, type ScriptStatusResponse } from "@cuttle/contract/agent/script-v1";
 import { createHalibutClient, createIdentity, type DataStream, HalibutCallError, streamFromBytes } from "@cuttle/halibut";
 import { type AgentProcess, eventually, processesOf, scriptLines, startAgentProcess } from "./agent-process.ts";
 
@@ -26,7 +27,7 @@ function marks(agent: AgentProcess): { path: string; read(): string } {
 
 test("a script runs, its output comes back with its exit code, and CompleteScript removes what it left", async (t) => {
   const agent = await startAgentProcess(t);
-  assert.deepEqual(await agent.capabilities(), ["IFileTransferService", "IScriptServiceV2"]);
+  assert.deepEqual(await agent.capabilities(), ["IScriptService", "IFileTransferService", "IScriptServiceV2"]);
   const answer = await agent.start({
     ticket: "Hello-1",
     body: "echo hello\r\necho problem >&2\r\nsleep 0.2\r\npwd\r\nexit 7\r\n",
@@ -424,6 +425,38 @@ test("below the named floor of free space a script is refused", async (t) => {
     kind: "service-failed",
     message: /free disk space, and .* are needed/,
   });
+});
+
+test("the first generation of the script service: the agent makes the ticket, and CompleteScript gives the last lines", async (t) => {
+  const agent = await startAgentProcess(t);
+  const call = async (method: string, param: unknown) =>
+    (await agent.client.call(agent.peer, scriptServiceV1, method, [param], { timeoutMs: 60_000 })) as ScriptStatusResponse;
+  const command = {
+    ScriptBody: "echo one; sleep 0.3; echo two; exit 5",
+    Isolation: 0,
+    Scripts: {},
+    Files: [],
+    Arguments: [],
+    TaskId: "ServerTasks-7",
+    ScriptIsolationMutexTimeout: 0,
+    IsolationMutexName: null,
+  };
+  const Ticket = (await call("StartScript", command)) as unknown as { TaskId: string };
+  assert.match(Ticket.TaskId, /^\d{14}-7-\d+-1$/);
+  const running = await eventually("the first line", async () => {
+    const answer = await call("GetStatus", { Ticket, LastLogSequence: 0 });
+    return answer.Logs.some((line) => line.Text === "one") && answer;
+  });
+  await eventually("its end", async () => (await call("GetStatus", { Ticket, LastLogSequence: 0 })).State === processState.complete);
+  const last = await call("CompleteScript", { Ticket, LastLogSequence: running.NextLogSequence });
+  assert.deepEqual([last.State, last.ExitCode, scriptLines([...running.Logs, ...last.Logs])], [processState.complete, 5, ["one", "two"]]);
+  assert.deepEqual(readdirSync(join(agent.home, "Work")), []);
+  const unknown = await call("GetStatus", { Ticket, LastLogSequence: 0 });
+  assert.deepEqual([unknown.State, unknown.ExitCode], [processState.complete, -45]);
+  const unseen = (await call("StartScript", { ...command, ScriptBody: "sleep 7799", TaskId: null })) as unknown as { TaskId: string };
+  const cancelled = await call("CompleteScript", { Ticket: unseen, LastLogSequence: 0 });
+  assert.ok([-1, -43].includes(cancelled.ExitCode));
+  assert.deepEqual(processesOf(join(agent.home, "Work", unseen.TaskId)), []);
 });
 
 test("files go up and come down whole, below the home or anywhere, and are replaced at once", async (t) => {

@@ -9,7 +9,7 @@ import { createHome, type IdentityFiles, loadIdentity, takeHomeLock } from "./ho
 import { createScripts, type ScriptLimits } from "./scripts/scripts.ts";
 import { createCapabilitiesService } from "./services/capabilities/capabilities.ts";
 import { createFileTransferService } from "./services/file-transfer/file-transfer.ts";
-import { createScriptService } from "./services/script/script.ts";
+import { createScriptServices } from "./services/script/script.ts";
 
 /** Settings of one agent, all checked. */
 export interface AgentSettings {
@@ -57,8 +57,8 @@ export async function startAgent(settings: AgentSettings): Promise<Agent> {
       identity,
       isTrusted: (thumbprint) => trusted.has(thumbprint),
       services: [
-        createCapabilitiesService([capability.fileTransfer, capability.scriptServiceV2]),
-        createScriptService(scripts),
+        createCapabilitiesService([capability.scriptServiceV1, capability.fileTransfer, capability.scriptServiceV2]),
+        ...createScriptServices(scripts),
         createFileTransferService({ home: settings.home }),
       ],
       onEvent: (event) => {

@@ -1,5 +1,19 @@
 // The agent dies at any moment, and yet each ticket runs once, with its outcome and with a log without gap or double.
 // The windows that chance rarely meets are set up by hand: files as a dead agent leaves them, then a real agent on top.
+//
+// Each of these changes was made once, and the named test was seen to fail:
+//   state written 400 ms after the spawn · a line shown before its index record is written      kills at random moments
+//   no claim by the next agent · claim of the wrapper not exclusive                             killed between the durable state and the spawn
+//   a waiting script begins by itself after a restart                                           a script that waited when the agent died
+//   boot not compared · exit code taken without its line end                                    the four reboot cases
+//   processes known by number only                                                              a process that only has the number …
+//   closing lines not marked as the end                                                         killed while it wrote the last lines
+//   version of a ticket file not compared                                                       a ticket of a newer agent …
+//   (output-log.test.ts) the streams' positions not taken from the index                        lines keep their numbers …
+//   (isolation-locks.test.ts) a reader passes a waiting writer                                  a waiting FullIsolation script goes before …
+//   (agent.test.ts) no tombstone · CompleteScript without cancel · cancel not saved · only the main process killed · job control on during
+//   the wait · lock not taken again after a restart · names not confined · no floor of free disk · half-made folders stay · complete said
+//   before the last page · lock of the home not compared · output of children waited for without end: the test of that sentence
 import assert from "node:assert/strict";
 import {
   appendFileSync,
