@@ -309,8 +309,8 @@ test("a ticket of a newer agent is refused with a sentence and left as it is; ot
   const dead = homeAfterDeath(t, "newer", "echo no", { version: 99 });
   const before = readFileSync(dead.state, "utf8");
   const agent = await startAgentProcess(t, { home: dead.home });
-  for (const ask of [agent.start({ ticket: "newer", body: "echo no" }), agent.status("newer"), agent.complete("newer")]) {
-    await assert.rejects(ask, { kind: "service-failed", message: /written by a newer agent \(version 99; this agent reads up to 1\)/ });
+  for (const ask of [() => agent.start({ ticket: "newer", body: "echo no" }), () => agent.status("newer"), () => agent.complete("newer")]) {
+    await assert.rejects(ask(), { kind: "service-failed", message: /written by a newer agent \(version 99; this agent reads up to 1\)/ });
   }
   assert.equal(readFileSync(dead.state, "utf8"), before);
   assert.match(agent.errors(), /newer could not be taken up/);
