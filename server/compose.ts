@@ -17,7 +17,7 @@ import type { DatabaseConnection } from "./platform/database/database.ts";
 import { openSharedFolder } from "./platform/files/files.ts";
 import { createHttpServer } from "./platform/http/http.ts";
 import { readKeptSecrets } from "./platform/kept-secrets/kept-secrets.ts";
-import { createMasker, hashPassword, openSecrets } from "./platform/secrets/secrets.ts";
+import { prepareMasking, hashPassword, openSecrets } from "./platform/secrets/secrets.ts";
 import { createServerLog } from "./platform/telemetry/telemetry.ts";
 
 /** Statements of requests and tasks. Nodes times this must stay well below the server's max_connections. */
@@ -141,7 +141,7 @@ export async function createServerNode(config: ServerConfig): Promise<ServerNode
       handlers: [
         createDeployTask({
           agents,
-          createMasker,
+          prepareMasking,
           readSecret: async (id) => {
             const text = (await readKeptSecrets(database, secrets, [id])).get(id);
             if (text === undefined) throw new Error(`The secret ${id} of this deployment no longer exists.`);

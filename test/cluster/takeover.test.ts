@@ -64,9 +64,11 @@ function deployHandler(steps: number, machines: number): (agents: Agents) => Tas
       return runPlan(plan, run, {
         agents,
         readSecret: async () => secret,
-        createMasker: (secrets) => ({
-          push: (line) => [secrets.reduce((text, one) => text.replaceAll(one, "********"), line)],
-          flush: () => [],
+        prepareMasking: (secrets) => ({
+          createMasker: () => ({
+            push: (line) => [secrets.reduce((text, one) => text.replaceAll(one, "********"), line)],
+            flush: () => [],
+          }),
         }),
         agentGoneMs: 2_000,
         cancelGraceMs: 2_000,

@@ -16,7 +16,8 @@ export interface PlanParts {
   agents: Agents;
   /** The secret's text. Fails when it cannot be decrypted. */
   readSecret: (secretId: string) => Promise<string>;
-  createMasker: (secrets: readonly string[]) => LineMasker;
+  /** Prepares the masking of these values once; each script's output gets a masker of its own. */
+  prepareMasking: (secrets: readonly string[]) => { createMasker(): LineMasker };
   agentGoneMs?: number;
   cancelGraceMs?: number;
 }
@@ -106,6 +107,7 @@ async function runStep(
   const rowOf = new Map(rows.map((row) => [row.machineId, row]));
 
   const secrets = await secretsOf(plan, step, parts);
+  const masking = parts.prepareMasking([...secrets.values()]);
   const results: ScriptResult[] = [];
   await inParallel(step.targets, step.parallelMax, async (target) => {
     const row = rowOf.get(target.machineId);
@@ -120,7 +122,7 @@ async function runStep(
         agent: target.agent,
         body: async () => bodyFor(plan, step, target, secrets),
         isolation: step.isolation,
-        masker: parts.createMasker([...secrets.values()]),
+        masker: masking.createMasker(),
       },
       {
         agents: parts.agents,

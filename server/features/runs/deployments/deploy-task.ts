@@ -12,7 +12,7 @@ import { planDeployment } from "./plan-deployment.ts";
 export interface DeployTaskParts {
   agents: Agents;
   readSecret: (secretId: string) => Promise<string>;
-  createMasker: (secrets: readonly string[]) => LineMasker;
+  prepareMasking: (secrets: readonly string[]) => { createMasker(): LineMasker };
 }
 
 /** Version of the arguments that create-deployment stores with the task. */
