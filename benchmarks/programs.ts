@@ -22,11 +22,11 @@ export interface Program {
 
 export function startServer(options: { home: string; port: number; args?: string[]; env?: Record<string, string> }): Promise<Program> {
   const args = ["run", "--home", options.home, "--webListenPrefixes", `http://127.0.0.1:${options.port}`, "--ready-line"];
-  return start("server/main.ts", [...args, ...(options.args ?? [])], { ADMIN_API_KEY: apiKey, ...options.env });
+  return start("server/cuttle-server.mjs", [...args, ...(options.args ?? [])], { ADMIN_API_KEY: apiKey, ...options.env });
 }
 
 export function startAgent(options: { home: string; port: number; trust: string }): Promise<Program> {
-  return start("agent/main.ts", [
+  return start("agent/cuttle-agent.mjs", [
     "run",
     "--home",
     options.home,
