@@ -15,8 +15,8 @@ const commands = {
   start: { entry: "scripts/start.ts", says: "start a server and an agent on this machine and deploy the example" },
   test: { entry: "scripts/run-tests.ts", says: "run the tests; words after -- choose files by name" },
   check: { entry: "scripts/check.ts", says: "check format, lint, types and architecture" },
-  server: { entry: "server/main.ts", says: "the server's own command line (try: server run --help)" },
-  agent: { entry: "agent/main.ts", says: "the agent's own command line (try: agent run --help)" },
+  server: { entry: "server/cuttle-server.mjs", says: "the server's own command line (try: server run --help)" },
+  agent: { entry: "agent/cuttle-agent.mjs", says: "the agent's own command line (try: agent run --help)" },
   run: { entry: null, says: "run a TypeScript file of the repository, such as benchmarks/start.ts, with its arguments" },
 };
 

@@ -63,7 +63,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
   const server = createProgram({
     name: "server",
     args: [
-      path.join(root, "server/main.ts"),
+      path.join(root, "server/cuttle-server.mjs"),
       "run",
       `--home=${home.server}`,
       "--serverNodeName=first-node",
@@ -78,7 +78,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     home,
     onUnexpectedEnd: onUnexpectedEnd("server", "k"),
   });
-  const agentMain = path.join(root, "agent/main.ts");
+  const agentMain = path.join(root, "agent/cuttle-agent.mjs");
   const agent = createProgram({
     name: "agent",
     args: () => [
