@@ -82,7 +82,8 @@ function commandLine({ workspace, arguments: scriptArguments }: { workspace: str
 function startWrapper(settings: WrapperSettings, record: string, attempt: number, rest: readonly string[]): ChildProcess {
   const kib = String(Math.ceil(settings.streamBytesMax / 1024));
   const umask = settings.umask.toString(8).padStart(4, "0");
-  const child = spawn(shellPath, ["-p", "-c", wrapperText, "cuttle-script", String(attempt), kib, umask, ...rest], {
+  // Node's pipes are sockets, and bash runs ~/.bashrc when its input is one and no shell is above it: whatever that does, however long.
+  const child = spawn(shellPath, ["--norc", "-p", "-c", wrapperText, "cuttle-script", String(attempt), kib, umask, ...rest], {
     cwd: record,
     env: settings.environment,
     detached: true,

@@ -25,7 +25,7 @@ const wrapperVoided = 72;
 /**
  * Arguments: attempt, limit of each stream in KiB, umask of the script; then either `go`, workspace, program and its arguments, or `wait`: then
  * workspace, program and arguments come over standard input, as their number and then each ended by NUL, and nothing is begun when it
- * closes before. Runs with `bash -p -c` as leader of a session, in the record folder, which may be renamed meanwhile.
+ * closes before. Runs with `bash --norc -p -c` as leader of a session, in the record folder, which may be renamed meanwhile.
  */
 export const wrapperText = `
 attempt=$1 kib=$2 mask=$3 mode=$4
