@@ -95,7 +95,7 @@ export function createObserver(parts: { folder: string; api: ClusterApi }): Obse
       for (let n = 1; n <= environments; n++) environmentIds.push((await api.create("/api/environments", { Name: `${name} ${n}` })).Id);
       for (const machine of machines) {
         await api.create("/api/machines", {
-          Name: machine.name,
+          Name: `${machine.name} of ${name}`,
           EnvironmentIds: environmentIds,
           Roles: [`${role}-${name}`],
           Endpoint: { CommunicationStyle: "TentaclePassive", Uri: `https://127.0.0.1:${machine.port}/`, Thumbprint: machine.thumbprint },
