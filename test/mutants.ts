@@ -17,6 +17,7 @@ interface Mutant {
 }
 
 const takeover = "test/cluster/takeover.test.ts";
+const twoNodes = "test/cluster/two-nodes-process.test.ts";
 
 const mutants: Mutant[] = [
   {
@@ -108,6 +109,51 @@ const mutants: Mutant[] = [
     put: 'if (row.state === "done" && row.id < 0) return',
     test: takeover,
     pattern: "wherever kill -9",
+  },
+  {
+    rule: "rule 6",
+    name: "the ticket is forgotten before the result is stored",
+    file: "server/engine/execution/run-script.ts",
+    find: "await run.log.append(entries, (tx) => markDone(",
+    put: "await parts.agents.completeScript(script.agent, { Ticket: ticket }, terms);\n    await run.log.append(entries, (tx) => markDone(",
+    test: takeover,
+    pattern: "wherever kill -9",
+  },
+  {
+    rule: "rule 7c",
+    name: "the agent keeps no tombstone",
+    file: "agent/scripts/scripts.ts",
+    find: 'if (state.phase !== "completed") await writeTicketState(statePath(key), { ...state, phase: "completed" });',
+    put: "await unlink(statePath(key));",
+    test: "agent/agent.test.ts",
+    pattern: "late StartScript after CompleteScript",
+  },
+  {
+    rule: "D2, processes",
+    name: "a takeover makes a new ticket, between real nodes",
+    file: "server/engine/execution/step-run-store.ts",
+    find: "ON CONFLICT (task_id, step, machine_id, attempt) DO NOTHING",
+    put: "ON CONFLICT (task_id, step, machine_id, attempt) DO UPDATE SET ticket = EXCLUDED.ticket",
+    test: twoNodes,
+    pattern: "frozen just before StartScript",
+  },
+  {
+    rule: "A2, processes",
+    name: "leases last ten seconds longer than they should",
+    file: "server/engine/tasks/task-engine.ts",
+    find: "const leaseMsDefault = 4_000;",
+    put: "const leaseMsDefault = 14_000;",
+    test: twoNodes,
+    pattern: "within lease",
+  },
+  {
+    rule: "D8, processes",
+    name: "a taken-over task that is cancelled leaves its script running on the machine",
+    file: "server/engine/execution/run-plan.ts",
+    find: "if (passOver && before.length === 0)",
+    put: "if (passOver)",
+    test: twoNodes,
+    pattern: "cancel is acknowledged",
   },
 ];
 
