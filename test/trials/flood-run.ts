@@ -2,8 +2,11 @@
 // is read back whole and its lines are counted.
 import path from "node:path";
 import { clusterApiKey, createCluster } from "../support/cluster.ts";
+import type { AgentProcess, ServerProcess } from "../support/cluster.ts";
 import { createClusterApi } from "../support/cluster-api.ts";
+import type { ClusterApi } from "../support/cluster-api.ts";
 import { createObserver } from "../support/observer.ts";
+import type { Observer } from "../support/observer.ts";
 
 export interface FloodResult {
   state: string;
@@ -20,7 +23,15 @@ export interface FloodResult {
 const lineBytes = 200;
 
 /** Memory that a flood may take on top, whatever its size: a few answers of some megabytes under way, and what the collector leaves lying. */
-export const floodGrowthMiBMax = 250;
+export const floodGrowthMiBMax = 350;
+
+/** What a flood goes through. */
+export interface FloodedCluster {
+  server: ServerProcess;
+  agent: AgentProcess;
+  api: ClusterApi;
+  observer: Observer;
+}
 
 /** Lets one script print so many MiB through a cluster of its own. `deadlineMs` is for the deployment. */
 export async function runFlood(megabytes: number, deadlineMs: number): Promise<FloodResult> {
@@ -32,45 +43,54 @@ export async function runFlood(megabytes: number, deadlineMs: number): Promise<F
     await agent.start();
     const api = createClusterApi(() => [server.ready.url]);
     const observer = createObserver({ folder: path.join(cluster.root, "observed"), api });
-    const linesPrinted = Math.floor((megabytes * 1024 * 1024) / lineBytes);
-    const script = `awk 'BEGIN { pad = sprintf("%${lineBytes - 10}s", ""); gsub(/ /, "x", pad); for (n = 1; n <= ${linesPrinted}; n++) printf "%09d%s\\n", n, pad }'`;
-    const project = await observer.prepare({
-      name: "flood",
-      environments: 1,
-      machines: [{ name: "web-1", port: agent.port, thumbprint: agent.ready.thumbprint }],
-      steps: [
-        { lines: 1, pauseMs: 0 },
-        { lines: 1, pauseMs: 0 },
-      ],
-      scripts: [observer.scriptFor(1, { lines: 1, pauseMs: 0 }), script],
-    });
-    // A first small deployment loads everything that is loaded on first use.
-    const first = await observer.prepare({
-      name: "small",
-      environments: 1,
-      machines: [{ name: "web-1", port: agent.port, thumbprint: agent.ready.thumbprint }],
-      steps: [{ lines: 1, pauseMs: 0 }],
-    });
-    await observer.final(await observer.deploy(first));
-    const before = { server: server.memoryPeakBytes(), agent: agent.memoryPeakBytes() };
-    const startedMs = performance.now();
-    const deployment = await observer.deploy(project);
-    const task = await observer.final(deployment, deadlineMs);
-    const seconds = (performance.now() - startedMs) / 1000;
-    const linesRead = await countLines(`${server.ready.url}/api/tasks/${deployment.taskId}/raw`);
-    await api.get(`/api/tasks/${deployment.taskId}/details?verbose=true`);
-    const inMiB = (bytes: number): number => Math.round(bytes / 1024 / 1024);
-    return {
-      state: task.State,
-      linesPrinted,
-      linesRead,
-      seconds,
-      serverMiB: { before: inMiB(before.server), after: inMiB(server.memoryPeakBytes()) },
-      agentMiB: { before: inMiB(before.agent), after: inMiB(agent.memoryPeakBytes()) },
-    };
+    return await floodThrough({ server, agent, api, observer }, megabytes, deadlineMs);
   } finally {
     await cluster.close();
   }
+}
+
+/** The same through a cluster that is there. */
+export async function floodThrough(
+  { server, agent, api, observer }: FloodedCluster,
+  megabytes: number,
+  deadlineMs: number,
+): Promise<FloodResult> {
+  const linesPrinted = Math.floor((megabytes * 1024 * 1024) / lineBytes);
+  const script = `awk 'BEGIN { pad = sprintf("%${lineBytes - 10}s", ""); gsub(/ /, "x", pad); for (n = 1; n <= ${linesPrinted}; n++) printf "%09d%s\\n", n, pad }'`;
+  const project = await observer.prepare({
+    name: "flood",
+    environments: 1,
+    machines: [{ name: "web-1", port: agent.port, thumbprint: agent.ready.thumbprint }],
+    steps: [
+      { lines: 1, pauseMs: 0 },
+      { lines: 1, pauseMs: 0 },
+    ],
+    scripts: [observer.scriptFor(1, { lines: 1, pauseMs: 0 }), script],
+  });
+  // A first small deployment loads everything that is loaded on first use.
+  const first = await observer.prepare({
+    name: "small",
+    environments: 1,
+    machines: [{ name: "web-1", port: agent.port, thumbprint: agent.ready.thumbprint }],
+    steps: [{ lines: 1, pauseMs: 0 }],
+  });
+  await observer.final(await observer.deploy(first));
+  const before = { server: server.memoryPeakBytes(), agent: agent.memoryPeakBytes() };
+  const startedMs = performance.now();
+  const deployment = await observer.deploy(project);
+  const task = await observer.final(deployment, deadlineMs);
+  const seconds = (performance.now() - startedMs) / 1000;
+  const linesRead = await countLines(`${server.ready.url}/api/tasks/${deployment.taskId}/raw`);
+  await api.get(`/api/tasks/${deployment.taskId}/details?verbose=true`);
+  const inMiB = (bytes: number): number => Math.round(bytes / 1024 / 1024);
+  return {
+    state: task.State,
+    linesPrinted,
+    linesRead,
+    seconds,
+    serverMiB: { before: inMiB(before.server), after: inMiB(server.memoryPeakBytes()) },
+    agentMiB: { before: inMiB(before.agent), after: inMiB(agent.memoryPeakBytes()) },
+  };
 }
 
 /** How many of the numbered lines come in order. */
