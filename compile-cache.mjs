@@ -51,7 +51,7 @@ function keyOf(folders) {
   const hash = createHash("sha256");
   for (const folder of folders) {
     if (!existsSync(folder)) continue;
-    for (const name of readdirSync(folder, { recursive: true }).sort()) {
+    for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" }).sort((one, other) => (one < other ? -1 : 1))) {
       if (!name.endsWith(".ts") || name.includes("node_modules")) continue;
       const { size, mtimeMs } = statSync(path.join(folder, name));
       hash.update(`${folder} ${name} ${size} ${mtimeMs}\n`);
