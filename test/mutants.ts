@@ -66,15 +66,6 @@ const mutants: Mutant[] = [
     pattern: "wherever kill -9",
   },
   {
-    rule: "D7, rule 5",
-    name: "a takeover writes on in the former owner's part",
-    file: "server/engine/tasks/task-log.ts",
-    find: "`${parts.taskId}/${parts.epoch}-${ordinal}.log`",
-    put: "`${parts.taskId}/1-${ordinal}.log`",
-    test: takeover,
-    pattern: "wherever kill -9",
-  },
-  {
     rule: "D8, rule 8",
     name: "a taken-over task that is cancelled leaves its script running",
     file: "server/engine/execution/run-plan.ts",
