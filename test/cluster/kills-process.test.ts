@@ -13,6 +13,7 @@ test(
       serverKills: kills,
       agentKills: kills,
       seed: Math.floor(Math.random() * 100_000),
+      keepFolderOnFaults: false,
       report: (line) => t.diagnostic(line),
     });
     assert.equal(results.length, 2 * kills);

@@ -12,6 +12,8 @@ export interface KillTrial {
   agentKills: number;
   /** The same seed chooses the same moments. */
   seed: number;
+  /** Leaves the folder with all logs when something is wrong. */
+  keepFolderOnFaults: boolean;
   /** Told as it happens, a sentence each. */
   report(line: string): void;
 }
@@ -32,7 +34,7 @@ export interface KillResult {
 const deploymentsAtOnce = 2;
 const steps = Array.from({ length: 3 }, () => ({ lines: 16, pauseMs: 40 }));
 
-/** Runs all rounds on a cluster of its own. `overall` are faults of no single round. On faults the folder with all logs stays. */
+/** Runs all rounds on a cluster of its own. `overall` are faults of no single round. */
 export async function runKillTrial(trial: KillTrial): Promise<{ results: KillResult[]; overall: string[] }> {
   const random = createRandom(trial.seed);
   const cluster = await createCluster();
@@ -99,7 +101,7 @@ export async function runKillTrial(trial: KillTrial): Promise<{ results: KillRes
     overall = await observer.faultsOverall();
     for (const fault of overall) trial.report(`FAULT: ${fault}`);
   } finally {
-    const keepFolder = overall.length > 0 || results.some((one) => one.faults.length > 0);
+    const keepFolder = trial.keepFolderOnFaults && (overall.length > 0 || results.some((one) => one.faults.length > 0));
     await cluster.close({ keepFolder });
     if (keepFolder) trial.report(`Logs and homes are kept in ${cluster.root}.`);
   }

@@ -15,6 +15,7 @@ const { results, overall } = await runKillTrial({
   serverKills: Number(values["server-kills"]),
   agentKills: Number(values["agent-kills"]),
   seed: Number(values.seed),
+  keepFolderOnFaults: true,
   report: (line) => console.log(line),
 });
 
