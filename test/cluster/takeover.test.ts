@@ -319,6 +319,23 @@ describe("a node that sleeps through its lease", () => {
   });
 });
 
+describe("the shared folder", () => {
+  test("D7: full for a moment, in the middle of a write, costs the log no line and doubles none", async () => {
+    const set = await stage({ steps: 2 });
+    try {
+      set.folder.failNext(Object.assign(new Error("no space left on device"), { code: "ENOSPC" }));
+      await set.node("only");
+      const taskId = await enqueue(set.database);
+      assert.equal(await finalState(set.database, taskId), "Success");
+      await assertRanOnce(set, taskId, 2, 1);
+      const torn = [...set.folder.files.keys()];
+      assert.ok(torn.length > 1, "the part whose write failed was left alone and another one begun");
+    } finally {
+      await set.close();
+    }
+  });
+});
+
 describe("the claim", () => {
   test("never runs two tasks of one tag at once, over several nodes and a burst of both kinds", async () => {
     const set = await stage();

@@ -27,3 +27,23 @@ test("an append that follows in the very turn in which the one before ended is w
   assert.ok(bytesWritten > 0);
   await log.close();
 });
+
+test("a folder that stays full fails the append with what to do about it, and commits nothing", { timeout: 5_000 }, async () => {
+  let commits = 0;
+  const full = Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+  const log = createTaskLog({
+    taskId: "ServerTasks-1",
+    epoch: 1,
+    folder: {
+      createPart: async () => ({ append: () => Promise.reject(full), close: async () => {} }),
+      readPart: async () => new Uint8Array(),
+    },
+    guarded: async () => void (commits += 1),
+    lost: new AbortController().signal,
+    writeRetryMs: 0,
+  });
+  await assert.rejects(log.append([line]), /The task log cannot be written: no space left on device\. Check the free space/);
+  await assert.rejects(log.append([line]), /cannot be written/, "nothing is written after a gap");
+  assert.equal(commits, 0);
+  await log.close();
+});
