@@ -49,8 +49,11 @@ async function keepBusy(environmentId: string): Promise<void> {
     }
   }
 }
-await Promise.all(stage.environmentIds.map(keepBusy));
-for (const spinner of spinners) spinner.kill("SIGKILL");
+try {
+  await Promise.all(stage.environmentIds.map(keepBusy));
+} finally {
+  for (const spinner of spinners) spinner.kill("SIGKILL");
+}
 const takeovers = [...one.log, ...two.log].filter((line) => line.includes("former owner let its lease end")).length;
 
 // A second witness: the largest epoch any task reached is in no log, but in the parts of its task log.
