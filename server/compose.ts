@@ -12,13 +12,13 @@ import { createDeployTask, createHealthTask, healthArgumentsVersion } from "./fe
 import { ensureAdministrator, ensureFirstSpace, featureRoutes } from "./features/features.ts";
 import { migrations } from "./migrations/migrations.ts";
 import { createBackgroundLoop, createNodeRegistry, readInstallationId } from "./platform/cluster/cluster.ts";
-import { migrate, openDatabase, startEmbeddedPostgres } from "./platform/database/database.ts";
-import type { DatabaseConnection } from "./platform/database/database.ts";
+import { migrate, openDatabase } from "./platform/database/database.ts";
 import { openSharedFolder } from "./platform/files/files.ts";
 import { createHttpServer } from "./platform/http/http.ts";
 import { readKeptSecrets } from "./platform/kept-secrets/kept-secrets.ts";
 import { prepareMasking, hashPassword, openSecrets } from "./platform/secrets/secrets.ts";
-import { createServerLog } from "./platform/telemetry/telemetry.ts";
+import type { ServerLog } from "./platform/telemetry/telemetry.ts";
+import type { ReachedDatabase } from "./reach-database.ts";
 
 /** Statements of requests and tasks. Nodes times this must stay well below the server's max_connections. */
 const databaseConnectionsMax = 15;
@@ -35,10 +35,12 @@ export interface ServerNode {
   stop(): Promise<void>;
 }
 
-export async function createServerNode(config: ServerConfig): Promise<ServerNode> {
-  const log = createServerLog({ level: config.logLevel, nodeName: config.nodeName });
+/** Builds a node on a database that can be reached. What goes wrong half-way is undone, the hold on the database included. */
+export async function createServerNode(config: ServerConfig, ground: { log: ServerLog; database: ReachedDatabase }): Promise<ServerNode> {
+  const { log } = ground;
+  const { connection } = ground.database;
   /** Undone in the opposite order, also when the start fails half-way. */
-  const undo: (() => Promise<unknown>)[] = [];
+  const undo: (() => Promise<unknown>)[] = [() => ground.database.letGo()];
   async function stopAll(): Promise<void> {
     for (const step of undo.splice(0).reverse()) {
       await step().catch((error: unknown) => log.error({ err: error }, "A part of the node could not be stopped in order."));
@@ -46,7 +48,6 @@ export async function createServerNode(config: ServerConfig): Promise<ServerNode
   }
 
   try {
-    const connection = await reachDatabase(config, log, undo);
     const applied = await migrate(connection, migrations, { applicationName: `cuttle ${config.nodeName} migrations` });
     if (applied.length > 0) log.info({ migrations: applied }, "The database was brought up to date.");
 
@@ -168,21 +169,6 @@ export async function createServerNode(config: ServerConfig): Promise<ServerNode
     await stopAll();
     throw error;
   }
-}
-
-async function reachDatabase(
-  config: ServerConfig,
-  log: ReturnType<typeof createServerLog>,
-  undo: (() => Promise<unknown>)[],
-): Promise<DatabaseConnection> {
-  if (config.database.kind === "external") return config.database.connection;
-  const { kind: _, ...options } = config.database;
-  const embedded = await startEmbeddedPostgres({
-    ...options,
-    log: { info: (message) => log.info({}, message), warn: (message) => log.warn({}, message) },
-  });
-  undo.push(() => embedded.stop());
-  return embedded.connection;
 }
 
 /** What a new cluster must hold, and the administrator the operator named. Harmless at every start of every node. */

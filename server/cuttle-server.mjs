@@ -13,7 +13,7 @@ if (Number.parseInt(process.versions.node, 10) >= nodeMajorMin) {
     const { useCompileCache } = await import(compileCache.href);
     const at = (name) => fileURLToPath(new URL(name, import.meta.url));
     const sources = [".", "../halibut", "../contract"].map(at);
-    useCompileCache({ program: "cuttle-server", main: at("main.ts"), sources, late: [at("compose.ts")] });
+    useCompileCache({ program: "cuttle-server", main: at("main.ts"), sources, late: [at("reach-database.ts"), at("compose.ts")] });
   }
   await import("./main.ts");
 } else if (existsSync(launcher)) {

@@ -31,11 +31,9 @@ async function run(flags: Flags & { readyLine?: boolean }): Promise<number> {
   const config = settingsFrom(flags);
   await makeHome(config.home);
   const signals = watchSignals();
-  // Loaded late, so that wrong settings and help are answered without waiting for the whole server.
-  const { createServerNode } = await import("./compose.ts");
   let node: ServerNode;
   try {
-    node = await createServerNode(config);
+    node = await startNode(config);
   } catch (error) {
     const { explainStartFailure } = await import("./start-failure.ts");
     complain(explainStartFailure(error, config));
@@ -44,6 +42,17 @@ async function run(flags: Flags & { readyLine?: boolean }): Promise<number> {
   if (!signals.received()) announce(node, flags.readyLine === true);
   await signals.first;
   return await stopInTime(node);
+}
+
+/** Loads the server late, so that wrong settings and help are answered without it, and while the database is already starting. */
+async function startNode(config: ServerConfig): Promise<ServerNode> {
+  const [{ reachDatabase }, { createServerLog }] = await Promise.all([
+    import("./reach-database.ts"),
+    import("./platform/telemetry/telemetry.ts"),
+  ]);
+  const log = createServerLog({ level: config.logLevel, nodeName: config.nodeName });
+  const [database, { createServerNode }] = await Promise.all([reachDatabase(config, log), import("./compose.ts")]);
+  return createServerNode(config, { log, database });
 }
 
 /** The node's own folder: for this account only; as root one may pass through it, which the database's account has to. */
