@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -20,6 +20,7 @@ interface Home {
 
 function setUp(t: TestContext, ports: Home["ports"]): Home {
   const folder = mkdtempSync(path.join(tmpdir(), "cuttle main job "));
+  chmodSync(folder, 0o711); // as root the embedded database runs under another account, which must get through
   t.after(async () => {
     // Nothing is there unless the test failed.
     for (const line of (await leftBehind(folder)).split("\n")) if (line !== "") process.kill(Number.parseInt(line, 10), "SIGKILL");

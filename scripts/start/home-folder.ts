@@ -5,6 +5,7 @@ import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writ
 import path from "node:path";
 import { endPage } from "./page.ts";
 import { type NotedProcess, endProcess, isStillThere, noteProcess } from "./process-identity.ts";
+import { runToEnd } from "./run-to-end.ts";
 import { StartError } from "./start-error.ts";
 
 /** What the first start chose; a later one uses the same. */
@@ -30,6 +31,8 @@ export interface HomeFolder {
   close(): void;
 }
 
+/** Ending a database and removing its files takes a second or two. */
+const deleteDatabaseMsMax = 60_000;
 const keysName = "keys.json";
 const processesName = "processes.json";
 /** Everything of ours in the home. `--fresh` removes these names and nothing else. */
@@ -135,5 +138,12 @@ async function removeAll(folder: string, say: (line: string) => void): Promise<v
     if (Number.isInteger(processId) && processId > 1 && isStillThere(database)) await endProcess(database);
   }
   say(`Beginning anew: removing ${present.join(", ")} in ${folder}`);
+  // Where the database's account cannot enter this folder, the server keeps the database elsewhere; it knows where.
+  const server = path.join(folder, "server");
+  if (existsSync(path.join(server, "database", "moved-to"))) {
+    const main = path.join(path.dirname(path.dirname(import.meta.dirname)), "server", "main.ts");
+    const { code, output } = await runToEnd([main, "database", "--delete", `--home=${server}`], { msMax: deleteDatabaseMsMax });
+    if (code !== 0) throw new StartError(`The database of ${server} could not be deleted: ${output.trim()}`);
+  }
   for (const name of present) rmSync(path.join(folder, name), { recursive: true, force: true });
 }
