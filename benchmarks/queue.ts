@@ -40,7 +40,7 @@ function newTask(n: number, concurrencyTag: string | null) {
 async function ours(): Promise<{ perSecond: number; latencies: number[] }> {
   const database = openDatabase({ connection, applicationName: "cuttle-bench", connectionsMax: 20 });
   const renewals = openDatabase({ connection, applicationName: "cuttle-bench-leases", connectionsMax: 2 });
-  await database.execute("TRUNCATE tasks, task_queue, step_runs, task_log_parts, events");
+  await database.execute("TRUNCATE tasks, task_queue, step_runs, task_log_parts, events CASCADE");
   for (let n = 0; n < tasks; n += 100) {
     await database.transaction(async (tx) => {
       for (let k = n; k < Math.min(n + 100, tasks); k++) await enqueueTask(tx, newTask(k, `tag-${k % tags}`));
