@@ -111,7 +111,7 @@ describe("bad input, through real processes", { ...linux, timeout: 240_000 }, ()
   });
 
   test("S5: a script that prints 64 MiB is carried whole, and takes no memory that grows with it", async (t) => {
-    const result = await floodThrough({ server, agent, api, observer }, 64, 150_000);
+    const result = await floodThrough({ server, agent, observer }, 64, 150_000);
     t.diagnostic(JSON.stringify(result));
     assert.equal(result.state, "Success");
     assert.equal(result.linesRead, result.linesPrinted);

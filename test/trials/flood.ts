@@ -8,6 +8,7 @@ const result = await runFlood(megabytes, 60 * 60_000);
 console.log(
   `${megabytes} MiB in ${result.linesPrinted} lines: ${result.state} after ${result.seconds.toFixed(0)} s; ${result.linesRead} lines read back in order.`,
 );
+console.log(`The details of the task took ${result.detailsSeconds.toFixed(1)} s.`);
 for (const [who, { before, after }] of [
   ["server", result.serverMiB],
   ["agent", result.agentMiB],
