@@ -213,10 +213,21 @@ test("the free space is known, and two nodes see the same identity only in the s
   const { freeBytes, floorBytes, belowFloor } = await folder.space();
   assert.ok(freeBytes > 0 && floorBytes > 0 && floorBytes <= 1024 ** 3);
   assert.equal(belowFloor, freeBytes < floorBytes);
+  const first = await folder.identity();
   const again = await openSharedFolder({ root: folder.root });
-  const [one, two] = await Promise.all([folder.identity(), again.identity()]);
-  assert.equal(one, two);
-  assert.notEqual(one, await (await setup(t)).identity());
+  assert.equal(await again.identity(), first);
+  assert.notEqual(first, await (await setup(t)).identity());
+});
+
+test("nodes that look at a new folder at the same moment see one identity, and nothing else stays in it", async (t) => {
+  for (let round = 0; round < 20; round++) {
+    const folder = await setup(t);
+    const nodes = await Promise.all(Array.from({ length: 4 }, () => openSharedFolder({ root: folder.root })));
+    const seen = await Promise.all(nodes.map((node) => node.identity()));
+    assert.equal(new Set(seen).size, 1, seen.join(" "));
+    assert.equal(await nodes[0]!.identity(), seen[0]);
+    assert.deepEqual(await fs.readdir(folder.root), ["cuttle-shared-folder"]);
+  }
 });
 
 test("a share that is not mounted is not replaced by a local folder", async (t) => {

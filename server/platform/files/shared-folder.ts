@@ -25,7 +25,8 @@ const staleRetryPauseMsMin = 50;
 const staleRetryPauseMsMax = 2_000;
 const freeBytesFloor = 1024 ** 3;
 const freeShareFloor = 0.05;
-const identityFile = "cuttle-shared-folder";
+const identityFolder = "cuttle-shared-folder";
+const identityFile = `${identityFolder}/identity`;
 
 export interface SharedFolderOptions {
   /** Absolute path. Made when its parent exists. */
@@ -271,9 +272,19 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
   }
 
   async function identity(): Promise<string> {
-    await writeOnce(identityFile, Buffer.from(crypto.randomUUID())).catch((error: unknown) => {
-      if (!(error instanceof SharedFolderError && error.kind === "exists")) throw error;
-    });
+    if (!(await onFile(identityFile, "look for", (place) => isThere(place)))) {
+      // A folder and not a file is put in place, because a folder never replaces one that has something in it, on any file system:
+      // of two nodes that begin at the same moment one finds that the other was first.
+      const staging = `${identityFolder}.${crypto.randomBytes(6).toString("hex")}${stagingEnd}`;
+      await writeOnce(`${staging}/identity`, Buffer.from(crypto.randomUUID()));
+      await onFile(staging, "put in place", async (place, state) => {
+        if (!state.expired) await calls.rename(place, path.join(root, identityFolder));
+        await syncFolder(root);
+      }).catch(async (error: unknown) => {
+        await onFile(staging, "remove", (place) => fs.rm(place, { recursive: true, force: true })).catch(() => undefined);
+        if (!(await onFile(identityFile, "look for", (place) => isThere(place)))) throw error;
+      });
+    }
     return Buffer.from(await readPart(identityFile, 0, 36)).toString("utf8");
   }
 
