@@ -54,7 +54,7 @@ export async function dispatch(parts: {
   for (;;) {
     // An agent that is stopped says END while it waits for a request. A request sent after that would be lost, and nobody could tell.
     const hearing = connection.listenIn();
-    const collected = await queue.take(subscription, limits.pollHoldMs, hearing.signal);
+    const collected = await queue.take({ subscription, thumbprint: parts.thumbprint }, limits.pollHoldMs, hearing.signal);
     hearing.stop();
     if (hearing.signal.aborted) {
       collected?.putBack();

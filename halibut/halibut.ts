@@ -17,7 +17,7 @@ export type { HalibutListener, ListenerEvent, PollingSide } from "./listener.ts"
 export { createHalibutPoller } from "./poller.ts";
 export type { HalibutPoller, PollerEvent } from "./poller.ts";
 export { createPollingQueue, normalSubscription } from "./polling-queue.ts";
-export type { CollectedCall, InMemoryPollingQueue, PollingQueue } from "./polling-queue.ts";
+export type { CollectedCall, InMemoryPollingQueue, PollingPeer, PollingQueue } from "./polling-queue.ts";
 export type { ServiceImplementation } from "./service.ts";
 export { createIdentity, readIdentity } from "./trust.ts";
 export type { Identity } from "./trust.ts";

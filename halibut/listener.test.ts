@@ -571,11 +571,11 @@ test("a method learns when its caller hangs up", async () => {
 test("a peer whose trust ends is dropped at once when the program says so", async () => {
   await withListener({}, async ({ port, listener, trusted }) => {
     const { socket, reader } = await introduced(port);
-    listener.dropUntrusted();
+    await listener.dropUntrusted();
     socket.write(await encoded("SayHello", ["x"]));
     assert.equal(decodeResponse(await reader.readMessage(anyTime, anyTime)).result, "Hello x");
     trusted.clear();
-    listener.dropUntrusted();
+    await listener.dropUntrusted();
     await assert.rejects(reader.readControlWord(anyTime), ConnectionError);
     socket.destroy();
   });

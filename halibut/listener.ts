@@ -22,7 +22,7 @@ import type { Identity } from "./trust.ts";
 /** How polling services are let in: where their requests come from, and which certificate may ask for which subscription (normalised). */
 export interface PollingSide {
   queue: PollingQueue;
-  mayPoll(subscription: string, thumbprint: string): boolean;
+  mayPoll(subscription: string, thumbprint: string): boolean | Promise<boolean>;
 }
 
 /** What a listener tells its program, for logs and figures. Never arguments or results. */
@@ -38,7 +38,7 @@ export interface HalibutListener {
   /** Closes the port and every connection. */
   close(): Promise<void>;
   /** Closes the connections whose peers are not trusted any more. */
-  dropUntrusted(): void;
+  dropUntrusted(): Promise<void>;
 }
 
 const defaultPage = "<html><body><p>This port is for deployment agents and servers. There is nothing to see here.</p></body></html>";
@@ -46,7 +46,8 @@ const defaultPage = "<html><body><p>This port is for deployment agents and serve
 /** A listener for the given services. `page` is the HTML that browsers and health probes get; `spoolFolder` holds large received streams while their method runs. */
 export function createHalibutListener(parts: {
   identity: Identity;
-  isTrusted(thumbprint: string): boolean;
+  /** Asked for every new connection, perhaps of a database. What it rejects with closes the connection. */
+  isTrusted(thumbprint: string): boolean | Promise<boolean>;
   services: ServiceImplementation[];
   /** Without it, polling services are turned away. */
   polling?: PollingSide;
@@ -124,15 +125,15 @@ export function createHalibutListener(parts: {
       return null;
     }
     const thumbprint = peerThumbprint(socket);
-    if (thumbprint === null || !parts.isTrusted(thumbprint))
+    if (thumbprint === null || !(await parts.isTrusted(thumbprint)))
       return refuse(connection, thumbprint, thumbprint === null ? "It showed no certificate." : "Its certificate is not trusted.");
     const identity = await connection.readIdentity();
     if (identity.kind === "server-identity") throw new ProtocolError("A connecting peer introduced itself as a listener.");
     // Again, because trust may have ended while the lines were awaited, and `dropUntrusted` sees only peers that are known.
-    if (!parts.isTrusted(thumbprint)) return refuse(connection, thumbprint, "Its certificate is not trusted any more.");
+    if (!(await parts.isTrusted(thumbprint))) return refuse(connection, thumbprint, "Its certificate is not trusted any more.");
     const subscription = identity.kind === "subscriber-identity" ? normalSubscription(identity.subscription) : null;
     if (subscription !== null && parts.polling === undefined) return refuse(connection, thumbprint, "There is no polling here.");
-    if (subscription !== null && !parts.polling!.mayPoll(subscription, thumbprint))
+    if (subscription !== null && !(await parts.polling!.mayPoll(subscription, thumbprint)))
       return refuse(connection, thumbprint, `The subscription ${subscription} does not belong to its certificate.`);
     await connection.sendServerIdentity();
     strangers.delete(connection.remote);
@@ -177,9 +178,9 @@ export function createHalibutListener(parts: {
       for (const socket of sockets.values()) socket.destroy(); // those still in their TLS handshake
       await closed;
     },
-    dropUntrusted() {
+    async dropUntrusted() {
       for (const [connection, { thumbprint }] of connections)
-        if (thumbprint !== null && !parts.isTrusted(thumbprint))
+        if (thumbprint !== null && !(await parts.isTrusted(thumbprint)))
           connection.destroy(new ConnectionError("cancelled", "The peer is not trusted any more."));
     },
   };

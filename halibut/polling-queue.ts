@@ -22,15 +22,25 @@ export interface CollectedCall {
   putBack(): void;
 }
 
+/**
+ * A polling service: its subscription, and the certificate that must ask for it. Calls are for this pair, so that a subscription that was
+ * given to another certificate hands nothing to a connection from before.
+ */
+export interface PollingPeer {
+  subscription: string;
+  /** SHA-1 of its certificate, 40 upper-case hex digits. */
+  thumbprint: string;
+}
+
 /** Where dispatchers get their calls. Subscriptions are normalised (`normalSubscription`). */
 export interface PollingQueue {
-  /** The next call for a subscription, first in first out; null when none came in time or `signal` was aborted. */
-  take(subscription: string, waitMs: number, signal: AbortSignal): Promise<CollectedCall | null>;
+  /** The next call for a peer, first in first out; null when none came in time or `signal` was aborted. */
+  take(peer: PollingPeer, waitMs: number, signal: AbortSignal): Promise<CollectedCall | null>;
 }
 
 export interface InMemoryPollingQueue extends PollingQueue {
   /** Like `HalibutClient.call`, for a polling service. A call that nobody collects in time is unreachable, with nothing sent. */
-  call(subscription: string, contract: ServiceContract, method: string, params: readonly unknown[], options: CallOptions): Promise<unknown>;
+  call(peer: PollingPeer, contract: ServiceContract, method: string, params: readonly unknown[], options: CallOptions): Promise<unknown>;
   /** Cancels all calls, waiting or collected. */
   close(): void;
 }
@@ -38,6 +48,10 @@ export interface InMemoryPollingQueue extends PollingQueue {
 /** One spelling per subscription: lower case, without the slash at its end. */
 export function normalSubscription(subscription: string): string {
   return subscription.toLowerCase().replace(/\/+$/, "");
+}
+
+function keyOf(peer: PollingPeer): string {
+  return `${peer.thumbprint} ${normalSubscription(peer.subscription)}`;
 }
 
 type Taker = (call: CollectedCall) => void;
@@ -85,12 +99,13 @@ export function createPollingQueue(parts: { limits?: Partial<HalibutLimits> } = 
   }
 
   return {
-    call(subscription, contract, method, params, options) {
-      const key = normalSubscription(subscription);
-      const what = `${contract.name}.${method} on ${key}`;
+    call(peer, contract, method, params, options) {
+      const key = keyOf(peer);
+      const subscription = normalSubscription(peer.subscription);
+      const what = `${contract.name}.${method} on ${subscription}`;
       return new Promise((resolve, reject) => {
         // Arguments that do not fit are the caller's mistake, and told at once.
-        encodeRequest({ contract, method, params }, { url: `${key}/`, thumbprint: "" }, 0);
+        encodeRequest({ contract, method, params }, { url: `${subscription}/`, thumbprint: peer.thumbprint }, 0);
         if (closed) throw new HalibutCallError("cancelled", `${what} was cancelled: the queue is closed.`);
         if ((lines.get(key)?.waiting.length ?? 0) >= limits.queuedCallsMax)
           throw new HalibutCallError(
@@ -157,8 +172,8 @@ export function createPollingQueue(parts: { limits?: Partial<HalibutLimits> } = 
       });
     },
 
-    take(subscription, waitMs, signal) {
-      const key = normalSubscription(subscription);
+    take(peer, waitMs, signal) {
+      const key = keyOf(peer);
       const line = lineOf(key);
       const next = line.waiting.shift();
       if (next !== undefined) {

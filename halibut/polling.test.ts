@@ -17,7 +17,7 @@ import { decodeRequest, encodeResult } from "./messages.ts";
 import { createHalibutPoller } from "./poller.ts";
 import type { HalibutPoller, PollerEvent } from "./poller.ts";
 import { createPollingQueue, normalSubscription } from "./polling-queue.ts";
-import type { InMemoryPollingQueue } from "./polling-queue.ts";
+import type { InMemoryPollingQueue, PollingPeer } from "./polling-queue.ts";
 import { connectRaw, listenRaw, readToEnd, socketSource } from "./raw-peers.ts";
 import { createIdentity } from "./trust.ts";
 import type { Identity } from "./trust.ts";
@@ -41,6 +41,10 @@ let stranger: Identity;
 before(async () => {
   [server, agent, stranger] = await Promise.all([createIdentity("server"), createIdentity("agent"), createIdentity("stranger")]);
 });
+
+function at(subscription: string): PollingPeer {
+  return { subscription, thumbprint: agent.thumbprint };
+}
 
 interface Setup {
   port: number;
@@ -135,12 +139,18 @@ async function subscribe(port: number, identity: Identity = agent): Promise<{ so
 test("calls are collected by the agent in their order, with streams both ways", async () => {
   await withServer({}, async ({ queue, poll }) => {
     // Before the agent is there, so that they have to stand in line.
-    const waiting = ["a", "b", "c"].map((name) => queue.call("poll://agent-1/", contract, "SayHello", [name], soon));
+    const waiting = ["a", "b", "c"].map((name) => queue.call(at("poll://agent-1/"), contract, "SayHello", [name], soon));
     const { greeted } = poll();
     assert.deepEqual(await Promise.all(waiting), ["Hello a", "Hello b", "Hello c"]);
     assert.deepEqual(greeted, ["a", "b", "c"]);
     for (const size of [0, 10, 300_000]) {
-      const stream = (await queue.call("POLL://AGENT-1", contract, "Double", [streamFromBytes(Buffer.alloc(size, 1))], soon)) as DataStream;
+      const stream = (await queue.call(
+        at("POLL://AGENT-1"),
+        contract,
+        "Double",
+        [streamFromBytes(Buffer.alloc(size, 1))],
+        soon,
+      )) as DataStream;
       assert.equal(stream.length, size * 2);
       await stream.dispose?.();
     }
@@ -168,7 +178,7 @@ test("PROCEED comes as soon as the response is complete, and the next request on
   await withServer({}, async ({ port, queue }) => {
     const { socket, reader } = await subscribe(port);
     await reader.readIdentity(anyTime);
-    const calls = ["a", "b"].map((name) => queue.call("poll://agent-1", contract, "SayHello", [name], soon));
+    const calls = ["a", "b"].map((name) => queue.call(at("poll://agent-1"), contract, "SayHello", [name], soon));
     const request = decodeRequest(await reader.readMessage(anyTime, anyTime))!;
     socket.write(await encodeMessage(encodeResult(request.id, { kind: "string" }, "first", "it").document));
     assert.equal(await reader.readControlWord(anyTime), "PROCEED");
@@ -203,19 +213,19 @@ test("a subscription is given only to the certificate it belongs to", async () =
 
 test("a call that no agent collects in time is unreachable, with nothing sent", async () => {
   await withServer({ collectMs: 50 }, async ({ queue }) => {
-    await assert.rejects(queue.call("poll://agent-1", contract, "Wait", [], soon), callError("unreachable", false));
-    await assert.rejects(queue.call("poll://agent-1", contract, "Wait", [], { timeoutMs: 20 }), callError("timed-out", false));
+    await assert.rejects(queue.call(at("poll://agent-1"), contract, "Wait", [], soon), callError("unreachable", false));
+    await assert.rejects(queue.call(at("poll://agent-1"), contract, "Wait", [], { timeoutMs: 20 }), callError("timed-out", false));
   });
 });
 
 test("a call that is cancelled while it waits is withdrawn, and the agent never sees it", async () => {
   await withServer({}, async ({ queue, poll }) => {
     const stop = new AbortController();
-    const call = queue.call("poll://agent-1", contract, "SayHello", ["never"], { ...soon, signal: stop.signal });
+    const call = queue.call(at("poll://agent-1"), contract, "SayHello", ["never"], { ...soon, signal: stop.signal });
     stop.abort();
     await assert.rejects(call, callError("cancelled", false));
     const { events } = poll();
-    assert.equal(await queue.call("poll://agent-1", contract, "SayHello", ["now"], soon), "Hello now");
+    assert.equal(await queue.call(at("poll://agent-1"), contract, "SayHello", ["now"], soon), "Hello now");
     assert.equal(events.filter(({ kind }) => kind === "served").length, 1);
   });
 });
@@ -224,12 +234,23 @@ test("a call that is cancelled after it was collected closes the connection; the
   await withServer({}, async ({ queue, poll }) => {
     const { waiting } = poll();
     const stop = new AbortController();
-    const call = queue.call("poll://agent-1", contract, "Wait", [], { timeoutMs: 60_000, signal: stop.signal });
+    const call = queue.call(at("poll://agent-1"), contract, "Wait", [], { timeoutMs: 60_000, signal: stop.signal });
     const signal = await waiting;
     stop.abort();
     await assert.rejects(call, callError("cancelled", true));
     if (!signal.aborted) await once(signal, "abort");
-    assert.equal(await queue.call("poll://agent-1", contract, "SayHello", ["again"], soon), "Hello again");
+    assert.equal(await queue.call(at("poll://agent-1"), contract, "SayHello", ["again"], soon), "Hello again");
+  });
+});
+
+test("a call is for one certificate: another one on the same subscription is not given it", async () => {
+  await withServer({ collectMs: 100 }, async ({ queue, poll }) => {
+    const { poller, greeted } = poll();
+    poller.start();
+    assert.equal(await queue.call(at("poll://agent-1"), contract, "SayHello", ["ours"], soon), "Hello ours");
+    const another = { subscription: "poll://agent-1", thumbprint: stranger.thumbprint };
+    await assert.rejects(queue.call(another, contract, "SayHello", ["theirs"], soon), callError("unreachable", false));
+    assert.deepEqual(greeted, ["ours"]);
   });
 });
 
@@ -237,13 +258,13 @@ test("a collected call whose connection is lost fails, and is not handed out aga
   await withServer({}, async ({ port, queue, poll }) => {
     const { socket, reader } = await subscribe(port);
     await reader.readIdentity(anyTime);
-    const call = queue.call("poll://agent-1", contract, "SayHello", ["lost"], soon);
+    const call = queue.call(at("poll://agent-1"), contract, "SayHello", ["lost"], soon);
     await Promise.all([
       assert.rejects(call, callError("connection-lost", true)),
       reader.readMessage(anyTime, anyTime).then(() => socket.destroy()),
     ]);
     const { events } = poll();
-    assert.equal(await queue.call("poll://agent-1", contract, "SayHello", ["next"], soon), "Hello next");
+    assert.equal(await queue.call(at("poll://agent-1"), contract, "SayHello", ["next"], soon), "Hello next");
     assert.equal(events.filter(({ kind }) => kind === "served").length, 1);
   });
 });
@@ -258,7 +279,7 @@ test("a call whose connection dies before its first byte is collected again", as
       socket.destroy();
       await new Promise((resolve) => setTimeout(resolve, 50)); // until the server's socket knows
     };
-    const call = queue.call("poll://agent-1", contract, "SayHello", ["x"], { ...soon, beforeSend });
+    const call = queue.call(at("poll://agent-1"), contract, "SayHello", ["x"], { ...soon, beforeSend });
     await once(socket, "close");
     poll();
     assert.equal(await call, "Hello x");
@@ -270,9 +291,9 @@ test("beforeSend that throws ends the call with nothing sent, and the agent stay
   await withServer({}, async ({ queue, poll }) => {
     const { events } = poll();
     const stop = new Error("the lease is lost");
-    const call = queue.call("poll://agent-1", contract, "SayHello", ["x"], { ...soon, beforeSend: () => Promise.reject(stop) });
+    const call = queue.call(at("poll://agent-1"), contract, "SayHello", ["x"], { ...soon, beforeSend: () => Promise.reject(stop) });
     await assert.rejects(call, (error) => error === stop);
-    assert.equal(await queue.call("poll://agent-1", contract, "SayHello", ["y"], soon), "Hello y");
+    assert.equal(await queue.call(at("poll://agent-1"), contract, "SayHello", ["y"], soon), "Hello y");
     assert.deepEqual(
       events.map(({ kind }) => kind),
       ["connected", "served"],
@@ -282,13 +303,13 @@ test("beforeSend that throws ends the call with nothing sent, and the agent stay
 
 test("arguments that do not fit, and calls beyond the queue's limit, are refused at once", async () => {
   await withServer({ queuedCallsMax: 2 }, async ({ queue }) => {
-    await assert.rejects(queue.call("poll://agent-1", contract, "SayHello", [7], soon), TypeError);
-    const waiting = [1, 2].map(() => queue.call("poll://agent-1", contract, "Wait", [], soon));
-    await assert.rejects(queue.call("poll://agent-1", contract, "Wait", [], soon), callError("unreachable", false));
+    await assert.rejects(queue.call(at("poll://agent-1"), contract, "SayHello", [7], soon), TypeError);
+    const waiting = [1, 2].map(() => queue.call(at("poll://agent-1"), contract, "Wait", [], soon));
+    await assert.rejects(queue.call(at("poll://agent-1"), contract, "Wait", [], soon), callError("unreachable", false));
     const ended = Promise.all(waiting.map((call) => assert.rejects(call, callError("cancelled", false))));
     queue.close();
     await ended;
-    await assert.rejects(queue.call("poll://agent-1", contract, "Wait", [], soon), callError("cancelled", false));
+    await assert.rejects(queue.call(at("poll://agent-1"), contract, "Wait", [], soon), callError("cancelled", false));
   });
 });
 
@@ -358,7 +379,7 @@ test("an agent that says END in its poll gets no further request, even when noth
     for (const together of [false, true]) {
       const { socket, reader } = await subscribe(port);
       await reader.readIdentity(anyTime);
-      const call = queue.call("poll://agent-1", contract, "SayHello", ["first"], soon);
+      const call = queue.call(at("poll://agent-1"), contract, "SayHello", ["first"], soon);
       const { id } = decodeRequest(await reader.readMessage(anyTime, anyTime))!;
       socket.write(await encodeMessage(encodeResult(id, { kind: "string" }, "answer", "it").document));
       await call;
@@ -370,7 +391,7 @@ test("an agent that says END in its poll gets no further request, even when noth
       await assert.rejects(reader.readMessage(anyTime, anyTime), ConnectionError);
       socket.destroy();
     }
-    const call = queue.call("poll://agent-1", contract, "SayHello", ["next"], soon);
+    const call = queue.call(at("poll://agent-1"), contract, "SayHello", ["next"], soon);
     poll();
     assert.equal(await call, "Hello next");
   });
@@ -382,7 +403,7 @@ test("an agent that vanishes in its poll is noticed, and its successor gets the 
     await reader.readIdentity(anyTime);
     socket.destroy();
     while (!events.some(({ kind }) => kind === "closed")) await new Promise((resolve) => setImmediate(resolve));
-    const call = queue.call("poll://agent-1", contract, "SayHello", ["x"], soon);
+    const call = queue.call(at("poll://agent-1"), contract, "SayHello", ["x"], soon);
     poll();
     assert.equal(await call, "Hello x");
   });

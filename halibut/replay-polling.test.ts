@@ -56,7 +56,7 @@ async function playSubscriber(recorded: RecordedConnection): Promise<void> {
   const answered = [...exchanges.values()].filter(({ response }) => response !== null);
   let settled: () => void = () => {};
   const queue: PollingQueue = {
-    async take(_subscription, waitMs, signal) {
+    async take(_peer, waitMs, signal) {
       const frame = script.shift();
       if (frame === undefined) await new Promise((resolve) => signal.addEventListener("abort", resolve)); // the recording ends here
       if (frame === undefined || isEmptyMessage(frame)) return null;
