@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createDecipheriv, createHash, pbkdf2Sync } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -254,10 +255,12 @@ test("a child that holds the output for a while is waited for; one that goes on 
 test("the log of a running script grows line by line, within tens of milliseconds", async (t) => {
   const agent = await startAgentProcess(t);
   const fifo = join(agent.home, "go");
-  await agent.start({ ticket: "slow", body: `mkfifo ${fifo}; for i in 1 2 3; do echo "line $i"; read -r x < ${fifo}; done` });
+  // A pipe for each line: in a shared one the next reader could find the last writer, and its end.
+  const body = `mkfifo ${fifo}1 ${fifo}2 ${fifo}3; for i in 1 2 3; do echo "line $i"; read -r x < ${fifo}$i; done`;
+  await agent.start({ ticket: "slow", body });
   for (const i of [1, 2, 3]) {
     await eventually(`line ${i}`, async () => scriptLines((await agent.status("slow")).Logs).length === i);
-    writeFileSync(fifo, "\n");
+    await writeFile(`${fifo}${i}`, "\n");
   }
   assert.equal((await agent.finish("slow")).exitCode, 0);
 });

@@ -12,6 +12,8 @@ const root = path.dirname(import.meta.dirname);
 const concurrentFilesMax = 2;
 /** One test file that hangs must not hold the run until CI's own limit; the slowest honest file needs far less. */
 const fileTimeoutMs = 4 * 60_000;
+/** A file whose thread is blocked does not hear its own limit. The whole suite needs a third of this on a busy machine. */
+const runTimeoutMs = 20 * 60_000;
 
 const wantedWords = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 const unknownFlags = process.argv.slice(2).filter((word) => word.startsWith("--"));
@@ -50,10 +52,17 @@ const runner = spawn(
 );
 // The first Ctrl-C reaches the runner through the terminal; this process only waits for it to end its files.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => runner.kill(signal));
+const late = setTimeout(() => {
+  console.error(
+    `The tests have not ended after ${runTimeoutMs / 60_000} minutes and are stopped. The last file above is before the one that hangs.`,
+  );
+  runner.kill("SIGKILL");
+}, runTimeoutMs);
 const code = await new Promise<number>((resolve, reject) => {
   runner.once("error", reject);
   runner.once("exit", (exitCode, signal) => resolve(signal === null ? (exitCode ?? 1) : 1));
 });
+clearTimeout(late);
 
 const skipped = skippedTests(readFileSync(tapFile, "utf8"));
 rmSync(folder, { recursive: true, force: true });

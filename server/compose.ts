@@ -4,10 +4,11 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { ServerConfig } from "./config.ts";
-import { createAgents, loadServerIdentity } from "./engine/agents/agents.ts";
+import { createAgents, createPollingQueue, loadServerIdentity, openAgentPort } from "./engine/agents/agents.ts";
 import { createLateCompleter } from "./engine/execution/execution.ts";
 import { createTaskEngine, enqueueTask } from "./engine/tasks/tasks.ts";
 import type { LogFolder } from "./engine/tasks/tasks.ts";
+import { isPollingMachine } from "./features/infrastructure/infrastructure.ts";
 import { createDeployTask, createHealthTask, healthArgumentsVersion } from "./features/runs/runs.ts";
 import { ensureAdministrator, ensureFirstSpace, featureRoutes } from "./features/features.ts";
 import { migrations } from "./migrations/migrations.ts";
@@ -30,7 +31,7 @@ const lateCompletionEveryMs = 60_000;
 const administratorNameDefault = "admin";
 
 export interface ServerNode {
-  ready: { url: string; thumbprint: string; nodeName: string };
+  ready: { url: string; thumbprint: string; nodeName: string; commsPort: number };
   /** Orderly: takes no more tasks, lets go of the running ones, finishes requests, closes what it opened. */
   stop(): Promise<void>;
 }
@@ -71,8 +72,19 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
       readPart: (file, from, to) => shared.readPart(`${taskLogFolder}/${file}`, from, to),
     };
 
-    const agents = createAgents({ identity });
+    const polling = createPollingQueue();
+    const agents = createAgents({ identity, polling });
     undo.push(() => agents.close());
+
+    const agentPort = await openAgentPort({
+      identity,
+      polling,
+      isRegistered: (agent) => isPollingMachine(database, agent),
+      host: config.commsHost,
+      port: config.commsPort,
+      log,
+    });
+    undo.push(() => agentPort.close());
 
     const instance = randomUUID();
     let wakeEngine = (): void => {};
@@ -164,7 +176,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     const host = first.host === undefined || first.host === "127.0.0.1" ? "localhost" : first.host;
     const url = `http://${host.includes(":") ? `[${host}]` : host}:${first.port}${first.virtualDirectory}`;
     log.info({ url, thumbprint: identity.thumbprint, owner: engine.owner }, "The node is ready.");
-    return { ready: { url, thumbprint: identity.thumbprint, nodeName: config.nodeName }, stop: stopAll };
+    return { ready: { url, thumbprint: identity.thumbprint, nodeName: config.nodeName, commsPort: agentPort.port }, stop: stopAll };
   } catch (error) {
     await stopAll();
     throw error;

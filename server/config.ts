@@ -54,6 +54,12 @@ export const settings = {
     "port",
     `port for agents that connect to the server (default: ${commsListenPortDefault})`,
   ),
+  commsListenAddress: setting(
+    "commsListenAddress",
+    "CUTTLE_COMMS_LISTEN_ADDRESS",
+    "address",
+    "address to listen on for agents that connect to the server, * for all (default: *)",
+  ),
   clusterShared: setting(
     "clusterShared",
     "CUTTLE_CLUSTER_SHARED",
@@ -138,6 +144,8 @@ export interface ServerConfig {
   webListenPrefixes: string;
   /** 0 lets the system choose. */
   commsPort: number;
+  /** An address or name to bind for agents; undefined means every address. */
+  commsHost: string | undefined;
   /** Absolute folder that all nodes share. */
   sharedFolder: string;
   taskCap: number;
@@ -183,6 +191,7 @@ export function readConfig(sources: ConfigSources): ServerConfig {
     web: web.map(({ host, port }) => ({ host, port })),
     webListenPrefixes: web.map((address) => address.prefix).join(","),
     commsPort: checkNumber("commsListenPort", given.commsListenPort, { min: 0, max: 65_535, fallback: commsListenPortDefault }, faults),
+    commsHost: checkCommsAddress(given.commsListenAddress ?? "*", faults),
     sharedFolder: path.resolve(given.clusterShared ?? path.join(home, "shared")),
     taskCap: checkNumber("taskCap", given.taskCap, { min: 0, max: taskCapMax, fallback: taskCapDefault }, faults),
     taskCapGiven: given.taskCap !== undefined,
@@ -267,6 +276,15 @@ function checkNodeName(text: string, faults: string[]): string {
     `${nameOf("serverNodeName")} must be 1 to ${nodeNameCharactersMax} letters, digits, spaces, dots, hyphens or underscores, not "${shown(text)}".`,
   );
   return "node";
+}
+
+function checkCommsAddress(text: string, faults: string[]): string | undefined {
+  const address = text.trim();
+  if (address === "*") return undefined;
+  if (address.toLowerCase() === "localhost") return "127.0.0.1";
+  if (/^([a-z0-9.-]+|\[?[0-9a-f:.]+\]?)$/i.test(address)) return address.replace(/^\[|\]$/g, "");
+  faults.push(`${nameOf("commsListenAddress")} must be an address of this machine or *, not "${shown(text)}".`);
+  return undefined;
 }
 
 function checkPrefixes(text: string, faults: string[]): (WebAddress & { prefix: string })[] {

@@ -69,6 +69,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
       "--serverNodeName=first-node",
       `--webListenPrefixes=${address}/`,
       `--commsListenPort=${options.commsPort}`,
+      "--commsListenAddress=127.0.0.1",
     ],
     environment: { ADMIN_USERNAME: "admin", ADMIN_PASSWORD: home.keys.adminPassword, ADMIN_API_KEY: home.keys.apiKey },
     // This server brings its own database, whatever the shell we run in says.

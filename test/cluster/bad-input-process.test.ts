@@ -5,7 +5,7 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { createIdentity } from "@cuttle/halibut";
-import { createAgents } from "../../server/engine/agents/agents.ts";
+import { createAgents, createPollingQueue } from "../../server/engine/agents/agents.ts";
 import { runPlan } from "../../server/engine/execution/execution.ts";
 import { enqueueTask } from "../../server/engine/tasks/tasks.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
@@ -123,7 +123,7 @@ test("an agent that is gone for good: the deployment fails and names the machine
   // In this process, because no setting shortens the two minutes that a node waits; engine, wire and database are the real ones.
   const created = await (await startPostgres()).createDatabase();
   const database = openDatabase({ connection: created.connection, applicationName: "cuttle-test-gone", connectionsMax: 3 });
-  const agents = createAgents({ identity: await createIdentity("test server") });
+  const agents = createAgents({ identity: await createIdentity("test server"), polling: createPollingQueue() });
   const port = await freePort();
   const node = await startMortalNode({
     name: "only",

@@ -51,6 +51,7 @@ export interface ServerReady {
   url: string;
   thumbprint: string;
   nodeName: string;
+  commsPort: number;
 }
 export interface AgentReady {
   thumbprint: string;
@@ -123,6 +124,7 @@ export async function createCluster(): Promise<Cluster> {
           serverNodeName: name,
           webListenPrefixes: `http://127.0.0.1:${port}`,
           commsListenPort: await freePort(),
+          commsListenAddress: "127.0.0.1",
           clusterShared: connectionString === undefined ? undefined : path.join(root, "shared"),
           taskCap,
         }),

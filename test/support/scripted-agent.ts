@@ -71,7 +71,7 @@ export function createScriptedAgent(options: { tombstones: boolean }): ScriptedA
           const { lines, exitCode, questions } = agent.behave(command.ScriptBody);
           script = { ticket, lines, exitCode, questionsLeft: questions, cancelled: false };
           scripts.set(ticket, script);
-          executions.push({ machine: address.host, body: command.ScriptBody, ticket });
+          executions.push({ machine: "host" in address ? address.host : address.subscription, body: command.ScriptBody, ticket });
         }
         return respond(script, 0);
       }),

@@ -12,17 +12,34 @@ import type {
   StartScriptCommandV2,
 } from "@cuttle/contract/agent/script";
 import { createHalibutClient, HalibutCallError } from "@cuttle/halibut";
-import type { Identity, ServiceContract } from "@cuttle/halibut";
+import type { CallOptions, Identity, InMemoryPollingQueue, ServiceContract } from "@cuttle/halibut";
 import { monotonicMs } from "../../base/clock.ts";
 
+export { createPollingQueue } from "@cuttle/halibut";
+export { openAgentPort } from "./agent-port.ts";
+export type { AgentPort, FindPollingAgent } from "./agent-port.ts";
 export { loadServerIdentity } from "./server-identity.ts";
 
-/** How an agent is reached and known. The thumbprint is its identity; the address only a way to it. */
-export interface AgentAddress {
+/** An agent that waits for us. */
+export interface ListeningAgent {
   host: string;
   port: number;
   /** SHA-1 of its certificate, 40 upper-case hex digits. */
   thumbprint: string;
+}
+/** An agent that connects to us and asks for work. */
+export interface PollingAgent {
+  /** Such as `poll://0123456789abcdefghij/`; upper and lower case are the same. */
+  subscription: string;
+  /** As for a listening agent. */
+  thumbprint: string;
+}
+/** How an agent is reached and known. The thumbprint is its identity; the rest only a way to it. */
+export type AgentAddress = ListeningAgent | PollingAgent;
+
+/** The way to an agent, as people write it. */
+export function describeAgentAddress(agent: AgentAddress): string {
+  return "subscription" in agent ? agent.subscription : `${agent.host}:${agent.port}`;
 }
 
 /**
@@ -49,15 +66,20 @@ export interface Agents {
   close(): Promise<void>;
 }
 
-/** An answer about a script holds at most some megabytes and no call of ours waits at the agent: half a minute is generous. */
+/**
+ * An answer about a script holds at most some megabytes and no call of ours waits at the agent: half a minute is generous.
+ * For a polling agent the time includes its wait for the call.
+ */
 const callTimeoutMs = 30_000;
 /** What an agent can do changes only with its version. */
 const capabilitiesCacheMs = 10 * 60_000;
 /** Agents remembered at once; beyond it the oldest entry goes. */
 const capabilitiesCacheMax = 10_000;
 
-export function createAgents(parts: { identity: Identity }): Agents {
+/** `polling` holds the calls that polling agents are to collect; it is closed with the rest. */
+export function createAgents(parts: { identity: Identity; polling: InMemoryPollingQueue }): Agents {
   const client = createHalibutClient({ identity: parts.identity });
+  const { polling } = parts;
   const known = new Map<string, { at: number; capabilities: readonly string[] }>();
 
   async function call<R>(
@@ -69,7 +91,7 @@ export function createAgents(parts: { identity: Identity }): Agents {
   ): Promise<Answer<R>> {
     let refusal: unknown;
     try {
-      const reply = await client.call(agent, contract, method, params, {
+      const options: CallOptions = {
         timeoutMs: callTimeoutMs,
         signal: terms.signal,
         beforeSend: async () => {
@@ -80,7 +102,11 @@ export function createAgents(parts: { identity: Identity }): Agents {
             throw error;
           }
         },
-      });
+      };
+      const reply =
+        "subscription" in agent
+          ? await polling.call(agent, contract, method, params, options)
+          : await client.call(agent, contract, method, params, options);
       return { ok: true, reply: reply as R };
     } catch (error) {
       if (refusal !== undefined) throw refusal;
@@ -92,7 +118,7 @@ export function createAgents(parts: { identity: Identity }): Agents {
 
   return {
     async capabilities(agent, terms) {
-      const key = `${agent.thumbprint}@${agent.host}:${agent.port}`;
+      const key = `${agent.thumbprint}@${describeAgentAddress(agent)}`;
       const cached = known.get(key);
       if (cached !== undefined && monotonicMs() - cached.at < capabilitiesCacheMs) return { ok: true, reply: cached.capabilities };
       const answer = await call<CapabilitiesResponseV2>(agent, capabilitiesServiceV2, "GetCapabilities", [], terms);
@@ -107,7 +133,10 @@ export function createAgents(parts: { identity: Identity }): Agents {
     getStatus: (agent, request, terms) => call(agent, scriptServiceV2, "GetStatus", [request], terms),
     cancelScript: (agent, command, terms) => call(agent, scriptServiceV2, "CancelScript", [command], terms),
     completeScript: (agent, command, terms) => call(agent, scriptServiceV2, "CompleteScript", [command], terms),
-    close: () => client.close(),
+    async close() {
+      polling.close();
+      await client.close();
+    },
   };
 }
 

@@ -4,8 +4,12 @@
 import type { AgentAddress } from "../agents/agents.ts";
 import type { Json } from "../tasks/tasks.ts";
 
-/** Version of the stored plan this program writes. It reads this one and all before. */
-export const planVersion = 1;
+/**
+ * Version of the stored plan this program writes. It reads this one and all before: 1 knows listening agents only, and is a plan of
+ * version 2 as it stands.
+ */
+export const planVersion = 2;
+const planVersionMin = 1;
 
 /** A value a script can ask for by name. A secret is only named here; it is read when the script goes out. */
 export type PlannedVariable = { name: string; value: string } | { name: string; secretId: string };
@@ -61,6 +65,6 @@ export function encodePlan(plan: Plan): { version: number; body: Json } {
 
 /** @throws PlanNotReadable */
 export function decodePlan(stored: { version: number; body: Json }): Plan {
-  if (stored.version !== planVersion) throw new PlanNotReadable(stored.version);
+  if (!(stored.version >= planVersionMin && stored.version <= planVersion)) throw new PlanNotReadable(stored.version);
   return stored.body as unknown as Plan;
 }

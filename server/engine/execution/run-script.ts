@@ -12,6 +12,7 @@ import { isolationMutexTimeoutNoneMs, processState, scriptIsolationLevel } from 
 import type { ProcessOutput, ScriptStatusResponseV2, StartScriptCommandV2 } from "@cuttle/contract/agent/script";
 import { monotonicMs, pause } from "../../base/clock.ts";
 import { capability } from "@cuttle/contract/agent/capabilities";
+import { describeAgentAddress } from "../agents/agents.ts";
 import type { AgentAddress, Agents, Answer, CallTerms } from "../agents/agents.ts";
 import type { LogEntry, TaskRun } from "../tasks/tasks.ts";
 import type { OutputState } from "./script-output.ts";
@@ -276,10 +277,11 @@ function unknownOutcome(script: ScriptOnTarget, why: string): string {
 }
 
 function unreachable(script: ScriptOnTarget, answer: Answer<unknown> & { ok: false }): string {
+  const at = describeAgentAddress(script.agent);
   if (answer.failure === "untrusted") {
-    return `The agent at ${script.agent.host}:${script.agent.port} is not the one registered as ${script.machineName}: ${answer.message}. Nothing was sent.`;
+    return `The agent at ${at} is not the one registered as ${script.machineName}: ${answer.message}. Nothing was sent.`;
   }
-  return `${script.machineName} at ${script.agent.host}:${script.agent.port} could not be reached: ${answer.message}. The script was not started.`;
+  return `${script.machineName} at ${at} could not be reached: ${answer.message}. The script was not started.`;
 }
 
 function note(block: string, category: "Info" | "Wait" | "Warning" | "Error", text: string): LogEntry {

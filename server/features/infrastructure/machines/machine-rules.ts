@@ -1,6 +1,7 @@
 // What makes a deployment target valid: pure checks of what a client sent.
 
 import { communicationStyles } from "@cuttle/contract/rest/machines";
+import type { AgentAddress } from "../../../engine/agents/agents.ts";
 
 export interface StoredEndpoint {
   CommunicationStyle: (typeof communicationStyles)[number];
@@ -45,6 +46,15 @@ export function readListeningUri(text: string): { host: string; port: number } |
   // The URL parser drops :443, because that is the port https has anyway.
   const port = url.port !== "" ? Number(url.port) : /:443\/?$/.test(text.trim()) ? 443 : 10933;
   return port === 0 ? undefined : { host: url.hostname.replace(/^\[|\]$/g, ""), port };
+}
+
+/** The way to a machine's agent, as the engine takes it; undefined when it has none, or one that is not of the form it must have. */
+export function readAgentAddress(machine: { style: string; uri: string | null; thumbprint: string | null }): AgentAddress | undefined {
+  const { style, uri, thumbprint } = machine;
+  if (uri === null || thumbprint === null) return undefined;
+  if (style === "TentacleActive") return { subscription: uri, thumbprint };
+  const address = style === "TentaclePassive" ? readListeningUri(uri) : undefined;
+  return address && { ...address, thumbprint };
 }
 
 export function checkEndpoint(sent: EndpointSent | null | undefined): Checked<StoredEndpoint> {

@@ -17,9 +17,9 @@ import { checkEndpoint, legacyStatus } from "./machine-rules.ts";
 import type { EndpointSent, StoredEndpoint } from "./machine-rules.ts";
 import * as store from "./machine-store.ts";
 
-export { readListeningUri } from "./machine-rules.ts";
+export { readAgentAddress } from "./machine-rules.ts";
 export type { MachineAddress, MachineHealth } from "./machine-store.ts";
-export { findMachineAddress } from "./machine-store.ts";
+export { findMachineAddress, isPollingMachine } from "./machine-store.ts";
 
 /** Extension point: asks for the first health check of a new machine, in the transaction that creates it. */
 export type AskForHealthCheck = (tx: Transaction, machine: { id: string; name: string; spaceId: string }, actor: Actor) => Promise<void>;

@@ -2,7 +2,7 @@
 
 import type { Plan, PlannedStep, PlannedTarget, PlannedVariable, RunCondition } from "../../../engine/execution/execution.ts";
 import type { ProcessAction, ProcessStep, StoredProperties } from "../../projects/projects.ts";
-import { readListeningUri } from "../../infrastructure/infrastructure.ts";
+import { readAgentAddress } from "../../infrastructure/infrastructure.ts";
 import type { CandidateMachine, DeploymentSnapshot } from "./deployment-snapshot.ts";
 
 /** Targets of one step at once when the step does not say otherwise. */
@@ -153,13 +153,11 @@ function isTarget(machine: CandidateMachine, roles: readonly string[], snapshot:
 
 /** How the machine is reached, or why it cannot be. */
 function targetOf(machine: CandidateMachine): PlannedTarget | string {
-  if (machine.communicationStyle === "TentacleActive")
-    return "it polls this server, which is not available yet. Register it as a listening agent.";
   if (machine.communicationStyle === "None" || machine.uri === null || machine.thumbprint === null)
     return "it has no agent. Register one, or give the step other roles.";
-  const address = readListeningUri(machine.uri);
-  if (address === undefined) return `its address ${machine.uri} is not of the form https://host:port/. Correct it at the machine.`;
-  return { machineId: machine.id, name: machine.name, agent: { host: address.host, port: address.port, thumbprint: machine.thumbprint } };
+  const agent = readAgentAddress({ style: machine.communicationStyle, uri: machine.uri, thumbprint: machine.thumbprint });
+  if (agent === undefined) return `its address ${machine.uri} is not of the form https://host:port/. Correct it at the machine.`;
+  return { machineId: machine.id, name: machine.name, agent };
 }
 
 function readCondition(condition: ProcessStep["Condition"]): RunCondition | undefined {

@@ -3,9 +3,10 @@
 
 import { capability } from "@cuttle/contract/agent/capabilities";
 import { pause, monotonicMs } from "../../../base/clock.ts";
+import { describeAgentAddress } from "../../../engine/agents/agents.ts";
 import type { Agents } from "../../../engine/agents/agents.ts";
 import type { LogEntry, TaskHandler, TaskRun } from "../../../engine/tasks/tasks.ts";
-import { findMachineAddress, readListeningUri, recordMachineHealth } from "../../infrastructure/infrastructure.ts";
+import { findMachineAddress, readAgentAddress, recordMachineHealth } from "../../infrastructure/infrastructure.ts";
 import type { MachineAddress, MachineHealth } from "../../infrastructure/infrastructure.ts";
 
 /** Version of the arguments `{ machineIds }` this program writes and reads. */
@@ -56,11 +57,9 @@ export function createHealthTask(parts: { agents: Agents }): TaskHandler {
 }
 
 async function examine(machine: MachineAddress, run: TaskRun, agents: Agents): Promise<MachineHealth> {
-  const address = machine.uri === null ? undefined : readListeningUri(machine.uri);
-  if (address === undefined || machine.thumbprint === null) {
-    return { healthStatus: "Unknown", statusSummary: "This machine has no listening agent that could be asked." };
-  }
-  const agent = { host: address.host, port: address.port, thumbprint: machine.thumbprint };
+  const agent = readAgentAddress(machine);
+  if (agent === undefined) return { healthStatus: "Unknown", statusSummary: "This machine has no agent that could be asked." };
+  const at = describeAgentAddress(agent);
   const startedMs = monotonicMs();
   for (;;) {
     const answer = await agents.capabilities(agent, { beforeSend: async () => {}, signal: run.lost });
@@ -72,11 +71,11 @@ async function examine(machine: MachineAddress, run: TaskRun, agents: Agents): P
     if (answer.failure === "untrusted") {
       return {
         healthStatus: "Unavailable",
-        statusSummary: `Another certificate than the registered one is at ${address.host}:${address.port}. ${answer.message}`,
+        statusSummary: `Another certificate than the registered one is at ${at}. ${answer.message}`,
       };
     }
     if (run.cancelRequested.aborted || monotonicMs() - startedMs > patienceMs) {
-      return { healthStatus: "Unavailable", statusSummary: `${address.host}:${address.port} could not be reached. ${answer.message}` };
+      return { healthStatus: "Unavailable", statusSummary: `${at} could not be reached. ${answer.message}` };
     }
     if (!(await pause(retryMs, run.lost))) throw run.lost.reason;
   }
