@@ -8,7 +8,7 @@ import { createAgents, createPollingQueue, loadServerIdentity, openAgentPort } f
 import { createLateCompleter } from "./engine/execution/execution.ts";
 import { createTaskEngine, enqueueTask } from "./engine/tasks/tasks.ts";
 import type { LogFolder } from "./engine/tasks/tasks.ts";
-import { isPollingMachine } from "./features/infrastructure/infrastructure.ts";
+import { isPollingAgent } from "./features/infrastructure/infrastructure.ts";
 import { createDeployTask, createHealthTask, healthArgumentsVersion } from "./features/runs/runs.ts";
 import { ensureAdministrator, ensureFirstSpace, featureRoutes } from "./features/features.ts";
 import { migrations } from "./migrations/migrations.ts";
@@ -79,7 +79,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     const agentPort = await openAgentPort({
       identity,
       polling,
-      isRegistered: (agent) => isPollingMachine(database, agent),
+      isRegistered: (agent) => isPollingAgent(database, agent),
       host: config.commsHost,
       port: config.commsPort,
       log,

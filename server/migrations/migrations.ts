@@ -3,10 +3,12 @@
 import { foundation } from "./0001-foundation.ts";
 import { tasks } from "./0002-tasks.ts";
 import { configuration } from "./0003-configuration.ts";
+import { registration } from "./0004-registration.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
 export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0001-foundation", sql: foundation },
   { name: "0002-tasks", sql: tasks },
   { name: "0003-configuration", sql: configuration },
+  { name: "0004-registration", sql: registration },
 ];

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { make, startApiNode } from "../../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../../test/support/api-node.ts";
+import { isPollingAgent } from "./infrastructure.ts";
 
 let node: ApiNode;
 const asked: string[] = [];
@@ -131,6 +132,38 @@ test("an agent registers as the recorded one does, and is found by its thumbprin
   assert.match(await errorsOf("DELETE", environment.Links.Self), /because deployment targets still use it/);
   assert.equal((await node.call("POST", machine.Links.Self, undefined, { "X-HTTP-Method-Override": "DELETE" })).status, 200);
   assert.equal((await node.call("DELETE", environment.Links.Self)).status, 200);
+});
+
+test("a polling agent's subscription belongs to the certificate that registered it, in every space", async () => {
+  const environment = await make.environment(node, "Polled");
+  const body = (Name: string, thumbprint: string, Uri = "poll://KdSvTjw98/") => ({
+    Name,
+    EnvironmentIds: [environment.Id],
+    Roles: ["web"],
+    Endpoint: { CommunicationStyle: "TentacleActive", Uri, Thumbprint: thumbprint.repeat(20) },
+  });
+  const first = await node.post("/api/machines", body("polled-1", "c1"));
+  assert.deepEqual(
+    [first.Endpoint.CommunicationStyle, first.Endpoint.Uri, first.Uri, first.Thumbprint],
+    ["TentacleActive", "poll://kdsvtjw98/", "poll://kdsvtjw98/", "C1".repeat(20)],
+  );
+  assert.equal(await isPollingAgent(node.database, { subscription: "poll://KDSVTJW98/", thumbprint: "c1".repeat(20) }), true);
+  assert.equal(await isPollingAgent(node.database, { subscription: "poll://kdsvtjw98/", thumbprint: "C2".repeat(20) }), false);
+  assert.equal(await isPollingAgent(node.database, { subscription: "poll://unknown/", thumbprint: "C1".repeat(20) }), false);
+  assert.match(await errorsOf("POST", "/api/machines", body("polled-2", "c2")), /registered for an agent with another certificate/);
+  const second = await node.post("/api/machines", body("polled-2", "c1"));
+  // Two registrations of one agent: neither can go to another certificate alone, and the last one can.
+  assert.match(await errorsOf("PUT", first.Links.Self, body("polled-1", "c2")), /another certificate/);
+  await node.call("DELETE", second.Links.Self);
+  await node.put(first.Links.Self, body("polled-1", "c2"));
+  assert.equal(await isPollingAgent(node.database, { subscription: "poll://kdsvtjw98/", thumbprint: "C1".repeat(20) }), false);
+  const raced = await Promise.all(
+    ["d1", "d2", "d3"].map((thumbprint) => node.call("POST", "/api/machines", body(`raced-${thumbprint}`, thumbprint, "poll://raced/"))),
+  );
+  assert.deepEqual(
+    raced.map((one) => one.status).sort((a, b) => a - b),
+    [201, 400, 400],
+  );
 });
 
 test("a machine without a valid endpoint, environment or role is refused with every fault", async () => {

@@ -10,7 +10,8 @@ import type { AskForHealthCheck } from "./machines/machines.ts";
 import { fillWorkerPools, workerPools } from "./worker-pools/worker-pools.ts";
 
 export { environmentIdsInOrder, environments } from "./environments/environments.ts";
-export { findMachineAddress, isPollingMachine, readAgentAddress, recordMachineHealth } from "./machines/machines.ts";
+export { isPollingAgent, readAgentAddress } from "./endpoints/endpoints.ts";
+export { findMachineAddress, recordMachineHealth } from "./machines/machines.ts";
 export type { AskForHealthCheck, MachineAddress, MachineHealth } from "./machines/machines.ts";
 
 export interface InfrastructureParts {

@@ -90,13 +90,3 @@ export async function findMachineAddress(db: Queryable, machineId: string): Prom
     }
   );
 }
-
-/** Whether a machine with this certificate polls, under this subscription when one is given (lower case, without a slash at its end). */
-export async function isPollingMachine(db: Queryable, agent: { thumbprint: string; subscription?: string }): Promise<boolean> {
-  const rows = await db.query(
-    `SELECT 1 FROM machines
-      WHERE thumbprint = $1 AND communication_style = 'TentacleActive' AND ($2::text IS NULL OR rtrim(lower(uri), '/') = $2) LIMIT 1`,
-    [agent.thumbprint, agent.subscription ?? null],
-  );
-  return rows.length > 0;
-}

@@ -10,64 +10,28 @@ import type { Queryable, Transaction } from "../../../platform/database/database
 import { ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
 import { defineResource, listQuery } from "../../../platform/resources/resources.ts";
-import type { Condition, Document, Resource } from "../../../platform/resources/resources.ts";
+import type { Document, Resource } from "../../../platform/resources/resources.ts";
+import { anyOf, endpointFields, endpointFilters, presentEndpoint, saveEndpoint, texts } from "../endpoints/endpoints.ts";
 import { environments } from "../environments/environments.ts";
 import { machinePolicies } from "../machine-policies/machine-policies.ts";
-import { checkEndpoint, legacyStatus } from "./machine-rules.ts";
-import type { EndpointSent, StoredEndpoint } from "./machine-rules.ts";
 import * as store from "./machine-store.ts";
 
-export { readAgentAddress } from "./machine-rules.ts";
 export type { MachineAddress, MachineHealth } from "./machine-store.ts";
-export { findMachineAddress, isPollingMachine } from "./machine-store.ts";
+export { findMachineAddress } from "./machine-store.ts";
 
 /** Extension point: asks for the first health check of a new machine, in the transaction that creates it. */
 export type AskForHealthCheck = (tx: Transaction, machine: { id: string; name: string; spaceId: string }, actor: Actor) => Promise<void>;
 
-const anyOf =
-  (sql: string) =>
-  (values: string[]): Condition => ({ sql, values: [values.map((one) => one.toLowerCase())] });
-const texts = Type.Array(Type.String());
-
 const filters = {
+  ...endpointFilters,
   roles: { type: texts, where: anyOf("EXISTS (SELECT 1 FROM unnest(r.roles) role WHERE lower(role) = ANY ($?))") },
   environmentIds: {
     type: texts,
     where: anyOf("EXISTS (SELECT 1 FROM machine_environments me WHERE me.machine_id = r.id AND lower(me.environment_id) = ANY ($?))"),
   },
-  thumbprint: { type: Type.String(), where: (value: string): Condition => ({ sql: "r.thumbprint = upper($?)", values: [value] }) },
-  isDisabled: { type: Type.Boolean(), where: (value: boolean): Condition => ({ sql: "r.is_disabled = $?", values: [value] }) },
-  healthStatuses: { type: texts, where: anyOf("lower(r.health_status) = ANY ($?)") },
-  commStyles: { type: texts, where: anyOf("lower(r.communication_style) = ANY ($?)") },
-  shellNames: { type: texts, where: anyOf("lower(r.shell_name) = ANY ($?)") },
   tenantIds: { type: texts, where: anyOf("EXISTS (SELECT 1 FROM unnest(r.tenant_ids) tenant WHERE lower(tenant) = ANY ($?))") },
   tenantTags: { type: texts, where: anyOf("EXISTS (SELECT 1 FROM unnest(r.tenant_tags) tag WHERE lower(tag) = ANY ($?))") },
 };
-
-function presentMachine(document: Document, base: string): void {
-  const endpoint = document["StoredEndpoint"] as StoredEndpoint;
-  const version = document["AgentVersion"] as string | null;
-  Object.assign(document, {
-    Endpoint: {
-      Id: null,
-      ...endpoint,
-      ...(endpoint.CommunicationStyle === "None"
-        ? {}
-        : {
-            TentacleVersionDetails: { UpgradeLocked: false, UpgradeRequired: false, UpgradeSuggested: false, Version: version },
-            CertificateSignatureAlgorithm: null,
-          }),
-      Links: endpoint.DefaultWorkerPoolId ? { DefaultWorkerPool: `${base}/workerpools/${endpoint.DefaultWorkerPoolId}` } : {},
-    },
-    Uri: endpoint.Uri ?? null,
-    Thumbprint: endpoint.Thumbprint ?? null,
-    Status: legacyStatus({ isDisabled: document["IsDisabled"] === true, healthStatus: String(document["HealthStatus"]) }),
-    HasLatestCalamari: true,
-    IsInProcess: false,
-    Architecture: "",
-    SkipInitialHealthCheck: false,
-  });
-}
 
 export function defineMachines(askForHealthCheck: AskForHealthCheck): Resource {
   return defineResource({
@@ -79,9 +43,7 @@ export function defineMachines(askForHealthCheck: AskForHealthCheck): Resource {
       orderBy: "lower(r.name)",
       slug: true,
       fields: {
-        Name: { column: "name" },
-        IsDisabled: { column: "is_disabled", empty: false },
-        MachinePolicyId: { column: "machine_policy_id", empty: null, references: { table: "machine_policies", kind: "machine policy" } },
+        ...endpointFields,
         Roles: { column: "roles", empty: [] },
         EnvironmentIds: {
           column: "environment_ids",
@@ -92,17 +54,6 @@ export function defineMachines(askForHealthCheck: AskForHealthCheck): Resource {
         TenantIds: { column: "tenant_ids", empty: [] },
         TenantTags: { column: "tenant_tags", empty: [] },
         TenantedDeploymentParticipation: { column: "tenanted_deployment_participation", empty: "Untenanted" },
-        StoredEndpoint: { column: "endpoint", empty: {}, json: true, readOnly: true },
-        CommunicationStyle: { column: "communication_style", empty: "None", readOnly: true },
-        Address: { column: "uri", empty: null, readOnly: true },
-        CertificateThumbprint: { column: "thumbprint", empty: null, readOnly: true },
-        HealthStatus: { column: "health_status", empty: "Unknown", readOnly: true },
-        StatusSummary: { column: "status_summary", empty: "", readOnly: true },
-        OperatingSystem: { column: "operating_system", empty: "Unknown", readOnly: true },
-        ShellName: { column: "shell_name", empty: "Unknown", readOnly: true },
-        ShellVersion: { column: "shell_version", empty: "Unknown", readOnly: true },
-        AgentVersion: { column: "agent_version", empty: null, readOnly: true },
-        HealthCheckedAt: { column: "health_checked_at", empty: null, readOnly: true },
       },
     },
     answer: Machine,
@@ -113,14 +64,10 @@ export function defineMachines(askForHealthCheck: AskForHealthCheck): Resource {
       Connection: `${base}/machines/${Id}/connection`,
       TasksTemplate: `${base}/machines/${Id}/tasks{?skip,take,type}`,
     }),
-    present: (document) => presentMachine(document, `/api/${document.SpaceId}`),
+    present: presentEndpoint,
     beforeSave: async (tx, save) => {
-      const { values, current } = save;
-      const sent = save.body["Endpoint"] as EndpointSent | null | undefined;
-      // A client that only renames a machine may leave the endpoint out; what is stored was checked when it came in.
-      const endpoint =
-        !sent && current !== undefined ? { ok: true as const, value: current["StoredEndpoint"] as StoredEndpoint } : checkEndpoint(sent);
-      const faults: string[] = endpoint.ok ? [] : [...endpoint.faults];
+      const { values } = save;
+      const faults: string[] = [];
       const participation = values["TenantedDeploymentParticipation"];
       if ((values["TenantIds"] as string[]).length > 0 || (values["TenantTags"] as string[]).length > 0)
         faults.push("Tenants are not supported yet: TenantIds and TenantTags must be empty.");
@@ -128,12 +75,8 @@ export function defineMachines(askForHealthCheck: AskForHealthCheck): Resource {
       if ((values["EnvironmentIds"] as string[]).length === 0) faults.push("EnvironmentIds must name at least one environment.");
       const roles = distinctRoles(values["Roles"] as string[]);
       if (roles.length === 0) faults.push("Roles must name at least one role.");
-      if (faults.length > 0 || !endpoint.ok) throw problem.invalid(faults);
+      await saveEndpoint(tx, save, faults);
       values["Roles"] = roles;
-      values["StoredEndpoint"] = endpoint.value;
-      values["CommunicationStyle"] = endpoint.value.CommunicationStyle;
-      values["Address"] = endpoint.value.Uri ?? null;
-      values["CertificateThumbprint"] = endpoint.value.Thumbprint ?? null;
       values["MachinePolicyId"] ||= (await store.findDefaultPolicyId(tx, save.spaceId)) ?? null;
       if (values["MachinePolicyId"] === null)
         throw problem.invalid("This space has no default machine policy. Name one in MachinePolicyId.");

@@ -1,4 +1,4 @@
-// What makes a deployment target valid: pure checks of what a client sent.
+// What makes the endpoint of a target or worker valid, and how the agent behind it is reached: pure checks of what a client sent.
 
 import { communicationStyles } from "@cuttle/contract/rest/machines";
 import type { AgentAddress } from "../../../engine/agents/agents.ts";
@@ -48,11 +48,20 @@ export function readListeningUri(text: string): { host: string; port: number } |
   return port === 0 ? undefined : { host: url.hostname.replace(/^\[|\]$/g, ""), port };
 }
 
+/** The subscription of a polling agent as agents send it: lower case, with a slash at the end. Undefined when the text is none. */
+export function readSubscription(text: string): string | undefined {
+  const found = /^poll:\/\/([a-z0-9][a-z0-9._-]{0,99})\/?$/i.exec(text.trim());
+  return found === null ? undefined : `poll://${found[1]!.toLowerCase()}/`;
+}
+
 /** The way to a machine's agent, as the engine takes it; undefined when it has none, or one that is not of the form it must have. */
 export function readAgentAddress(machine: { style: string; uri: string | null; thumbprint: string | null }): AgentAddress | undefined {
   const { style, uri, thumbprint } = machine;
   if (uri === null || thumbprint === null) return undefined;
-  if (style === "TentacleActive") return { subscription: uri, thumbprint };
+  if (style === "TentacleActive") {
+    const subscription = readSubscription(uri);
+    return subscription === undefined ? undefined : { subscription, thumbprint };
+  }
   const address = style === "TentaclePassive" ? readListeningUri(uri) : undefined;
   return address && { ...address, thumbprint };
 }
@@ -78,8 +87,11 @@ export function checkEndpoint(sent: EndpointSent | null | undefined): Checked<St
     if (address === undefined) faults.push("Endpoint.Uri of a listening agent must look like https://host:10933/.");
     else uri = `https://${address.host.includes(":") ? `[${address.host}]` : address.host.toLowerCase()}:${address.port}/`;
     if (sent.ProxyId) faults.push("Endpoint.ProxyId is not supported yet.");
-  } else if (!/^poll:\/\/[a-z0-9]{1,64}\/?$/i.test(uri))
-    faults.push("Endpoint.Uri of a polling agent must look like poll://0123456789abcdefghij/.");
+  } else {
+    const subscription = readSubscription(uri);
+    if (subscription === undefined) faults.push("Endpoint.Uri of a polling agent must look like poll://0123456789abcdefghij/.");
+    else uri = subscription;
+  }
   if (faults.length > 0) return { ok: false, faults };
   return {
     ok: true,

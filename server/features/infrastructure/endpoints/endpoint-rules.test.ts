@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkEndpoint, legacyStatus, readListeningUri, readThumbprint } from "./machine-rules.ts";
+import { readAgentAddress, checkEndpoint, legacyStatus, readListeningUri, readThumbprint } from "./endpoint-rules.ts";
 
 const thumbprint = "AB".repeat(20);
 
@@ -57,4 +57,30 @@ test("the old status word follows health and the disabled switch", () => {
   assert.equal(legacyStatus({ isDisabled: false, healthStatus: "Unavailable" }), "Offline");
   assert.equal(legacyStatus({ isDisabled: false, healthStatus: "Healthy" }), "Online");
   assert.equal(legacyStatus({ isDisabled: false, healthStatus: "Unknown" }), "Unknown");
+});
+
+test("a subscription is stored as agents send it: in lower case and with a slash at the end", () => {
+  for (const [sent, stored] of [
+    ["poll://My-Own-Id/", "poll://my-own-id/"],
+    ["POLL://ABC", "poll://abc/"],
+  ]) {
+    const checked = checkEndpoint({ CommunicationStyle: "TentacleActive", Uri: sent!, Thumbprint: thumbprint });
+    assert.deepEqual(checked, { ok: true, value: { CommunicationStyle: "TentacleActive", Uri: stored, Thumbprint: thumbprint } });
+  }
+  for (const bad of ["poll://", "poll:///", "poll://a/b/", "poll://a b/", `poll://${"a".repeat(101)}/`, "https://a/"])
+    assert.equal(checkEndpoint({ CommunicationStyle: "TentacleActive", Uri: bad, Thumbprint: thumbprint }).ok, false, bad);
+});
+
+test("a stored endpoint says how its agent is reached, or that there is none", () => {
+  assert.deepEqual(readAgentAddress({ style: "TentaclePassive", uri: "https://web01:10933/", thumbprint }), {
+    host: "web01",
+    port: 10933,
+    thumbprint,
+  });
+  assert.deepEqual(readAgentAddress({ style: "TentacleActive", uri: "poll://abc/", thumbprint }), {
+    subscription: "poll://abc/",
+    thumbprint,
+  });
+  assert.equal(readAgentAddress({ style: "None", uri: null, thumbprint: null }), undefined);
+  assert.equal(readAgentAddress({ style: "TentaclePassive", uri: "poll://abc/", thumbprint }), undefined);
 });

@@ -1,0 +1,111 @@
+// What deployment targets and workers have in common: an endpoint, the agent behind it, and its health. A polling agent's
+// subscription belongs to the certificate that registered it first, in every space.
+
+import { Type } from "typebox";
+import { problem } from "../../../base/problems.ts";
+import type { Queryable, Transaction } from "../../../platform/database/database.ts";
+import type { Condition, Document, ResourceField, Save } from "../../../platform/resources/resources.ts";
+import { checkEndpoint, legacyStatus, readSubscription } from "./endpoint-rules.ts";
+import type { EndpointSent, StoredEndpoint } from "./endpoint-rules.ts";
+import { findPoller, findPollers, lockSubscription } from "./endpoint-store.ts";
+
+export { readAgentAddress } from "./endpoint-rules.ts";
+export type { StoredEndpoint } from "./endpoint-rules.ts";
+
+export const anyOf =
+  (sql: string) =>
+  (values: string[]): Condition => ({ sql, values: [values.map((one) => one.toLowerCase())] });
+export const texts = Type.Array(Type.String());
+
+/** Query members of lists of targets and of workers. */
+export const endpointFilters = {
+  thumbprint: { type: Type.String(), where: (value: string): Condition => ({ sql: "r.thumbprint = upper($?)", values: [value] }) },
+  isDisabled: { type: Type.Boolean(), where: (value: boolean): Condition => ({ sql: "r.is_disabled = $?", values: [value] }) },
+  healthStatuses: { type: texts, where: anyOf("lower(r.health_status) = ANY ($?)") },
+  commStyles: { type: texts, where: anyOf("lower(r.communication_style) = ANY ($?)") },
+  shellNames: { type: texts, where: anyOf("lower(r.shell_name) = ANY ($?)") },
+};
+
+/** Members and columns of everything with an endpoint. */
+export const endpointFields: Record<string, ResourceField> = {
+  Name: { column: "name" },
+  IsDisabled: { column: "is_disabled", empty: false },
+  MachinePolicyId: { column: "machine_policy_id", empty: null, references: { table: "machine_policies", kind: "machine policy" } },
+  StoredEndpoint: { column: "endpoint", empty: {}, json: true, readOnly: true },
+  CommunicationStyle: { column: "communication_style", empty: "None", readOnly: true },
+  Address: { column: "uri", empty: null, readOnly: true },
+  CertificateThumbprint: { column: "thumbprint", empty: null, readOnly: true },
+  HealthStatus: { column: "health_status", empty: "Unknown", readOnly: true },
+  StatusSummary: { column: "status_summary", empty: "", readOnly: true },
+  OperatingSystem: { column: "operating_system", empty: "Unknown", readOnly: true },
+  ShellName: { column: "shell_name", empty: "Unknown", readOnly: true },
+  ShellVersion: { column: "shell_version", empty: "Unknown", readOnly: true },
+  AgentVersion: { column: "agent_version", empty: null, readOnly: true },
+  HealthCheckedAt: { column: "health_checked_at", empty: null, readOnly: true },
+};
+
+/** Adds the members that clients read to a document of those fields. */
+export function presentEndpoint(document: Document): void {
+  const endpoint = document["StoredEndpoint"] as StoredEndpoint;
+  const version = document["AgentVersion"] as string | null;
+  Object.assign(document, {
+    Endpoint: {
+      Id: null,
+      ...endpoint,
+      ...(endpoint.CommunicationStyle === "None"
+        ? {}
+        : {
+            TentacleVersionDetails: { UpgradeLocked: false, UpgradeRequired: false, UpgradeSuggested: false, Version: version },
+            CertificateSignatureAlgorithm: null,
+          }),
+      Links: endpoint.DefaultWorkerPoolId
+        ? { DefaultWorkerPool: `/api/${document.SpaceId}/workerpools/${endpoint.DefaultWorkerPoolId}` }
+        : {},
+    },
+    Uri: endpoint.Uri ?? null,
+    Thumbprint: endpoint.Thumbprint ?? null,
+    Status: legacyStatus({ isDisabled: document["IsDisabled"] === true, healthStatus: String(document["HealthStatus"]) }),
+    HasLatestCalamari: true,
+    IsInProcess: false,
+    Architecture: "",
+    SkipInitialHealthCheck: false,
+  });
+}
+
+/**
+ * The checked endpoint of a save goes into its values. `faults` are those the caller found already, so that a client reads all at once.
+ * @throws Problem 400
+ */
+export async function saveEndpoint(tx: Transaction, save: Save, faults: readonly string[]): Promise<void> {
+  const { values, current } = save;
+  const sent = save.body["Endpoint"] as EndpointSent | null | undefined;
+  // A client that only renames a machine may leave the endpoint out; what is stored was checked when it came in.
+  const endpoint =
+    !sent && current !== undefined ? { ok: true as const, value: current["StoredEndpoint"] as StoredEndpoint } : checkEndpoint(sent);
+  if (!endpoint.ok) throw problem.invalid([...endpoint.faults, ...faults]);
+  if (faults.length > 0) throw problem.invalid(faults);
+  const { CommunicationStyle, Uri, Thumbprint } = endpoint.value;
+  if (CommunicationStyle === "TentacleActive") await requireOwnSubscription(tx, save.id, Uri!, Thumbprint!);
+  values["StoredEndpoint"] = endpoint.value;
+  values["CommunicationStyle"] = CommunicationStyle;
+  values["Address"] = Uri ?? null;
+  values["CertificateThumbprint"] = Thumbprint ?? null;
+}
+
+/** One agent may be registered several times under its subscription; another agent may not. */
+async function requireOwnSubscription(tx: Transaction, id: string, subscription: string, thumbprint: string): Promise<void> {
+  await lockSubscription(tx, subscription);
+  const others = await findPollers(tx, subscription, id);
+  if (others.some((other) => other !== thumbprint)) {
+    throw problem.invalid(
+      `The subscription ${subscription} is registered for an agent with another certificate. ` +
+        `Give this agent a subscription of its own, or delete the other registration first.`,
+    );
+  }
+}
+
+/** Whether an agent with this certificate is registered to poll, under this subscription (in any spelling) where one is given. */
+export async function isPollingAgent(db: Queryable, agent: { thumbprint: string; subscription?: string }): Promise<boolean> {
+  const subscription = agent.subscription === undefined ? null : readSubscription(agent.subscription);
+  return subscription !== undefined && (await findPoller(db, { thumbprint: agent.thumbprint.toUpperCase(), subscription }));
+}
