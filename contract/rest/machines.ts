@@ -1,4 +1,4 @@
-// Deployment targets and what belongs to them: endpoints, connection status, machine policies, worker pools.
+// Deployment targets and workers and what belongs to them: endpoints, connection status, machine policies, worker pools.
 
 import { anything, flag, id, links, list, map, name, object, oneOf, optional, orNull, text, time, whole, written } from "./shapes.ts";
 
@@ -26,21 +26,9 @@ const EndpointBody = object({
   DefaultWorkerPoolId: optional(orNull(id())),
 });
 
-const members = {
-  Name: name(),
-  SpaceId: id(),
-  IsDisabled: flag(),
-  MachinePolicyId: id(),
-  Roles: list(name()),
-  EnvironmentIds: list(id()),
-  TenantIds: list(id()),
-  TenantTags: list(text()),
-  TenantedDeploymentParticipation: oneOf(["Untenanted", "TenantedOrUntenanted", "Tenanted"]),
-};
-
-export const Machine = object({
-  Id: id(),
-  ...members,
+/** Of everything with an endpoint: what is written, and what is only read. */
+const writtenOfBoth = { Name: name(), SpaceId: id(), IsDisabled: flag(), MachinePolicyId: id() };
+const readOfBoth = {
   Slug: text(),
   Endpoint,
   HealthStatus: oneOf(["Healthy", "HasWarnings", "Unhealthy", "Unavailable", "Unknown"]),
@@ -56,8 +44,23 @@ export const Machine = object({
   Uri: orNull(text()),
   SkipInitialHealthCheck: flag(),
   Links: links(),
-});
+};
+
+const members = {
+  ...writtenOfBoth,
+  Roles: list(name()),
+  EnvironmentIds: list(id()),
+  TenantIds: list(id()),
+  TenantTags: list(text()),
+  TenantedDeploymentParticipation: oneOf(["Untenanted", "TenantedOrUntenanted", "Tenanted"]),
+};
+
+export const Machine = object({ Id: id(), ...members, ...readOfBoth });
 export const MachineBody = written({ ...members, Endpoint: EndpointBody, SkipInitialHealthCheck: flag(), Slug: text() });
+
+const workerMembers = { ...writtenOfBoth, WorkerPoolIds: list(id()) };
+export const Worker = object({ Id: id(), ...workerMembers, ...readOfBoth });
+export const WorkerBody = written({ ...workerMembers, Endpoint: EndpointBody, SkipInitialHealthCheck: flag(), Slug: text() });
 
 export const MachineConnection = object({
   Id: id(),

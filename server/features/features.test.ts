@@ -7,18 +7,19 @@ import { make, startApiNode } from "../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../test/support/api-node.ts";
 
 let node: ApiNode;
-let seen: { environment: Json; machine: Json; project: Json; release: Json; deployment: Json; key: Json };
+let seen: { environment: Json; machine: Json; worker: Json; project: Json; release: Json; deployment: Json; key: Json };
 
 before(async () => {
   node = await startApiNode(undefined);
   const environment = await make.environment(node, "Development");
   const machine = await make.machine(node, "web01", [environment.Id]);
+  const worker = await node.post("/api/workers", workerBody("worker01"));
   const project = await make.project(node, "Web");
   await make.process(node, project.Id);
   const release = await make.release(node, project.Id, "1.0.0");
   const deployment = await node.post("/api/deployments", { ReleaseId: release.Id, EnvironmentId: environment.Id });
   const key = await node.post("/api/users/me/apikeys", { Purpose: "test" });
-  seen = { environment, machine, project, release, deployment, key };
+  seen = { environment, machine, worker, project, release, deployment, key };
 });
 after(() => node.close());
 
@@ -26,6 +27,12 @@ interface Change {
   path: string;
   body?: unknown;
 }
+
+const workerBody = (name: string) => ({
+  Name: name,
+  WorkerPoolIds: ["WorkerPools-1"],
+  Endpoint: { CommunicationStyle: "TentaclePassive", Uri: "https://worker:10933/", Thumbprint: "ce".repeat(20) },
+});
 
 let made = 0;
 const fresh = (word: string) => `${word} ${++made}`;
@@ -62,6 +69,11 @@ const changes: Record<string, () => Promise<Change> | Change> = {
   "PUT /machines/{id}": () => ({ path: `/api/machines/${seen.machine.Id}`, body: seen.machine }),
   "DELETE /machines/{id}": async () => ({
     path: `/api/machines/${(await make.machine(node, fresh("Machine"), [seen.environment.Id])).Id}`,
+  }),
+  "POST /workers": () => ({ path: "/api/workers", body: workerBody(fresh("Worker")) }),
+  "PUT /workers/{id}": () => ({ path: `/api/workers/${seen.worker.Id}`, body: seen.worker }),
+  "DELETE /workers/{id}": async () => ({
+    path: `/api/workers/${(await node.post("/api/workers", workerBody(fresh("Worker")))).Id}`,
   }),
   "POST /workerpools": () => ({ path: "/api/workerpools", body: { Name: fresh("Pool") } }),
   "PUT /workerpools/{id}": () => ({ path: "/api/workerpools/WorkerPools-1", body: { Description: fresh("text") } }),
@@ -186,35 +198,37 @@ describe("every route that reads", () => {
         ? { id: "MachinePolicies-1" }
         : path.startsWith("/machines")
           ? { id: seen.machine.Id }
-          : path.startsWith("/workerpools")
-            ? { id: "WorkerPools-1" }
-            : path.startsWith("/lifecycles")
-              ? { id: "Lifecycles-1" }
-              : path.startsWith("/projectgroups")
-                ? { id: "ProjectGroups-1" }
-                : path.startsWith("/projects")
-                  ? { id: seen.project.Id, version: "1.0.0" }
-                  : path.startsWith("/channels")
-                    ? { id: "Channels-1" }
-                    : path.startsWith("/deploymentprocesses")
-                      ? { id: `deploymentprocess-${seen.project.Id}` }
-                      : path.startsWith("/releases")
-                        ? { id: seen.release.Id }
-                        : path.startsWith("/deployments")
-                          ? { id: seen.deployment.Id }
-                          : path.startsWith("/tasks")
-                            ? { id: seen.deployment.TaskId }
-                            : path.startsWith("/events")
-                              ? { id: "Events-1" }
-                              : path.startsWith("/octopusservernodes")
-                                ? { id: "OctopusServerNodes-test" }
-                                : path.startsWith("/spaces")
-                                  ? { id: "Spaces-1" }
-                                  : path.startsWith("/users")
-                                    ? { id: "Users-1", userId: "Users-1" }
-                                    : path.startsWith("/configuration/certificates") || path.startsWith("/certificates")
-                                      ? { id: "certificate-global" }
-                                      : {};
+          : path.startsWith("/workers")
+            ? { id: seen.worker.Id }
+            : path.startsWith("/workerpools")
+              ? { id: "WorkerPools-1" }
+              : path.startsWith("/lifecycles")
+                ? { id: "Lifecycles-1" }
+                : path.startsWith("/projectgroups")
+                  ? { id: "ProjectGroups-1" }
+                  : path.startsWith("/projects")
+                    ? { id: seen.project.Id, version: "1.0.0" }
+                    : path.startsWith("/channels")
+                      ? { id: "Channels-1" }
+                      : path.startsWith("/deploymentprocesses")
+                        ? { id: `deploymentprocess-${seen.project.Id}` }
+                        : path.startsWith("/releases")
+                          ? { id: seen.release.Id }
+                          : path.startsWith("/deployments")
+                            ? { id: seen.deployment.Id }
+                            : path.startsWith("/tasks")
+                              ? { id: seen.deployment.TaskId }
+                              : path.startsWith("/events")
+                                ? { id: "Events-1" }
+                                : path.startsWith("/octopusservernodes")
+                                  ? { id: "OctopusServerNodes-test" }
+                                  : path.startsWith("/spaces")
+                                    ? { id: "Spaces-1" }
+                                    : path.startsWith("/users")
+                                      ? { id: "Users-1", userId: "Users-1" }
+                                      : path.startsWith("/configuration/certificates") || path.startsWith("/certificates")
+                                        ? { id: "certificate-global" }
+                                        : {};
 
   const addressOf = (route: Route) => `/api${route.path === "" && route.scope === "space" ? "/Spaces-1" : route.path}`;
 
@@ -243,8 +257,7 @@ describe("every route that reads", () => {
 
   test("gives links that lead somewhere", async () => {
     const checked = new Set<string>();
-    const notYet =
-      /\/(variables\/variableset-|spaces\/[^/]+\/(logo|search)|workerpools\/[^/]+\/workers|machinepolicies\/[^/]+\/workers|users\/[^/]+\/(permissions|teams))/;
+    const notYet = /\/(variables\/variableset-|spaces\/[^/]+\/(logo|search)|users\/[^/]+\/(permissions|teams))/;
     for (const route of node.routes.filter((one) => !one.changes && one.path !== "")) {
       const known = { ...idOf(route.path) };
       if (route.path === "/users/{userId}/apikeys/{id}") known["id"] = seen.key.Id;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { make, startApiNode } from "../../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../../test/support/api-node.ts";
-import { isPollingAgent } from "./infrastructure.ts";
+import { isPollingAgent, recordMachineHealth } from "./infrastructure.ts";
 
 let node: ApiNode;
 const asked: string[] = [];
@@ -178,6 +178,58 @@ test("a machine without a valid endpoint, environment or role is refused with ev
     /no environment 'Environments-999'/,
   );
   assert.equal((await node.get("/api/machines?name=bad")).TotalResults, 0);
+});
+
+test("a worker registers into pools, is found by its thumbprint, keeps its pools from being deleted, and is deleted", async () => {
+  const pool = await node.post("/api/workerpools", { Name: "Linux" });
+  const body = (Name: string, WorkerPoolIds: string[], Uri = "poll://worker-1/") => ({
+    Name,
+    WorkerPoolIds,
+    MachinePolicyId: null,
+    Endpoint: { CommunicationStyle: "TentacleActive", Uri, Thumbprint: "e1".repeat(20) },
+  });
+  const created = await node.call("POST", "/api/Spaces-1/workers", body("worker01", [pool.Id.toLowerCase(), "WorkerPools-1"]));
+  assert.equal(created.status, 201, created.text);
+  const worker = await node.get(created.body.Links.Self);
+  assert.deepEqual(
+    [worker.Id, worker.WorkerPoolIds, worker.MachinePolicyId, worker.HealthStatus],
+    ["Workers-1", ["WorkerPools-1", pool.Id], "MachinePolicies-1", "Unknown"],
+  );
+  assert.ok(asked.includes("worker01"));
+  assert.equal(await isPollingAgent(node.database, { subscription: "poll://worker-1/", thumbprint: "E1".repeat(20) }), true);
+  // A target cannot take over the worker's subscription either.
+  const environment = await make.environment(node, "Working");
+  assert.match(
+    await errorsOf("POST", "/api/machines", {
+      ...body("thief", []),
+      EnvironmentIds: [environment.Id],
+      Roles: ["x"],
+      Endpoint: { CommunicationStyle: "TentacleActive", Uri: "poll://worker-1/", Thumbprint: "e2".repeat(20) },
+    }),
+    /another certificate/,
+  );
+  assert.equal((await node.get("/api/workers?name=WORKER01")).Items[0].Id, worker.Id);
+  assert.deepEqual(
+    (await node.get(`/api/workers/all?thumbprint=${"e1".repeat(20)}`)).map((one: Json) => one.Id),
+    [worker.Id],
+  );
+  assert.deepEqual(await node.get(`/api/workers/all?thumbprint=${"e9".repeat(20)}`), []);
+  assert.equal((await node.get(`/api/workerpools/${pool.Id}/workers`)).TotalResults, 1);
+  assert.match(await errorsOf("POST", "/api/workers", body("WORKER01", [pool.Id])), /already a worker named/);
+  assert.match(await errorsOf("POST", "/api/workers", body("worker02", [])), /at least one worker pool/);
+  assert.match(await errorsOf("DELETE", pool.Links.Self), /because workers still use it/);
+  const changed = await node.call(
+    "POST",
+    worker.Links.Self,
+    { ...worker, WorkerPoolIds: ["WorkerPools-1"] },
+    { "X-HTTP-Method-Override": "PUT" },
+  );
+  assert.deepEqual(changed.body.WorkerPoolIds, ["WorkerPools-1"]);
+  const health = { healthStatus: "Healthy", statusSummary: "fine" } as const;
+  assert.equal(await node.database.transaction((tx) => recordMachineHealth(tx, worker.Id, health)), true);
+  assert.equal((await node.get(`${worker.Links.Self}/connection`)).Status, "Online");
+  assert.equal((await node.call("POST", worker.Links.Self, undefined, { "X-HTTP-Method-Override": "DELETE" })).status, 200);
+  assert.equal((await node.call("DELETE", pool.Links.Self)).status, 200);
 });
 
 test("one machine policy and one pool are the default, which moves but never goes", async () => {

@@ -3,16 +3,16 @@
 import type { Route } from "../../platform/http/http.ts";
 import type { SpaceFiller } from "../organization/organization.ts";
 import { certificateRoutes } from "./certificates/certificates.ts";
+import type { AskForHealthCheck } from "./endpoints/endpoints.ts";
 import { environmentRoutes } from "./environments/environments.ts";
 import { fillMachinePolicies, machinePolicyRoutes } from "./machine-policies/machine-policies.ts";
 import { defineMachines, machineRoutes } from "./machines/machines.ts";
-import type { AskForHealthCheck } from "./machines/machines.ts";
+import { defineWorkers, workerRoutes } from "./workers/workers.ts";
 import { fillWorkerPools, workerPools } from "./worker-pools/worker-pools.ts";
 
 export { environmentIdsInOrder, environments } from "./environments/environments.ts";
-export { isPollingAgent, readAgentAddress } from "./endpoints/endpoints.ts";
-export { findMachineAddress, recordMachineHealth } from "./machines/machines.ts";
-export type { AskForHealthCheck, MachineAddress, MachineHealth } from "./machines/machines.ts";
+export { findMachineAddress, isPollingAgent, readAgentAddress, recordMachineHealth } from "./endpoints/endpoints.ts";
+export type { AskForHealthCheck, MachineAddress, MachineHealth } from "./endpoints/endpoints.ts";
 
 export interface InfrastructureParts {
   certificate: { thumbprint: string; signatureAlgorithm: string };
@@ -25,6 +25,7 @@ export function infrastructureRoutes(parts: InfrastructureParts): Route[] {
     ...machinePolicyRoutes,
     ...machineRoutes(defineMachines(parts.askForHealthCheck)),
     ...workerPools.routes,
+    ...workerRoutes(defineWorkers(parts.askForHealthCheck)),
     ...certificateRoutes(parts.certificate),
   ];
 }

@@ -3,14 +3,23 @@
 
 import { Type } from "typebox";
 import { problem } from "../../../base/problems.ts";
+import type { Actor } from "../../../platform/audit/audit.ts";
+import { recordEvent, systemActor } from "../../../platform/audit/audit.ts";
 import type { Queryable, Transaction } from "../../../platform/database/database.ts";
 import type { Condition, Document, ResourceField, Save } from "../../../platform/resources/resources.ts";
 import { checkEndpoint, legacyStatus, readSubscription } from "./endpoint-rules.ts";
 import type { EndpointSent, StoredEndpoint } from "./endpoint-rules.ts";
-import { findPoller, findPollers, lockSubscription } from "./endpoint-store.ts";
+import { findDefaultPolicyId, findPoller, findPollers, lockSubscription, updateHealth } from "./endpoint-store.ts";
+import type { MachineHealth } from "./endpoint-store.ts";
 
+export { endpointRoutes, pageBelow } from "./endpoint-routes.ts";
 export { readAgentAddress } from "./endpoint-rules.ts";
 export type { StoredEndpoint } from "./endpoint-rules.ts";
+export type { MachineAddress, MachineHealth } from "./endpoint-store.ts";
+export { findMachineAddress } from "./endpoint-store.ts";
+
+/** Extension point: asks for the first health check of a new target or worker, in the transaction that creates it. */
+export type AskForHealthCheck = (tx: Transaction, machine: { id: string; name: string; spaceId: string }, actor: Actor) => Promise<void>;
 
 export const anyOf =
   (sql: string) =>
@@ -86,10 +95,18 @@ export async function saveEndpoint(tx: Transaction, save: Save, faults: readonly
   if (faults.length > 0) throw problem.invalid(faults);
   const { CommunicationStyle, Uri, Thumbprint } = endpoint.value;
   if (CommunicationStyle === "TentacleActive") await requireOwnSubscription(tx, save.id, Uri!, Thumbprint!);
+  values["MachinePolicyId"] ||= (await findDefaultPolicyId(tx, save.spaceId)) ?? null;
+  if (values["MachinePolicyId"] === null) throw problem.invalid("This space has no default machine policy. Name one in MachinePolicyId.");
   values["StoredEndpoint"] = endpoint.value;
   values["CommunicationStyle"] = CommunicationStyle;
   values["Address"] = Uri ?? null;
   values["CertificateThumbprint"] = Thumbprint ?? null;
+}
+
+/** Asks for the health of what was just created, unless it has no agent or the client asked not to. */
+export async function askForFirstCheck(tx: Transaction, save: Save, askForHealthCheck: AskForHealthCheck): Promise<void> {
+  const wanted = save.current === undefined && save.body["SkipInitialHealthCheck"] !== true && save.values["CommunicationStyle"] !== "None";
+  if (wanted) await askForHealthCheck(tx, { id: save.id, name: String(save.values["Name"]), spaceId: save.spaceId }, save.actor);
 }
 
 /** One agent may be registered several times under its subscription; another agent may not. */
@@ -108,4 +125,20 @@ async function requireOwnSubscription(tx: Transaction, id: string, subscription:
 export async function isPollingAgent(db: Queryable, agent: { thumbprint: string; subscription?: string }): Promise<boolean> {
   const subscription = agent.subscription === undefined ? null : readSubscription(agent.subscription);
   return subscription !== undefined && (await findPoller(db, { thumbprint: agent.thumbprint.toUpperCase(), subscription }));
+}
+
+/** Stores what a health check found; a change of the status is an event. Answers false when the machine is gone. */
+export async function recordMachineHealth(tx: Transaction, machineId: string, health: MachineHealth): Promise<boolean> {
+  const known = await updateHealth(tx, machineId, health);
+  if (known === undefined) return false;
+  if (known.before !== health.healthStatus) {
+    await recordEvent(tx, {
+      spaceId: known.spaceId,
+      category: "MachineHealthChanged",
+      actor: systemActor,
+      message: `${machineId.startsWith("Workers-") ? "Worker" : "Machine"} ${known.name} changed from ${known.before} to ${health.healthStatus}`,
+      relatedDocumentIds: [machineId],
+    });
+  }
+  return true;
 }

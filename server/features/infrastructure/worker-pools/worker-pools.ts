@@ -1,4 +1,4 @@
-// Worker pools. Every space has a default one; workers themselves come later.
+// Worker pools. Every space has a default one.
 
 import { WorkerPool, WorkerPoolBody } from "@cuttle/contract/rest/machines";
 import { defineResource } from "../../../platform/resources/resources.ts";

@@ -44,7 +44,6 @@ const collections: readonly { path: string; itemType: string; scope: RouteScope;
   { path: "/tenants", itemType: "Tenant", scope: "space", permission: "TenantView" },
   { path: "/userroles", itemType: "UserRole", scope: "system", permission: "UserRoleView" },
   { path: "/variables", itemType: "VariableSet", scope: "space", permission: "VariableView" },
-  { path: "/workers", itemType: "Worker", scope: "space", permission: "WorkerView" },
 ];
 
 /** The given routes, and an empty collection at every address of the table that none of them answers. */
