@@ -4,6 +4,7 @@ import { foundation } from "./0001-foundation.ts";
 import { tasks } from "./0002-tasks.ts";
 import { configuration } from "./0003-configuration.ts";
 import { registration } from "./0004-registration.ts";
+import { scriptGeneration } from "./0005-script-generation.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -11,4 +12,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0002-tasks", sql: tasks },
   { name: "0003-configuration", sql: configuration },
   { name: "0004-registration", sql: registration },
+  { name: "0005-script-generation", sql: scriptGeneration },
 ];

@@ -86,12 +86,12 @@ interface Stage {
   close(): Promise<void>;
 }
 
-async function stage(options: { steps?: number; machines?: number; tombstones?: boolean } = {}): Promise<Stage> {
+async function stage(options: { steps?: number; machines?: number; tombstones?: boolean; generation?: 1 | 2 } = {}): Promise<Stage> {
   const created = await postgres.createDatabase();
   const database = openDatabase({ connection: created.connection, applicationName: "cuttle-test-observer", connectionsMax: 3 });
   await database.execute(`INSERT INTO cluster_settings (name, value) VALUES ('lease', $1)`, [JSON.stringify(quickLease)]);
   const folder = createMemoryLogFolder();
-  const agent = createScriptedAgent({ tombstones: options.tombstones ?? true });
+  const agent = createScriptedAgent({ tombstones: options.tombstones ?? true, generation: options.generation ?? 2 });
   const nodes: MortalNode[] = [];
   return {
     database,
@@ -313,6 +313,111 @@ describe("a node that sleeps through its lease", () => {
       assert.deepEqual(await set.database.query(`SELECT * FROM step_runs UNION ALL SELECT * FROM step_runs ORDER BY id`), before);
       assert.deepEqual(await set.database.query(`SELECT * FROM task_log_parts ORDER BY epoch, ordinal`), parts);
       await assertRanOnce(set, taskId, 1, 1);
+    } finally {
+      await set.close();
+    }
+  });
+});
+
+describe("an agent that has only the first script service", () => {
+  async function messageOf(set: Stage, taskId: string): Promise<string> {
+    const [row] = await set.database.query<{ error_message: string | null }>(`SELECT error_message FROM tasks WHERE id = $1`, [taskId]);
+    return row?.error_message ?? "";
+  }
+
+  test("runs its scripts, each once, with the whole log, and is told to forget them", async () => {
+    const set = await stage({ steps: 2, machines: 2, generation: 1 });
+    try {
+      await set.node("only");
+      const taskId = await enqueue(set.database);
+      assert.equal(await finalState(set.database, taskId), "Success");
+      await assertRanOnce(set, taskId, 2, 2);
+      await eventually("all tickets are forgotten", () => set.agent.completed.length === 4);
+    } finally {
+      await set.close();
+    }
+  });
+
+  test("D1 D2: wherever kill -9 hits, no script runs twice, and the end is either a success of all or an unknown outcome that is said", async () => {
+    const trial = await stage({ generation: 1 });
+    const whole = await trial.node("whole");
+    assert.equal(await finalState(trial.database, await enqueue(trial.database)), "Success");
+    const from = whole.effects.indexOf("step-run-first-generation");
+    const to = whole.effects.lastIndexOf("step-run-done");
+    await trial.close();
+    assert.ok(from > 0 && to > from, `the path has its effects: ${whole.effects.join(" ")}`);
+
+    const ends: string[] = [];
+    const points = Array.from({ length: to - from + 3 }, (_, n) => from + n).values();
+    async function worker(): Promise<void> {
+      for (const effect of points) {
+        const set = await stage({ generation: 1 });
+        try {
+          const first = await set.node("first", { effect, when: "after", how: "die" });
+          const taskId = await enqueue(set.database);
+          await Promise.race([first.stopped, finalState(set.database, taskId)]);
+          await set.node("second");
+          const state = await finalState(set.database, taskId);
+          const runs = set.agent.executions.length;
+          ends.push(`${state} after ${runs}`);
+          if (state === "Success") await assertRanOnce(set, taskId, 1, 1);
+          else assert.match(await messageOf(set, taskId), /outcome of the script on machine 1 is unknown.*upgrade that agent/);
+          assert.ok(runs <= 1, `died at effect ${effect}: ${runs} runs`);
+        } finally {
+          await set.close();
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: 6 }, worker));
+    assert.ok(ends.includes("Success after 1") && ends.includes("Failed after 1"), `both ends came: ${ends.join(", ")}`);
+  });
+
+  test("D3: a start whose answer is lost is not sent again, and its outcome is unknown", async () => {
+    const set = await stage({ generation: 1 });
+    set.agent.behave = () => {
+      set.agent.loseAnswers(1);
+      return { lines: ["one"], exitCode: 0, questions: 2 };
+    };
+    try {
+      await set.node("only");
+      const taskId = await enqueue(set.database);
+      assert.equal(await finalState(set.database, taskId), "Failed");
+      assert.equal(set.agent.startCalls.length, 1);
+      assert.match(await messageOf(set, taskId), /unknown/);
+    } finally {
+      await set.close();
+    }
+  });
+
+  test("a success that it claims after its restart is not believed", async () => {
+    const set = await stage({ generation: 1 });
+    set.agent.behave = () => ({ lines: ["one"], exitCode: 5, questions: 1_000_000 });
+    try {
+      await set.node("only");
+      const taskId = await enqueue(set.database);
+      await eventually("the script runs", () => set.agent.executions.length === 1);
+      set.agent.loseAnswers(1);
+      set.agent.restart();
+      assert.equal(await finalState(set.database, taskId), "Failed");
+      assert.match(await messageOf(set, taskId), /calls everything a success/);
+      assert.deepEqual(set.agent.completed, [], "the workspace of what may still run stays");
+    } finally {
+      await set.close();
+    }
+  });
+
+  test("D8: its script is ended by a cancel, also by the node that takes over", async () => {
+    const set = await stage({ generation: 1 });
+    set.agent.behave = () => ({ lines: ["one", "two"], exitCode: 0, questions: 1_000_000 });
+    try {
+      const first = await set.node("first", { effect: "agent-status", when: "after", how: "die" });
+      const taskId = await enqueue(set.database);
+      await first.stopped;
+      await set.database.transaction((tx) => requestCancel(tx, taskId, systemActor));
+      await set.node("second");
+      assert.equal(await finalState(set.database, taskId), "Canceled");
+      assert.equal(set.agent.cancelled.length, 1);
+      assert.equal(set.agent.executions.length, 1);
     } finally {
       await set.close();
     }

@@ -159,6 +159,16 @@ export async function startMortalNode(parts: {
     getStatus: (agent, request, terms) => call("agent-status", terms, (own) => parts.agents.getStatus(agent, request, own)),
     cancelScript: (agent, command, terms) => call("agent-cancel", terms, (own) => parts.agents.cancelScript(agent, command, own)),
     completeScript: (agent, command, terms) => call("agent-complete", terms, (own) => parts.agents.completeScript(agent, command, own)),
+    firstGeneration: {
+      startScript: (agent, command, terms) =>
+        call("agent-start", terms, (own) => parts.agents.firstGeneration.startScript(agent, command, own)),
+      getStatus: (agent, request, terms) =>
+        call("agent-status", terms, (own) => parts.agents.firstGeneration.getStatus(agent, request, own)),
+      cancelScript: (agent, command, terms) =>
+        call("agent-cancel", terms, (own) => parts.agents.firstGeneration.cancelScript(agent, command, own)),
+      completeScript: (agent, command, terms) =>
+        call("agent-complete", terms, (own) => parts.agents.firstGeneration.completeScript(agent, command, own)),
+    },
     close: () => parts.agents.close(),
   };
 

@@ -14,6 +14,10 @@ interface Script {
 }
 
 export interface ScriptedAgent extends Agents {
+  /** What an agent of the first generation does at its restart: it forgets what runs, and calls it a success. */
+  restart(): void;
+  /** The next answers are lost on their way back, though the call arrived. */
+  loseAnswers(count: number): void;
   /** Real starts, in order. */
   readonly executions: { machine: string; body: string; ticket: string }[];
   readonly completed: string[];
@@ -25,7 +29,7 @@ export interface ScriptedAgent extends Agents {
   behave: (body: string) => { lines: string[]; exitCode: number; questions: number };
 }
 
-export function createScriptedAgent(options: { tombstones: boolean }): ScriptedAgent {
+export function createScriptedAgent(options: { tombstones: boolean; generation?: 1 | 2 }): ScriptedAgent {
   const scripts = new Map<string, Script>();
   const tombstones = new Map<string, ScriptStatusResponseV2>();
   const executions: ScriptedAgent["executions"] = [];
@@ -46,10 +50,19 @@ export function createScriptedAgent(options: { tombstones: boolean }): ScriptedA
     return { ok: true, reply: { Ticket: { TaskId: ticket }, Logs: [], NextLogSequence: 0, State: 2, ExitCode: -45 } };
   }
 
+  let answersToLose = 0;
   async function proven<R>(terms: CallTerms, work: () => Answer<R>): Promise<Answer<R>> {
     await terms.beforeSend();
     if (terms.signal.aborted) throw terms.signal.reason;
-    return work();
+    const answer = work();
+    if (answersToLose === 0) return answer;
+    answersToLose -= 1;
+    return { ok: false, failure: "interrupted", message: "The connection was lost." };
+  }
+
+  /** As the first generation answers for a ticket it does not know. */
+  function successOf(ticket: string): Answer<ScriptStatusResponseV2> {
+    return { ok: true, reply: { Ticket: { TaskId: ticket }, Logs: [], NextLogSequence: 0, State: 2, ExitCode: 0 } };
   }
 
   const agent: ScriptedAgent = {
@@ -57,9 +70,14 @@ export function createScriptedAgent(options: { tombstones: boolean }): ScriptedA
     completed,
     cancelled,
     startCalls,
+    restart: () => scripts.clear(),
+    loseAnswers: (count) => (answersToLose = count),
     behave: () => ({ lines: ["one", "two", "three"], exitCode: 0, questions: 2 }),
     capabilities: (_agent, terms) =>
-      proven(terms, () => ({ ok: true, reply: ["IScriptService", "IFileTransferService", "IScriptServiceV2"] })),
+      proven(terms, () => ({
+        ok: true,
+        reply: ["IScriptService", "IFileTransferService", ...(options.generation === 1 ? [] : ["IScriptServiceV2"])],
+      })),
     startScript: (address: AgentAddress, command: StartScriptCommandV2, terms) =>
       proven(terms, () => {
         const ticket = command.ScriptTicket.TaskId;
@@ -101,6 +119,41 @@ export function createScriptedAgent(options: { tombstones: boolean }): ScriptedA
         completed.push(ticket);
         return { ok: true, reply: null };
       }),
+    firstGeneration: {
+      startScript: (address, command, terms) =>
+        proven(terms, () => {
+          const ticket = `20260101000000-${executions.length + 1}`;
+          startCalls.push(ticket);
+          const { lines, exitCode, questions } = agent.behave(command.ScriptBody);
+          scripts.set(ticket, { ticket, lines, exitCode, questionsLeft: questions, cancelled: false });
+          executions.push({ machine: "host" in address ? address.host : address.subscription, body: command.ScriptBody, ticket });
+          return { ok: true, reply: { TaskId: ticket } };
+        }),
+      getStatus: (_address, request, terms) =>
+        proven(terms, () => {
+          const script = scripts.get(request.Ticket.TaskId);
+          if (script === undefined) return successOf(request.Ticket.TaskId);
+          script.questionsLeft -= 1;
+          return respond(script, request.LastLogSequence);
+        }),
+      cancelScript: (_address, command, terms) =>
+        proven(terms, () => {
+          const script = scripts.get(command.Ticket.TaskId);
+          if (script === undefined) return successOf(command.Ticket.TaskId);
+          if (script.questionsLeft > 0 && !script.cancelled) {
+            script.cancelled = true;
+            cancelled.push(script.ticket);
+          }
+          return respond(script, command.LastLogSequence);
+        }),
+      completeScript: (_address, command, terms) =>
+        proven(terms, () => {
+          const script = scripts.get(command.Ticket.TaskId);
+          scripts.delete(command.Ticket.TaskId);
+          completed.push(command.Ticket.TaskId);
+          return script === undefined ? successOf(command.Ticket.TaskId) : respond(script, command.LastLogSequence);
+        }),
+    },
     close: async () => {},
   };
   return agent;

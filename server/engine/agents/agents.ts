@@ -1,7 +1,7 @@
 // Talks to agents about scripts and says in plain values what came of it. It never repeats a call by itself: whoever asks decides,
 // because between two tries the task may have gone to another node.
 
-import { capabilitiesServiceV2 } from "@cuttle/contract/agent/capabilities";
+import { capabilitiesServiceV2, capability } from "@cuttle/contract/agent/capabilities";
 import type { CapabilitiesResponseV2 } from "@cuttle/contract/agent/capabilities";
 import { scriptServiceV2 } from "@cuttle/contract/agent/script";
 import type {
@@ -11,6 +11,9 @@ import type {
   ScriptStatusResponseV2,
   StartScriptCommandV2,
 } from "@cuttle/contract/agent/script";
+import { scriptServiceV1 } from "@cuttle/contract/agent/script-v1";
+import type { ScriptStatusRequest, ScriptStatusResponse, StartScriptCommand } from "@cuttle/contract/agent/script-v1";
+import type { ScriptTicket } from "@cuttle/contract/agent/script";
 import { createHalibutClient, HalibutCallError } from "@cuttle/halibut";
 import type { CallOptions, Identity, InMemoryPollingQueue, ServiceContract } from "@cuttle/halibut";
 import { monotonicMs } from "../../base/clock.ts";
@@ -63,9 +66,18 @@ export interface Agents {
   getStatus(agent: AgentAddress, request: ScriptStatusRequestV2, terms: CallTerms): Promise<Answer<ScriptStatusResponseV2>>;
   cancelScript(agent: AgentAddress, command: CancelScriptCommandV2, terms: CallTerms): Promise<Answer<ScriptStatusResponseV2>>;
   completeScript(agent: AgentAddress, command: CompleteScriptCommandV2, terms: CallTerms): Promise<Answer<null>>;
+  /** The service of agents that know no newer one. A start is never to be repeated: the agent makes the ticket. */
+  readonly firstGeneration: {
+    startScript(agent: AgentAddress, command: StartScriptCommand, terms: CallTerms): Promise<Answer<ScriptTicket>>;
+    getStatus(agent: AgentAddress, request: ScriptStatusRequest, terms: CallTerms): Promise<Answer<ScriptStatusResponse>>;
+    cancelScript(agent: AgentAddress, command: ScriptStatusRequest, terms: CallTerms): Promise<Answer<ScriptStatusResponse>>;
+    completeScript(agent: AgentAddress, command: ScriptStatusRequest, terms: CallTerms): Promise<Answer<ScriptStatusResponse>>;
+  };
   close(): Promise<void>;
 }
 
+/** Agents that do not know the question are older than all newer services. */
+const firstCapabilities: readonly string[] = [capability.scriptServiceV1, capability.fileTransfer];
 /**
  * An answer about a script holds at most some megabytes and no call of ours waits at the agent: half a minute is generous.
  * For a polling agent the time includes its wait for the call.
@@ -122,8 +134,8 @@ export function createAgents(parts: { identity: Identity; polling: InMemoryPolli
       const cached = known.get(key);
       if (cached !== undefined && monotonicMs() - cached.at < capabilitiesCacheMs) return { ok: true, reply: cached.capabilities };
       const answer = await call<CapabilitiesResponseV2>(agent, capabilitiesServiceV2, "GetCapabilities", [], terms);
-      if (!answer.ok) return answer;
-      const capabilities = answer.reply.SupportedCapabilities;
+      if (!answer.ok && answer.failure !== "unsupported") return answer;
+      const capabilities = answer.ok ? answer.reply.SupportedCapabilities : firstCapabilities;
       known.delete(key);
       known.set(key, { at: monotonicMs(), capabilities });
       if (known.size > capabilitiesCacheMax) known.delete(known.keys().next().value!);
@@ -133,6 +145,12 @@ export function createAgents(parts: { identity: Identity; polling: InMemoryPolli
     getStatus: (agent, request, terms) => call(agent, scriptServiceV2, "GetStatus", [request], terms),
     cancelScript: (agent, command, terms) => call(agent, scriptServiceV2, "CancelScript", [command], terms),
     completeScript: (agent, command, terms) => call(agent, scriptServiceV2, "CompleteScript", [command], terms),
+    firstGeneration: {
+      startScript: (agent, command, terms) => call(agent, scriptServiceV1, "StartScript", [command], terms),
+      getStatus: (agent, request, terms) => call(agent, scriptServiceV1, "GetStatus", [request], terms),
+      cancelScript: (agent, command, terms) => call(agent, scriptServiceV1, "CancelScript", [command], terms),
+      completeScript: (agent, command, terms) => call(agent, scriptServiceV1, "CompleteScript", [command], terms),
+    },
     async close() {
       polling.close();
       await client.close();

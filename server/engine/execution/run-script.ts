@@ -11,14 +11,15 @@ import { agentExitCode } from "@cuttle/contract/agent/exit-codes";
 import { isolationMutexTimeoutNoneMs, processState, scriptIsolationLevel } from "@cuttle/contract/agent/script";
 import type { ProcessOutput, ScriptStatusResponseV2, StartScriptCommandV2 } from "@cuttle/contract/agent/script";
 import { monotonicMs, pause } from "../../base/clock.ts";
-import { capability } from "@cuttle/contract/agent/capabilities";
 import { describeAgentAddress } from "../agents/agents.ts";
 import type { AgentAddress, Agents, Answer, CallTerms } from "../agents/agents.ts";
 import type { LogEntry, TaskRun } from "../tasks/tasks.ts";
 import type { OutputState } from "./script-output.ts";
 import { readOutput, restoreOutputState } from "./script-output.ts";
 import type { StepOutcome, StepRun } from "./step-run-store.ts";
-import { markCompleted, markDone, markProgress } from "./step-run-store.ts";
+import { keepAgentTicket, markCompleted, markDone, markFirstGenerationStart, markProgress } from "./step-run-store.ts";
+import { chooseGeneration, talkFirstGeneration, talkSecondGeneration } from "./script-conversation.ts";
+import type { ScriptConversation, ScriptGeneration } from "./script-conversation.ts";
 
 /** Replaces secrets in lines. Each line pushed comes out once, in order, perhaps later when it may be part of a longer secret. */
 export interface LineMasker {
@@ -71,6 +72,8 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
   /** Whether any StartScript of ours, now or by a former owner, may have reached the agent. */
   let mayHaveStarted = row.state === "started" || row.firstEpoch !== run.task.epoch;
   let unansweredStart = false;
+  let conversation: ScriptConversation | undefined;
+  let generation: ScriptGeneration | undefined = row.generation;
 
   /** Lines that may be shown now, in log form; moves `cursor` and `output` to what they stand for. */
   function release(response: ScriptStatusResponseV2): LogEntry[] {
@@ -100,13 +103,17 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
   }
 
   /** Asks until the agent answers, it is clear that it will not, or the lease is gone. */
-  async function ask<R>(call: () => Promise<Answer<R>>, onTry?: (answer: Answer<R>) => void): Promise<Answer<R>> {
+  async function ask<R>(
+    call: () => Promise<Answer<R>>,
+    o: { onTry?: (answer: Answer<R>) => void; repeatable?: boolean } = {},
+  ): Promise<Answer<R>> {
     const startedMs = monotonicMs();
     let pauseMs = retryPauseMs.first;
     let said = false;
     for (;;) {
       const answer = await call();
-      onTry?.(answer);
+      o.onTry?.(answer);
+      if (o.repeatable === false && !answer.ok && answer.failure === "interrupted") return answer;
       if (answer.ok || answer.failure === "untrusted" || answer.failure === "refused" || answer.failure === "unsupported") return answer;
       if (monotonicMs() - startedMs > parts.agentGoneMs) return answer;
       if (!said && monotonicMs() - startedMs > 1_000) {
@@ -131,26 +138,35 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
   ): Promise<ScriptResult> {
     if (result.message !== null) entries.push(note(script.block, result.outcome === "canceled" ? "Warning" : "Error", result.message));
     entries.push({ kind: "status", id: script.block, status: blockStatus[result.outcome], at: new Date().toISOString() });
-    const completeAfterMs = mayHaveStarted ? completionQuarantineMs : null;
+    // A ticket of the first generation is never started again, so forgetting it harms nobody, and the agent's cleaner does it too.
+    const completeAfterMs = mayHaveStarted && generation === 2 ? completionQuarantineMs : null;
     await run.log.append(entries, (tx) => markDone(tx, row.id, { ...result, logNext: cursor, logState: output, completeAfterMs }));
-    if (mayForget && row.firstEpoch === run.task.epoch && !unansweredStart) {
-      const answer = await parts.agents.completeScript(script.agent, { Ticket: ticket }, terms);
-      if (answer.ok) await run.log.append([], (tx) => markCompleted(tx, [row.id]));
+    if (mayForget && conversation !== undefined && (generation === 1 || (row.firstEpoch === run.task.epoch && !unansweredStart))) {
+      const answer = await conversation.complete(read);
+      if (answer.ok && generation === 2) await run.log.append([], (tx) => markCompleted(tx, [row.id]));
     }
     return { outcome: result.outcome, message: result.message };
   }
 
   if (run.cancelRequested.aborted && !mayHaveStarted) {
-    return finish({ outcome: "canceled", exitCode: null, message: "Canceled before the script was started." }, [], false);
+    return finish(canceledBeforeStart, [], false);
   }
 
   const capabilities = await ask(() => parts.agents.capabilities(script.agent, asking));
   if (!capabilities.ok && !mayHaveStarted) {
     return finish({ outcome: "failed", exitCode: null, message: unreachable(script, capabilities) }, [], false);
   }
-  if (capabilities.ok && !capabilities.reply.includes(capability.scriptServiceV2)) {
-    const message = `The agent on ${script.machineName} does not offer the second script service (IScriptServiceV2). Upgrade it.`;
+  // What has gone out over one generation is brought to its end over it.
+  generation = row.state === "started" ? row.generation : capabilities.ok ? chooseGeneration(capabilities.reply) : row.generation;
+  if (generation === undefined) {
+    const message = `The agent on ${script.machineName} offers no script service. Is it of a kind that runs scripts elsewhere?`;
     return finish({ outcome: "failed", exitCode: null, message }, [], false);
+  }
+
+  // Over the first generation the intent to start is stored before the start goes out: without it nothing has.
+  if (generation === 1 && row.state === "intended") {
+    mayHaveStarted = false;
+    if (run.cancelRequested.aborted) return finish(canceledBeforeStart, [], false);
   }
 
   const body = await script.body();
@@ -166,23 +182,33 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     Files: [],
     Arguments: [],
   };
+  const conversationParts = { agents: parts.agents, agent: script.agent, command, terms, asking };
+  const talk = (conversation =
+    generation === 2
+      ? talkSecondGeneration(conversationParts)
+      : talkFirstGeneration(conversationParts, {
+          mayHaveStarted: row.state === "started",
+          agentTicket: row.agentTicket,
+          intend: () => run.log.append([], (tx) => markFirstGenerationStart(tx, row.id)),
+          keepTicket: (agentTicket) => run.log.append([], (tx) => keepAgentTicket(tx, row.id, agentTicket)),
+        }));
   let cancelSentMs: number | undefined;
   let answer: Answer<ScriptStatusResponseV2>;
   if (run.cancelRequested.aborted) {
     // A former owner may have started it, or not: asking to cancel can only end it, a start could begin it.
     cancelSentMs = monotonicMs();
-    answer = await ask(() => parts.agents.cancelScript(script.agent, { Ticket: ticket, LastLogSequence: read }, terms));
+    answer = await ask(() => talk.cancel(read), { repeatable: talk.repeatable });
   } else {
-    answer = await ask(
-      () => parts.agents.startScript(script.agent, command, terms),
-      (one) => {
+    answer = await ask(() => talk.start(), {
+      repeatable: talk.repeatable,
+      onTry: (one) => {
         if (one.ok) unansweredStart = false;
         else if (one.failure === "interrupted") {
           unansweredStart = true;
           mayHaveStarted = true;
         }
       },
-    );
+    });
   }
   if (!answer.ok) {
     if (answer.failure === "refused") {
@@ -203,7 +229,9 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     const entries = release(status);
     if (status.State === processState.complete) {
       entries.push(...show(script.masker.flush()));
-      return finish(judge(status.ExitCode, cancelSentMs !== undefined, script), entries, true);
+      const doubt = talk.doubtOfSuccess();
+      // What is in doubt may still run: its workspace stays.
+      return finish(judge(status.ExitCode, cancelSentMs !== undefined, script, doubt), entries, doubt === undefined);
     }
     if (entries.length > 0 || row.state === "intended") {
       if (row.state === "intended") row.state = "started";
@@ -213,7 +241,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     if (run.cancelRequested.aborted && cancelSentMs === undefined) {
       cancelSentMs = monotonicMs();
       await run.log.append([note(script.block, "Warning", "Cancellation was requested; telling the agent to end the script.")]);
-      answer = await ask(() => parts.agents.cancelScript(script.agent, { Ticket: ticket, LastLogSequence: read }, terms));
+      answer = await ask(() => talk.cancel(read));
     } else {
       if (cancelSentMs !== undefined && monotonicMs() - cancelSentMs > parts.cancelGraceMs) {
         const message = `The script on ${script.machineName} did not end within ${Math.round(parts.cancelGraceMs / 1000)} s of being cancelled and was left behind. Check the machine.`;
@@ -224,7 +252,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
       if (run.lost.aborted) throw run.lost.reason;
       pauseMs = Math.min(pauseMs * statusPauseMs.factor, statusPauseMs.max);
       if (run.cancelRequested.aborted && cancelSentMs === undefined) continue;
-      answer = await ask(() => parts.agents.getStatus(script.agent, { Ticket: ticket, LastLogSequence: read }, asking));
+      answer = await ask(() => talk.status(read));
     }
     if (!answer.ok) {
       const message = unknownOutcome(script, answer.message);
@@ -233,6 +261,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
   }
 }
 
+const canceledBeforeStart = { outcome: "canceled", exitCode: null, message: "Canceled before the script was started." } as const;
 const blockStatus = { succeeded: "Success", failed: "Failed", canceled: "Canceled", unknown: "Failed" } as const;
 
 /** What an exit code means. "Cancelled" comes from our own record, never from a code. */
@@ -240,7 +269,10 @@ function judge(
   exitCode: number,
   cancelled: boolean,
   script: ScriptOnTarget,
+  doubt: string | undefined,
 ): { outcome: StepOutcome; exitCode: number; message: string | null } {
+  if (exitCode === 0 && doubt !== undefined && cancelled) return { outcome: "canceled", exitCode, message: "The script was canceled." };
+  if (exitCode === 0 && doubt !== undefined) return { outcome: "unknown", exitCode, message: unknownOutcome(script, doubt) };
   if (exitCode === 0) return { outcome: "succeeded", exitCode, message: null };
   if (cancelled) return { outcome: "canceled", exitCode, message: "The script was canceled." };
   switch (exitCode) {

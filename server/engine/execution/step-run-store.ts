@@ -3,8 +3,10 @@
 
 import type { Queryable, Transaction } from "../../platform/database/database.ts";
 
-/** Version of what a step-run row means. */
-export const stepRunFormatVersion = 1;
+/** Version of what a step-run row means: 1 is about the second generation of the script service, 2 may be about the first. */
+export const stepRunFormatVersion = 2;
+/** What rows are made as: a node that knows only version 1 can go on with them as long as nothing went out over the first generation. */
+const madeFormatVersion = 1;
 
 export type StepOutcome = "succeeded" | "failed" | "canceled" | "unknown";
 
@@ -22,6 +24,10 @@ export interface StepRun {
   outcome: StepOutcome | null;
   exitCode: number | null;
   message: string | null;
+  /** Of the agent's script service, by which it went out. */
+  generation: 1 | 2;
+  /** What an agent of the first generation answered to the start; null until then. */
+  agentTicket: string | null;
 }
 
 interface Row {
@@ -37,9 +43,12 @@ interface Row {
   outcome: StepOutcome | null;
   exit_code: number | null;
   message: string | null;
+  generation: 1 | 2;
+  agent_ticket: string | null;
 }
 
-const columns = `id, step, machine_id, format_version, ticket, state, first_epoch, log_next, log_state, outcome, exit_code, message`;
+const columns = `id, step, machine_id, format_version, ticket, state, first_epoch, log_next, log_state, outcome, exit_code, message,
+  generation, agent_ticket`;
 
 function toStepRun(row: Row): StepRun {
   if (row.format_version > stepRunFormatVersion) {
@@ -57,6 +66,8 @@ function toStepRun(row: Row): StepRun {
     outcome: row.outcome,
     exitCode: row.exit_code,
     message: row.message,
+    generation: row.generation,
+    agentTicket: row.agent_ticket,
   };
 }
 
@@ -73,7 +84,7 @@ export async function intendStepRuns(
       intent.taskId,
       intent.step,
       intent.attempt,
-      stepRunFormatVersion,
+      madeFormatVersion,
       intent.epoch,
       intent.runs.map((run) => run.machineId),
       intent.runs.map((run) => run.ticket),
@@ -102,6 +113,23 @@ export async function markProgress(tx: Transaction, id: number, progress: { logN
     [id, progress.logNext, JSON.stringify(progress.logState)],
     { name: "step-run-progress" },
   );
+}
+
+/** A start over the first generation is about to go out: from here on nobody can know whether it did, but by the agent's ticket. */
+export async function markFirstGenerationStart(tx: Transaction, id: number): Promise<void> {
+  await tx.execute(
+    `UPDATE step_runs SET state = 'started', started_at = coalesce(started_at, clock_timestamp()), generation = 1, format_version = $2
+     WHERE id = $1 AND state <> 'done'`,
+    [id, stepRunFormatVersion],
+    { name: "step-run-first-generation" },
+  );
+}
+
+/** The agent's answer to that start. */
+export async function keepAgentTicket(tx: Transaction, id: number, agentTicket: string): Promise<void> {
+  await tx.execute(`UPDATE step_runs SET agent_ticket = $2 WHERE id = $1 AND state <> 'done'`, [id, agentTicket], {
+    name: "step-run-agent-ticket",
+  });
 }
 
 /**

@@ -64,9 +64,15 @@ async function examine(machine: MachineAddress, run: TaskRun, agents: Agents): P
   for (;;) {
     const answer = await agents.capabilities(agent, { beforeSend: async () => {}, signal: run.lost });
     if (answer.ok) {
-      return answer.reply.includes(capability.scriptServiceV2)
-        ? { healthStatus: "Healthy", statusSummary: "The agent answered and can run scripts." }
-        : { healthStatus: "Unhealthy", statusSummary: "The agent answered, but it lacks the second script service. Upgrade it." };
+      if (answer.reply.includes(capability.scriptServiceV2))
+        return { healthStatus: "Healthy", statusSummary: "The agent answered and can run scripts." };
+      if (!answer.reply.includes(capability.scriptServiceV1))
+        return { healthStatus: "Unhealthy", statusSummary: "The agent answered, but it offers no script service." };
+      return {
+        healthStatus: "HasWarnings",
+        statusSummary:
+          "The agent answered and can run scripts, but only over its first script service, which cannot tell what became of a script when the connection is lost. Upgrade it.",
+      };
     }
     if (answer.failure === "untrusted") {
       return {
