@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { capability } from "@cuttle/contract/agent/capabilities";
-import { createHalibutListener, type Identity } from "@cuttle/halibut";
+import { createHalibutListener, createHalibutPoller, type HalibutPoller, type Identity, type ServiceImplementation } from "@cuttle/halibut";
 import { createHome, type IdentityFiles, loadIdentity, takeHomeLock } from "./home/home.ts";
 import { createScripts, type ScriptLimits } from "./scripts/scripts.ts";
 import { createCapabilitiesService } from "./services/capabilities/capabilities.ts";
@@ -16,11 +16,12 @@ export interface AgentSettings {
   home: string;
   /** Shown to scripts; default the host's name. */
   name: string;
-  host: string;
-  /** 0 lets the system choose. */
-  port: number;
-  /** Thumbprints of servers, 40 upper-case hex digits. */
+  /** Where to listen for servers, port 0 lets the system choose; null for an agent that only polls. */
+  listen: { host: string; port: number } | null;
+  /** Thumbprints of servers that may connect, 40 upper-case hex digits. */
   trust: readonly string[];
+  /** Servers to ask for work. */
+  poll: readonly PolledServer[];
   identityFiles: IdentityFiles | undefined;
   version: string;
   limits: Partial<ScriptLimits>;
@@ -30,10 +31,23 @@ export interface AgentSettings {
   report(message: string): void;
 }
 
+/** A server that this agent asks for work. */
+export interface PolledServer {
+  host: string;
+  port: number;
+  /** Of the server's certificate, 40 upper-case hex digits. */
+  thumbprint: string;
+  /** As the server knows this agent, such as `poll://0123456789abcdefghij/`. */
+  subscription: string;
+  /** Connections at once: how many calls this server can have under way. */
+  connections: number;
+}
+
 export interface Agent {
   readonly identity: Identity;
-  readonly port: number;
-  /** Closes the port and lets go of running scripts, which go on; the next start in this home follows them. */
+  /** Null when it does not listen. */
+  readonly port: number | null;
+  /** Closes the port, ends polling, and lets go of running scripts, which go on; the next start in this home follows them. */
   stop(): Promise<void>;
 }
 
@@ -52,40 +66,31 @@ export async function startAgent(settings: AgentSettings): Promise<Agent> {
     const { report } = settings;
     const scripts = createScripts({ home: settings.home, environment: scriptEnvironment(settings), limits: settings.limits, report });
     await scripts.takeUp();
-    const trusted = new Set(settings.trust);
-    const listener = createHalibutListener({
-      identity,
-      isTrusted: (thumbprint) => trusted.has(thumbprint),
-      services: [
-        createCapabilitiesService([capability.scriptServiceV1, capability.fileTransfer, capability.scriptServiceV2]),
-        ...createScriptServices(scripts),
-        createFileTransferService({ home: settings.home }),
-      ],
-      onEvent: (event) => {
-        if (event.kind === "refused")
-          report(`Refused ${event.remote}${event.thumbprint === null ? "" : ` (thumbprint ${event.thumbprint})`}: ${event.reason}`);
-        if (event.kind === "served" && event.failure !== null) report(`${event.service}.${event.method} failed: ${event.failure}`);
-      },
-    });
-    let port: number;
+    const services = [
+      createCapabilitiesService([capability.scriptServiceV1, capability.fileTransfer, capability.scriptServiceV2]),
+      ...createScriptServices(scripts),
+      createFileTransferService({ home: settings.home }),
+    ];
+    let listener: Awaited<ReturnType<typeof listen>>;
     try {
-      ({ port } = await listener.listen({ host: settings.host, port: settings.port }));
+      listener = await listen(settings, identity, services);
     } catch (error) {
       await scripts.stop();
       throw error;
     }
+    const pollers = settings.poll.flatMap((server) => poll(server, settings, identity, services));
     const sweep = (): void => void scripts.sweep().catch((error: unknown) => report(`Sweeping old tickets failed: ${String(error)}`));
     const timer = setInterval(sweep, sweepMs);
     timer.unref();
     sweep();
     return {
       identity,
-      port,
+      port: listener?.port ?? null,
       async stop() {
         clearInterval(timer);
         // Scripts first: calls that wait for a script's end then come back at once.
         await scripts.stop();
-        await listener.close();
+        await Promise.all([listener?.close(), ...pollers.map((poller) => poller.close())]);
         await releaseHome();
       },
     };
@@ -93,6 +98,57 @@ export async function startAgent(settings: AgentSettings): Promise<Agent> {
     await releaseHome();
     throw error;
   }
+}
+
+/** Opens the port for servers that connect; undefined for an agent that only polls. */
+async function listen(
+  { listen: where, trust, report }: AgentSettings,
+  identity: Identity,
+  services: ServiceImplementation[],
+): Promise<{ port: number; close(): Promise<void> } | undefined> {
+  if (where === null) return undefined;
+  const trusted = new Set(trust);
+  const listener = createHalibutListener({
+    identity,
+    isTrusted: (thumbprint) => trusted.has(thumbprint),
+    services,
+    onEvent: (event) => {
+      if (event.kind === "refused")
+        report(`Refused ${event.remote}${event.thumbprint === null ? "" : ` (thumbprint ${event.thumbprint})`}: ${event.reason}`);
+      if (event.kind === "served" && event.failure !== null) report(`${event.service}.${event.method} failed: ${event.failure}`);
+    },
+  });
+  const { port } = await listener.listen(where);
+  return { port, close: () => listener.close() };
+}
+
+/** Begins to ask a server for work, over as many connections as are wanted. */
+function poll(server: PolledServer, { report }: AgentSettings, identity: Identity, services: ServiceImplementation[]): HalibutPoller[] {
+  const at = `${server.host}:${server.port}`;
+  return Array.from({ length: server.connections }, (_, index) => {
+    let said: string | undefined;
+    const poller = createHalibutPoller({
+      identity,
+      server: { host: server.host, port: server.port, thumbprint: server.thumbprint },
+      subscription: server.subscription,
+      services,
+      onEvent: (event) => {
+        if (event.kind === "served" && event.failure !== null) report(`${event.service}.${event.method} failed: ${event.failure}`);
+        if (index > 0) return; // what one connection says holds for all
+        if (event.kind === "connected") {
+          said = undefined;
+          report(`Polling ${at}.`);
+        }
+        // The same reason is told once, however long the server is away.
+        if (event.kind === "disconnected" && event.reason !== said) {
+          said = event.reason;
+          report(`Not connected to ${at}: ${event.reason} Trying again, the first time after ${(event.retryMs / 1000).toFixed(1)} s.`);
+        }
+      },
+    });
+    poller.start();
+    return poller;
+  });
 }
 
 /** The machine's name, for agents that were given none. */

@@ -5,12 +5,14 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { defaultAgentName, settingPrefix, startAgent } from "./agent.ts";
+import { defaultAgentName, type PolledServer, settingPrefix, startAgent } from "./agent.ts";
 import { createHome, hasIdentity, loadIdentity } from "./home/home.ts";
 import { scriptLimitsDefault } from "./scripts/scripts.ts";
 
 /** Where servers look for listening agents unless told otherwise. */
 const portDefault = 10933;
+/** Scripts at once that one server may have under way; each connection costs the server memory. */
+const pollConnectionsMax = 32;
 /** A stop that takes longer is cut short; running scripts are not touched either way. */
 const stopMsMax = 5000;
 
@@ -18,7 +20,11 @@ interface RunOptions {
   home: string;
   port: number;
   listenAddress: string;
+  listen: boolean;
   trust: string[];
+  poll: { host: string; port: number }[];
+  subscription?: string;
+  pollConnections: number;
   certificate?: string;
   key?: string;
   name: string;
@@ -47,6 +53,22 @@ program
       .default([], "none")
       .argParser(parseThumbprints),
   )
+  .addOption(
+    setting(
+      "--poll <host:port>",
+      "POLL",
+      "server to ask for work, with --subscription and one --trust; repeat it for each node of a cluster",
+    )
+      .default([], "none")
+      .argParser(parseServers),
+  )
+  .addOption(setting("--subscription <uri>", "SUBSCRIPTION", "what this agent is registered as with those servers, such as poll://abc123/"))
+  .addOption(
+    setting("--poll-connections <number>", "POLL_CONNECTIONS", "connections to each server that is polled")
+      .default(1)
+      .argParser(parseConnections),
+  )
+  .addOption(new Option("--no-listen", "only poll: open no port"))
   .addOption(certificateOption())
   .addOption(keyOption())
   .addOption(nameOption())
@@ -90,6 +112,8 @@ program
 async function run(options: RunOptions): Promise<void> {
   if (process.platform !== "linux") throw new Error(`The agent runs on Linux; this is ${process.platform}.`);
   const home = resolve(options.home);
+  const poll = polledServers(options);
+  if (!options.listen && poll.length === 0) throw new Error("With --no-listen the agent needs a server to poll: give --poll <host:port>.");
   if (options.trust.length === 0)
     report("No server is trusted, so every connection will be refused. Name servers with --trust <thumbprint>.");
   if (identityFiles(options) === undefined && !hasIdentity(home)) {
@@ -99,9 +123,9 @@ async function run(options: RunOptions): Promise<void> {
   const agent = await startAgent({
     home,
     name: options.name,
-    host: options.listenAddress,
-    port: options.port,
+    listen: options.listen ? { host: options.listenAddress, port: options.port } : null,
     trust: options.trust,
+    poll,
     identityFiles: identityFiles(options),
     version,
     limits: { freeDiskBytesMin: options.freeDiskMin * 1024 * 1024, backgroundOutputWaitMs: options.backgroundOutputWait * 1000 },
@@ -125,13 +149,23 @@ async function run(options: RunOptions): Promise<void> {
     ready: true,
     thumbprint: agent.identity.thumbprint,
     port: agent.port,
-    address: options.listenAddress,
+    address: options.listen ? options.listenAddress : null,
+    polls: poll.map((server) => `${server.host}:${server.port}`),
     name: options.name,
     home,
     version,
     pid: process.pid,
   };
   process.stdout.write(`${JSON.stringify(ready)}\n`);
+}
+
+function polledServers({ poll, subscription, trust, pollConnections }: RunOptions): PolledServer[] {
+  if (poll.length === 0) return [];
+  if (subscription === undefined) throw new Error("--poll needs --subscription, the name under which the server knows this agent.");
+  const [thumbprint, ...more] = trust;
+  if (thumbprint === undefined || more.length > 0)
+    throw new Error("--poll needs one --trust: the thumbprint that all polled servers show, which are nodes of one cluster.");
+  return poll.map(({ host, port }) => ({ host, port, thumbprint, subscription, connections: pollConnections }));
 }
 
 function homeOption(): Option {
@@ -173,6 +207,26 @@ function parsePort(text: string): number {
   const port = Number(text);
   if (!Number.isInteger(port) || port < 0 || port > 65535) throw new InvalidArgumentError("A port is a number from 0 to 65535.");
   return port;
+}
+
+function parseServers(text: string, before: { host: string; port: number }[]): { host: string; port: number }[] {
+  const servers = text
+    .split(",")
+    .filter((part) => part.trim() !== "")
+    .map((part) => {
+      const parts = /^(?:https:\/\/)?(\[[0-9a-f:.]+\]|[a-z0-9.-]+):(\d{1,5})\/?$/i.exec(part.trim());
+      if (parts === null || Number(parts[2]) > 65535 || Number(parts[2]) === 0)
+        throw new InvalidArgumentError(`"${part}" is no server; write it as host:port, such as cuttle.example.com:10943.`);
+      return { host: parts[1]!.replace(/^\[|\]$/g, ""), port: Number(parts[2]) };
+    });
+  return [...before, ...servers];
+}
+
+function parseConnections(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1 || count > pollConnectionsMax)
+    throw new InvalidArgumentError(`Give a number from 1 to ${pollConnectionsMax}.`);
+  return count;
 }
 
 function parseCount(text: string): number {

@@ -82,7 +82,8 @@ export interface Cluster {
   readonly root: string;
   /** Made, not started. Nodes with one connection string share one folder. */
   server(options: ServerOptions): Promise<ServerProcess>;
-  agent(options: { name: string; trust: string }): Promise<AgentProcess>;
+  /** Without `poll` it listens. */
+  agent(options: { name: string; trust: string; poll?: { port: number; subscription: string } }): Promise<AgentProcess>;
   postgres(): Promise<PostgresProcess>;
   /** The master key of the node with that home, as its operator would look it up. */
   masterKeyOf(server: ServerProcess): Promise<string>;
@@ -140,13 +141,16 @@ export async function createCluster(): Promise<Cluster> {
         { home: folder },
       );
     },
-    async agent({ name, trust }) {
+    async agent({ name, trust, poll }) {
       const folder = await home(name);
       const port = await freePort();
       const words = [
         path.join(repository, "agent", "cuttle-agent.mjs"),
         "run",
-        ...flags({ home: folder, port, "listen-address": "127.0.0.1", trust, name, "free-disk-min": 1 }),
+        ...flags({ home: folder, trust, name, "free-disk-min": 1 }),
+        ...(poll === undefined
+          ? flags({ port, "listen-address": "127.0.0.1" })
+          : ["--no-listen", ...flags({ poll: `127.0.0.1:${poll.port}`, subscription: poll.subscription })]),
       ];
       return Object.assign(made<AgentReady>(name, words), { home: folder, port });
     },

@@ -43,7 +43,8 @@ export interface Observer {
   prepare(parts: {
     name: string;
     environments: number;
-    machines: readonly { name: string; port: number; thumbprint: string }[];
+    /** Listening agents have a port, polling ones a subscription. */
+    machines: readonly ({ name: string; thumbprint: string } & ({ port: number } | { subscription: string }))[];
     steps: readonly ObservedStep[];
     /** Instead of the observed scripts, by step. */
     scripts?: readonly string[];
@@ -98,7 +99,12 @@ export function createObserver(parts: { folder: string; api: ClusterApi }): Obse
           Name: `${machine.name} of ${name}`,
           EnvironmentIds: environmentIds,
           Roles: [`${role}-${name}`],
-          Endpoint: { CommunicationStyle: "TentaclePassive", Uri: `https://127.0.0.1:${machine.port}/`, Thumbprint: machine.thumbprint },
+          Endpoint: {
+            ...("port" in machine
+              ? { CommunicationStyle: "TentaclePassive", Uri: `https://127.0.0.1:${machine.port}/` }
+              : { CommunicationStyle: "TentacleActive", Uri: machine.subscription }),
+            Thumbprint: machine.thumbprint,
+          },
         });
       }
       const [group] = await api.get("/api/projectgroups/all");
