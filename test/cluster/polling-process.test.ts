@@ -46,7 +46,13 @@ describe("a polling agent", { ...linux, timeout: 180_000 }, () => {
   });
 
   test("is found healthy once it is registered, though it asked before and was turned away", async () => {
-    await eventually("it is healthy", async () => (await api.get("/api/machines/all"))[0].HealthStatus === "Healthy");
+    const machine = await eventually("it was examined", async () => {
+      const [found] = await api.get("/api/machines/all");
+      return found.HealthStatus === "Unknown" ? undefined : found;
+    });
+    assert.match(machine.HealthStatus, /^(Healthy|HasWarnings)$/);
+    assert.equal(machine.ShellName, "Bash");
+    assert.notEqual(machine.OperatingSystem, "Unknown");
     assert.match(server.lastWords(), /A polling agent was turned away/);
     assert.match(agent.lastWords(), /Polling 127\.0\.0\.1/);
   });

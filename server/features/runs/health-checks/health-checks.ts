@@ -4,17 +4,23 @@
 import { capability } from "@cuttle/contract/agent/capabilities";
 import { pause, monotonicMs } from "../../../base/clock.ts";
 import { describeAgentAddress } from "../../../engine/agents/agents.ts";
-import type { Agents } from "../../../engine/agents/agents.ts";
+import type { AgentAddress, Agents } from "../../../engine/agents/agents.ts";
+import { askByScript } from "../../../engine/execution/execution.ts";
 import type { LogEntry, TaskHandler, TaskRun } from "../../../engine/tasks/tasks.ts";
 import { findMachineAddress, readAgentAddress, recordMachineHealth } from "../../infrastructure/infrastructure.ts";
 import type { MachineAddress, MachineHealth } from "../../infrastructure/infrastructure.ts";
+import { healthScript, readHealth } from "./health-script.ts";
 
+/** A machine that cannot print a few lines in this time is not well. */
+const scriptTimeoutMs = 60_000;
 /** Version of the arguments `{ machineIds }` this program writes and reads. */
 export const healthArgumentsVersion = 1;
 /** An agent that is just starting gets this long. */
 const patienceMs = 10_000;
 const retryMs = 500;
 const rootBlock = "task";
+
+const categories = { Healthy: "Info", HasWarnings: "Warning", Unhealthy: "Error", Unavailable: "Error", Unknown: "Error" } as const;
 
 export function createHealthTask(parts: { agents: Agents }): TaskHandler {
   return {
@@ -36,14 +42,16 @@ export function createHealthTask(parts: { agents: Agents }): TaskHandler {
         if (typeof id !== "string") continue;
         const machine = await run.guarded((tx) => findMachineAddress(tx, id));
         if (machine === undefined) continue;
-        const health = await examine(machine, run, parts.agents);
-        if (health.healthStatus !== "Healthy") bad += 1;
+        const { lines = [], ...health } = await examine(machine, run, parts.agents);
+        const isUsable = health.healthStatus === "Healthy" || health.healthStatus === "HasWarnings";
+        if (!isUsable) bad += 1;
         const block = `machine-${machine.id}`;
         await run.log.append(
           [
             { kind: "block", id: block, parent: rootBlock, name: machine.name, at: now() },
-            { kind: "line", block, category: health.healthStatus === "Healthy" ? "Info" : "Error", at: now(), text: health.statusSummary },
-            status(block, health.healthStatus === "Healthy" ? "Success" : "Failed"),
+            ...lines.map((text): LogEntry => ({ kind: "line", block, category: "Info", at: now(), text })),
+            { kind: "line", block, category: categories[health.healthStatus], at: now(), text: health.statusSummary },
+            status(block, isUsable ? "Success" : "Failed"),
           ],
           async (tx) => void (await recordMachineHealth(tx, machine.id, health)),
         );
@@ -56,7 +64,10 @@ export function createHealthTask(parts: { agents: Agents }): TaskHandler {
   };
 }
 
-async function examine(machine: MachineAddress, run: TaskRun, agents: Agents): Promise<MachineHealth> {
+/** What was found, and what the machine printed. */
+type Examination = MachineHealth & { lines?: readonly string[] };
+
+async function examine(machine: MachineAddress, run: TaskRun, agents: Agents): Promise<Examination> {
   const agent = readAgentAddress(machine);
   if (agent === undefined) return { healthStatus: "Unknown", statusSummary: "This machine has no agent that could be asked." };
   const at = describeAgentAddress(agent);
@@ -64,8 +75,7 @@ async function examine(machine: MachineAddress, run: TaskRun, agents: Agents): P
   for (;;) {
     const answer = await agents.capabilities(agent, { beforeSend: async () => {}, signal: run.lost });
     if (answer.ok) {
-      if (answer.reply.includes(capability.scriptServiceV2))
-        return { healthStatus: "Healthy", statusSummary: "The agent answered and can run scripts." };
+      if (answer.reply.includes(capability.scriptServiceV2)) return await examineByScript(agent, run, agents);
       if (!answer.reply.includes(capability.scriptServiceV1))
         return { healthStatus: "Unhealthy", statusSummary: "The agent answered, but it offers no script service." };
       return {
@@ -85,6 +95,17 @@ async function examine(machine: MachineAddress, run: TaskRun, agents: Agents): P
     }
     if (!(await pause(retryMs, run.lost))) throw run.lost.reason;
   }
+}
+
+async function examineByScript(agent: AgentAddress, run: TaskRun, agents: Agents): Promise<Examination> {
+  const script = { ...healthScript, taskId: run.task.id, timeoutMs: scriptTimeoutMs };
+  const asked = await askByScript(agents, agent, script, run.lost);
+  if (!asked.ok) return { healthStatus: "Unhealthy", statusSummary: `The agent answered, but its script failed. ${asked.message}` };
+  if (asked.reply === "late") {
+    const statusSummary = `The agent answered, but a script of the health check did not end within ${scriptTimeoutMs / 1000} s and was cancelled.`;
+    return { healthStatus: "Unhealthy", statusSummary };
+  }
+  return { ...readHealth(asked.reply.exitCode, asked.reply.lines), lines: asked.reply.lines };
 }
 
 function status(id: string, to: (LogEntry & { kind: "status" })["status"]): LogEntry {

@@ -1,0 +1,61 @@
+// Runs a script that only asks, without a trace in the database: it changes nothing at the target, so whoever takes over may run it again.
+
+import { randomUUID } from "node:crypto";
+import type { ScriptStatusResponseV2 } from "@cuttle/contract/agent/script";
+import { isolationMutexTimeoutNoneMs, processOutputSource, processState, scriptIsolationLevel } from "@cuttle/contract/agent/script";
+import { monotonicMs, pause } from "../../base/clock.ts";
+import type { AgentAddress, Agents, Answer, CallTerms } from "../agents/agents.ts";
+
+/** What was printed, standard error included. `late`: it did not end in time and was cancelled. */
+export type AskedScript = { exitCode: number; lines: string[] } | "late";
+
+const statusPauseMs = { first: 40, factor: 1.5, max: 1_000 };
+/** Enough for a question; the rest of a flood is dropped. */
+const linesMax = 500;
+
+/** Over the second generation of the script service, beside other scripts of the machine. `taskId` is told to the agent. */
+export async function askByScript(
+  agents: Agents,
+  agent: AgentAddress,
+  script: { taskId: string; bash: string; powerShell: string; timeoutMs: number },
+  signal: AbortSignal,
+): Promise<Answer<AskedScript>> {
+  const Ticket = { TaskId: randomUUID() };
+  const terms: CallTerms = { beforeSend: async () => {}, signal };
+  const startedMs = monotonicMs();
+  const lines: string[] = [];
+  let answer: Answer<ScriptStatusResponseV2> = await agents.startScript(
+    agent,
+    {
+      ScriptTicket: Ticket,
+      // What a Windows agent runs; others take the entry for their shell.
+      ScriptBody: script.powerShell,
+      TaskId: script.taskId,
+      DurationToWaitForScriptToFinish: null,
+      Isolation: scriptIsolationLevel.noIsolation,
+      ScriptIsolationMutexTimeout: isolationMutexTimeoutNoneMs,
+      IsolationMutexName: null,
+      Scripts: { Bash: script.bash },
+      Files: [],
+      Arguments: [],
+    },
+    terms,
+  );
+  let pauseMs = statusPauseMs.first;
+  for (;;) {
+    if (!answer.ok) return answer;
+    const { State, ExitCode, Logs, NextLogSequence } = answer.reply;
+    for (const { Source, Text } of Logs) if (Source !== processOutputSource.debug && lines.length < linesMax) lines.push(Text);
+    if (State === processState.complete) {
+      await agents.completeScript(agent, { Ticket }, terms);
+      return { ok: true, reply: { exitCode: ExitCode, lines } };
+    }
+    if (monotonicMs() - startedMs > script.timeoutMs) {
+      await agents.cancelScript(agent, { Ticket, LastLogSequence: NextLogSequence }, terms);
+      return { ok: true, reply: "late" };
+    }
+    if (!(await pause(pauseMs, signal))) throw signal.reason;
+    pauseMs = Math.min(pauseMs * statusPauseMs.factor, statusPauseMs.max);
+    answer = await agents.getStatus(agent, { Ticket, LastLogSequence: NextLogSequence }, terms);
+  }
+}
