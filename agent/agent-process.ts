@@ -11,6 +11,10 @@ import { capabilitiesServiceV2 } from "@cuttle/contract/agent/capabilities";
 import { processState, scriptServiceV2, type ScriptStatusResponseV2, type StartScriptCommandV2 } from "@cuttle/contract/agent/script";
 import { createHalibutClient, createIdentity, type HalibutClient, type Identity } from "@cuttle/halibut";
 
+/** The agent to test: of this checkout, or of the folder with bundles that CUTTLE_TEST_PROGRAMS names. */
+const agentProgram = (): string =>
+  join(process.env["CUTTLE_TEST_PROGRAMS"] ?? fileURLToPath(new URL("..", import.meta.url)), "agent", "cuttle-agent.mjs");
+
 /** Everything a test waits for comes within this, also on a busy machine. */
 export const patienceMs = 60_000;
 
@@ -58,7 +62,7 @@ export async function startAgentProcess(
       process.execPath,
       [
         ...(options.nodeArguments ?? []),
-        fileURLToPath(new URL("./cuttle-agent.mjs", import.meta.url)),
+        agentProgram(),
         "run",
         "--home",
         home,

@@ -92,6 +92,8 @@ export interface Cluster {
 }
 
 const repository = fileURLToPath(new URL("../../", import.meta.url));
+/** The programs to test: of this checkout, or of the folder with bundles that CUTTLE_TEST_PROGRAMS names. */
+const programs = process.env["CUTTLE_TEST_PROGRAMS"] ?? repository;
 
 export async function createCluster(): Promise<Cluster> {
   const root = await fs.mkdtemp(path.join(os.tmpdir(), "cuttle-cluster-"));
@@ -117,7 +119,7 @@ export async function createCluster(): Promise<Cluster> {
       const folder = await home(name);
       const port = await freePort();
       const words = [
-        path.join(repository, "server", "cuttle-server.mjs"),
+        path.join(programs, "server", "cuttle-server.mjs"),
         "run",
         "--ready-line",
         ...flags({
@@ -145,7 +147,7 @@ export async function createCluster(): Promise<Cluster> {
       const folder = await home(name);
       const port = await freePort();
       const words = [
-        path.join(repository, "agent", "cuttle-agent.mjs"),
+        path.join(programs, "agent", "cuttle-agent.mjs"),
         "run",
         ...flags({ home: folder, trust, name, "free-disk-min": 1 }),
         ...(poll === undefined

@@ -15,9 +15,9 @@ type Argon2 = typeof argon2Package;
 let argon2: Promise<Argon2 | undefined> | undefined;
 
 function loadArgon2(): Promise<Argon2 | undefined> {
-  // The native part is missing on platforms the package was not built for.
+  // The native part is missing on platforms the package was not built for. Its members are only on the default export when bundled.
   argon2 ??= import("@node-rs/argon2").then(
-    (module) => module,
+    (module) => (module as unknown as { default?: Argon2 }).default ?? module,
     () => undefined,
   );
   return argon2;
