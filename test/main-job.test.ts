@@ -149,7 +149,7 @@ test("a start that was killed is tidied up by the next one, and --fresh begins a
   const fresh = begin(t, home, "--fresh", "--once");
   assert.equal(await endOf(fresh.child), 0, fresh.output());
   assert.match(fresh.output(), /Ending the server that an earlier start left behind/);
-  assert.match(fresh.output(), /Beginning anew: removing server, agent, page, logs, keys\.json/);
+  assert.match(fresh.output(), /Beginning anew: removing server, agent, polling-agent, page, logs, keys\.json/);
   assert.match(fresh.output(), /for the first time/);
   assert.notEqual(readFileSync(path.join(home.folder, "keys.json"), "utf8"), keysBefore);
   assert.equal(await leftBehind(home.folder), "");

@@ -32,21 +32,21 @@ interface Deployment {
 interface Example {
   environment: string;
   project: string;
-  machine: string;
-  role: string;
+  machines: { name: string; role: string; agent: "listening" | "polling" }[];
   firstRelease: string;
-  steps: { name: string; script: string }[];
+  steps: { name: string; role: string; script: string }[];
 }
 
-export interface AgentAddress {
-  port: number;
-  thumbprint: string;
+/** The two agents that are started, by the way they are reached. */
+export interface AgentAddresses {
+  listening: { port: number; thumbprint: string };
+  polling: { subscription: string; thumbprint: string };
 }
 
 export interface FirstDeployment {
-  /** Environment, machine and project are there. */
-  prepare(agent: AgentAddress): Promise<void>;
-  /** Waits until the server has talked to the agent. */
+  /** Environment, machines and project are there. */
+  prepare(agents: AgentAddresses): Promise<void>;
+  /** Waits until the server has talked to each agent. */
   waitUntilHealthy(signal: AbortSignal): Promise<void>;
   /** The last release and its last deployment, if there is one. */
   findLast(): Promise<{ release: Release; taskId: string | null } | null>;
@@ -66,7 +66,7 @@ export function createFirstDeployment(rest: RestClient, folder: string): FirstDe
   const example = JSON.parse(readFileSync(path.join(folder, "first-deployment.json"), "utf8")) as Example;
   let environment: Named | null = null;
   let project: Named | null = null;
-  let machine: Machine | null = null;
+  let machines: Machine[] | null = null;
 
   async function findByName<T extends Named>(collection: string, name: string): Promise<T | null> {
     const page = await rest.get<Page<T>>(`${space}/${collection}?partialName=${encodeURIComponent(name)}&take=100`);
@@ -87,11 +87,15 @@ export function createFirstDeployment(rest: RestClient, folder: string): FirstDe
     );
   }
 
-  async function prepareMachine(agent: AgentAddress, environmentId: string): Promise<Machine> {
-    const Endpoint = { CommunicationStyle: "TentaclePassive", Uri: `https://127.0.0.1:${agent.port}/`, Thumbprint: agent.thumbprint };
-    const present = await findByName<Machine>("machines", example.machine);
+  async function prepareMachine(wanted: Example["machines"][number], agents: AgentAddresses, environmentId: string): Promise<Machine> {
+    const { listening, polling } = agents;
+    const Endpoint =
+      wanted.agent === "listening"
+        ? { CommunicationStyle: "TentaclePassive", Uri: `https://127.0.0.1:${listening.port}/`, Thumbprint: listening.thumbprint }
+        : { CommunicationStyle: "TentacleActive", Uri: polling.subscription, Thumbprint: polling.thumbprint };
+    const present = await findByName<Machine>("machines", wanted.name);
     if (present === null) {
-      const body = { Name: example.machine, EnvironmentIds: [environmentId], Roles: [example.role], Endpoint };
+      const body = { Name: wanted.name, EnvironmentIds: [environmentId], Roles: [wanted.role], Endpoint };
       return await rest.send<Machine>("POST", `${space}/machines`, body);
     }
     if (present.Endpoint.Uri === Endpoint.Uri && present.Endpoint.Thumbprint === Endpoint.Thumbprint) return present;
@@ -102,10 +106,10 @@ export function createFirstDeployment(rest: RestClient, folder: string): FirstDe
     });
   }
 
-  async function prepare(agent: AgentAddress): Promise<void> {
+  async function prepare(agents: AgentAddresses): Promise<void> {
     const created = await findOrCreate("environments", example.environment, () => ({}));
     environment = created;
-    machine = await prepareMachine(agent, created.Id);
+    machines = await Promise.all(example.machines.map((wanted) => prepareMachine(wanted, agents, created.Id)));
     project = await findOrCreate("projects", example.project, async () => ({
       ProjectGroupId: (await first("projectgroups")).Id,
       LifecycleId: (await first("lifecycles")).Id,
@@ -113,22 +117,24 @@ export function createFirstDeployment(rest: RestClient, folder: string): FirstDe
   }
 
   async function waitUntilHealthy(signal: AbortSignal): Promise<void> {
-    if (machine === null) throw new Error("prepare() comes first");
+    if (machines === null) throw new Error("prepare() comes first");
     const deadline = performance.now() + healthMsMax;
-    for (;;) {
-      const now = await rest.get<Machine>(`${space}/machines/${machine.Id}`);
-      if (now.HealthStatus === "Healthy" || now.HealthStatus === "HasWarnings") return;
-      if (performance.now() > deadline) {
-        throw new Error(`The agent is not healthy after ${healthMsMax / 1000} s: ${now.HealthStatus}. ${now.StatusSummary}`);
+    for (const { Id } of machines) {
+      for (;;) {
+        const now = await rest.get<Machine>(`${space}/machines/${Id}`);
+        if (now.HealthStatus === "Healthy" || now.HealthStatus === "HasWarnings") break;
+        if (performance.now() > deadline) {
+          throw new Error(`${now.Name} is not healthy after ${healthMsMax / 1000} s: ${now.HealthStatus}. ${now.StatusSummary}`);
+        }
+        await pause(healthPauseMs, undefined, { signal });
       }
-      await pause(healthPauseMs, undefined, { signal });
     }
   }
 
   async function putProcess(projectId: string): Promise<void> {
     const address = `${space}/projects/${projectId}/deploymentprocesses`;
     const stored = await rest.get<{ Steps: { Name: string; Id: string; Actions: { Id: string; Name: string }[] }[] }>(address);
-    const Steps = example.steps.map(({ name, script }) => {
+    const Steps = example.steps.map(({ name, role, script }) => {
       const before = stored.Steps.find((step) => step.Name === name);
       return {
         Id: before?.Id ?? "",
@@ -136,7 +142,7 @@ export function createFirstDeployment(rest: RestClient, folder: string): FirstDe
         Condition: "Success",
         StartTrigger: "StartAfterPrevious",
         PackageRequirement: "LetOctopusDecide",
-        Properties: { "Octopus.Action.TargetRoles": example.role },
+        Properties: { "Octopus.Action.TargetRoles": role },
         Actions: [
           {
             Id: before?.Actions[0]?.Id ?? "",

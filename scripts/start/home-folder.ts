@@ -1,4 +1,4 @@
-// The folder in which `npm start` keeps everything between starts: the server's and the agent's homes, the page, logs, the key,
+// The folder in which `npm start` keeps everything between starts: the server's and the agents' homes, the page, logs, the key,
 // and which processes it has started, so that what a killed start left behind is found and ended.
 import { randomBytes } from "node:crypto";
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -19,6 +19,7 @@ export interface HomeFolder {
   readonly path: string;
   readonly server: string;
   readonly agent: string;
+  readonly pollingAgent: string;
   readonly page: string;
   readonly logs: string;
   readonly keys: Keys;
@@ -36,7 +37,7 @@ const deleteDatabaseMsMax = 60_000;
 const keysName = "keys.json";
 const processesName = "processes.json";
 /** Everything of ours in the home. `--fresh` removes these names and nothing else. */
-const ownNames = ["server", "agent", "page", "logs", keysName, processesName];
+const ownNames = ["server", "agent", "polling-agent", "page", "logs", keysName, processesName];
 
 export async function openHomeFolder(folder: string, options: { fresh: boolean; say: (line: string) => void }): Promise<HomeFolder> {
   const processesFile = path.join(folder, processesName);
@@ -54,6 +55,7 @@ export async function openHomeFolder(folder: string, options: { fresh: boolean; 
       path: folder,
       server: path.join(folder, "server"),
       agent: path.join(folder, "agent"),
+      pollingAgent: path.join(folder, "polling-agent"),
       page: path.join(folder, "page"),
       logs: path.join(folder, "logs"),
       keys,

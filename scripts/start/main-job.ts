@@ -5,6 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { createFirstDeployment } from "./first-deployment.ts";
 import type { HomeFolder } from "./home-folder.ts";
 import type { StartOptions } from "./options.ts";
+import { bundlePrograms } from "./bundled-programs.ts";
 import { askPage, endPage } from "./page.ts";
 import { findBusyPorts } from "./ports.ts";
 import { type Program, createProgram } from "./program.ts";
@@ -25,7 +26,7 @@ export interface MainJobParts {
 }
 
 export interface MainJob {
-  /** Server and agent run and know each other. */
+  /** Server and agents run and know each other. */
   bringUp(): Promise<void>;
   /** Deploys what an earlier start deployed last, or the first release. Says whether the page shows it. */
   deployFirst(): Promise<boolean>;
@@ -43,6 +44,8 @@ const readyPauseMs = 50;
 /** Between the lines of the example's first step, where somebody watches: time enough to press a key. */
 const watchedPauseSeconds = 1.5;
 const logLinesShown = 15;
+/** As many as in the names that agents of this kind give themselves. */
+const subscriptionCharacters = 20;
 
 export function createMainJob({ options, root, home, terminal, signal }: MainJobParts): MainJob {
   const address = `http://127.0.0.1:${options.webPort}`;
@@ -57,13 +60,16 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
   const restarting = new Set<Program>();
   let lastVersion: string | null = null;
 
-  const onUnexpectedEnd = (name: "server" | "agent", key: string) => (how: string) => {
-    if (isUp) terminal.say(`The ${name} ${how}. Its log is ${path.join(home.logs, `${name}.log`)}. Press ${key} to start it again.`);
+  const onUnexpectedEnd = (name: string, key: string) => (how: string) => {
+    if (isUp) terminal.say(`The ${name} ${how}. Its log is ${logFile(name)}. Press ${key} to start it again.`);
   };
+  const logFile = (name: string): string => path.join(home.logs, `${name.replace(" ", "-")}.log`);
+  /** Entry files of the bundles; made before the first program is started. */
+  let programs = { server: "", agent: "" };
   const server = createProgram({
     name: "server",
-    args: [
-      path.join(root, "server/cuttle-server.mjs"),
+    args: () => [
+      programs.server,
       "run",
       `--home=${home.server}`,
       "--serverNodeName=first-node",
@@ -75,22 +81,12 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     // This server brings its own database, whatever the shell we run in says.
     withoutVariables: ["DB_CONNECTION_STRING", "MASTER_KEY"],
     cwd: home.path,
-    logFile: path.join(home.logs, "server.log"),
+    logFile: logFile("server"),
     home,
     onUnexpectedEnd: onUnexpectedEnd("server", "k"),
   });
-  const agentMain = path.join(root, "agent/cuttle-agent.mjs");
-  const agent = createProgram({
-    name: "agent",
-    args: () => [
-      agentMain,
-      "run",
-      `--home=${home.agent}`,
-      `--port=${options.agentPort}`,
-      "--listen-address=127.0.0.1",
-      `--trust=${serverThumbprint}`,
-    ],
-    // Scripts inherit the agent's environment: this is how the example's scripts learn their settings.
+  /** Scripts inherit the agent's environment: this is how the example's scripts learn their settings. */
+  const agentParts = {
     environment: {
       PAGE_FOLDER: home.page,
       PAGE_PORT: String(options.pagePort),
@@ -99,25 +95,60 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     },
     withoutVariables: [],
     cwd: home.path,
-    logFile: path.join(home.logs, "agent.log"),
     home,
+  };
+  const agent = createProgram({
+    ...agentParts,
+    name: "agent",
+    args: () => [
+      programs.agent,
+      "run",
+      `--home=${home.agent}`,
+      `--port=${options.agentPort}`,
+      "--listen-address=127.0.0.1",
+      `--trust=${serverThumbprint}`,
+    ],
+    logFile: logFile("agent"),
     onUnexpectedEnd: onUnexpectedEnd("agent", "a"),
+  });
+  let subscription = "";
+  const pollingAgent = createProgram({
+    ...agentParts,
+    name: "polling agent",
+    args: () => [
+      programs.agent,
+      "run",
+      `--home=${home.pollingAgent}`,
+      "--no-listen",
+      `--poll=127.0.0.1:${options.commsPort}`,
+      `--subscription=${subscription}`,
+      `--trust=${serverThumbprint}`,
+    ],
+    logFile: logFile("polling agent"),
+    onUnexpectedEnd: onUnexpectedEnd("polling agent", "p"),
   });
 
   async function bringUp(): Promise<void> {
     await refuseBusyPorts();
     const what = home.isNew ? "Starting the server for the first time (it makes its database)" : "Starting the server";
-    const thumbprint = await terminal.during(what, async () => {
+    programs = await bundlePrograms(root, terminal);
+    const [listening, polling] = await terminal.during(what, async () => {
       server.start();
-      // A program of its own, on the other core meanwhile.
-      const [told] = await Promise.all([showThumbprint(), waitForServer()]);
+      // Programs of their own, on the other core meanwhile.
+      const [told] = await Promise.all([Promise.all([showThumbprint(home.agent), showThumbprint(home.pollingAgent)]), waitForServer()]);
       return told;
     });
     serverThumbprint = (await rest.get<{ Thumbprint: string }>("/api/configuration/certificates/certificate-global")).Thumbprint;
-    await terminal.during("Starting the agent and registering it", async () => {
+    // Any letters and digits would do; these are its own, at each start.
+    subscription = `poll://${polling.slice(0, subscriptionCharacters).toLowerCase()}/`;
+    await terminal.during("Starting two agents, one that listens and one that polls, and registering them", async () => {
       agent.start();
       await waitForAgent();
-      await example.prepare({ port: options.agentPort, thumbprint });
+      await example.prepare({
+        listening: { port: options.agentPort, thumbprint: listening },
+        polling: { subscription, thumbprint: polling },
+      });
+      pollingAgent.start();
       await example.waitUntilHealthy(signal);
     });
     isUp = true;
@@ -164,8 +195,8 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     }
   }
 
-  async function showThumbprint(): Promise<string> {
-    const { code, output } = await runToEnd([agentMain, "show-thumbprint", `--home=${home.agent}`], { msMax: agentMsMax });
+  async function showThumbprint(agentHome: string): Promise<string> {
+    const { code, output } = await runToEnd([programs.agent, "show-thumbprint", `--home=${agentHome}`], { msMax: agentMsMax });
     const thumbprint = output.trim();
     if (code !== 0 || !/^[0-9A-F]{40}$/.test(thumbprint)) throw new StartError(`The agent did not tell its thumbprint: ${output.trim()}`);
     return thumbprint;
@@ -190,7 +221,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
 
   async function follow(taskId: string, version: string): Promise<boolean> {
     isDeploying = true;
-    if (isWatched) terminal.say("  Meanwhile: k kills the server, a kills the agent, q stops everything");
+    if (isWatched) terminal.say("  Meanwhile: k kills the server, a and p kill an agent, q stops everything");
     try {
       const end = await followTask(rest, taskId, { say: terminal.say, signal });
       const seconds = (end.elapsedMs / 1000).toFixed(1);
@@ -217,7 +248,11 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
       ["Logs", home.logs],
       ["Running", `${(performance.now() / 1000).toFixed(1)} s after npm start`],
     ];
-    if (isWatched) rows.push(["Keys", "2 deploys the next release; k kills the server, a the agent, hard; q stops everything"]);
+    if (isWatched)
+      rows.push([
+        "Keys",
+        "2 deploys the next release; k kills the server, a the listening agent, p the polling one, hard; q stops everything",
+      ]);
     else rows.push(["Stop", `kill ${process.pid}`]);
     terminal.say(`\n${rows.map(([name, value]) => `  ${(name ?? "").padEnd(9)} ${value}`).join("\n")}\n`);
   }
@@ -227,6 +262,8 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     if (key === "2") attempt(deployNext());
     if (key === "k") attempt(killAndRestart(server, "server", waitForServer));
     if (key === "a") attempt(killAndRestart(agent, "agent", waitForAgent));
+    // It is there as soon as it runs: the server waits for it to ask.
+    if (key === "p") attempt(killAndRestart(pollingAgent, "polling agent", async () => {}));
   }
 
   /** What a key started must not end the whole start when it fails. */
@@ -248,7 +285,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     }
   }
 
-  async function killAndRestart(program: Program, name: "server" | "agent", wait: () => Promise<void>): Promise<void> {
+  async function killAndRestart(program: Program, name: string, wait: () => Promise<void>): Promise<void> {
     if (restarting.has(program)) return;
     restarting.add(program);
     try {
@@ -268,9 +305,10 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
   async function stop(): Promise<void> {
     isUp = false;
     const parts: string[] = (await endPage(home.page)) ? ["page"] : [];
-    if (parts.length === 0 && !agent.isRunning() && !server.isRunning()) return home.close();
+    if (parts.length === 0 && ![server, agent, pollingAgent].some((each) => each.isRunning())) return home.close();
     await terminal.during("Stopping", async () => {
       for (const [name, program] of [
+        ["polling agent", pollingAgent],
         ["agent", agent],
         ["server", server],
       ] as const) {

@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { HomeFolder } from "./home-folder.ts";
 
 export interface ProgramSettings {
-  name: "server" | "agent";
+  name: string;
   /** Entry file and arguments, run by this very Node; asked for at each start when a function. */
   args: string[] | (() => string[]);
   /** Added to our own environment; secrets go here, since arguments can be read by everybody on the machine. */

@@ -1,0 +1,62 @@
+// The programs that `npm start` runs: bundles of the sources as they are now, made once for each state of them. A bundle that runs is never
+// replaced, because a program loads parts of itself late.
+import { createHash } from "node:crypto";
+import { existsSync, globSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import path from "node:path";
+import { makeBundle } from "../bundle/make-bundle.ts";
+import { StartError } from "./start-error.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** This state and those before, of which one may still run. */
+const statesKept = 3;
+const sources = ["server", "agent", "halibut", "contract", "packaging"];
+
+/** Entry files of server and agent. Makes the bundles when the sources have changed since the last time. */
+export async function bundlePrograms(root: string, terminal: Terminal): Promise<{ server: string; agent: string }> {
+  const base = path.join(root, "node_modules", ".cache", "cuttle-bundles");
+  const folder = path.join(base, keyOf(root));
+  if (!existsSync(folder)) {
+    await terminal.during("Bundling server and agent", async () => {
+      const staging = `${folder}.${process.pid}`;
+      try {
+        mkdirSync(staging, { recursive: true });
+        await makeBundle({ root, program: "server", folder: path.join(staging, "server"), withNode: false });
+        await makeBundle({ root, program: "agent", folder: path.join(staging, "agent"), withNode: false });
+        if (!existsSync(folder)) renameSync(staging, folder);
+      } catch (error) {
+        // Another start may have been quicker by a moment; its bundle is as good.
+        if (!existsSync(folder)) throw new StartError(`The programs could not be bundled: ${(error as Error).message}`, { cause: error });
+      } finally {
+        rmSync(staging, { recursive: true, force: true });
+      }
+    });
+    removeOld(base);
+  }
+  return {
+    server: path.join(folder, "server", "cuttle-server.mjs"),
+    agent: path.join(folder, "agent", "cuttle-agent.mjs"),
+  };
+}
+
+/** Changes whenever a source, a library or the way of bundling does. */
+function keyOf(root: string): string {
+  const hash = createHash("sha256");
+  const files = globSync(
+    [...sources.map((name) => `${name}/**/*.{ts,mjs,json}`), "packaging/**/*", "scripts/bundle/*.ts", "package-lock.json"],
+    {
+      cwd: root,
+      exclude: (name) => name === "node_modules" || name === "fixtures" || name.endsWith(".test.ts"),
+    },
+  );
+  for (const file of files.sort()) {
+    const { size, mtimeMs } = statSync(path.join(root, file));
+    hash.update(`${file} ${size} ${mtimeMs}\n`);
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+function removeOld(base: string): void {
+  const states = readdirSync(base).map((name) => ({ name, atMs: statSync(path.join(base, name)).mtimeMs }));
+  states.sort((one, other) => other.atMs - one.atMs);
+  for (const { name } of states.slice(statesKept)) rmSync(path.join(base, name), { recursive: true, force: true });
+}
