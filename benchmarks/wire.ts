@@ -202,17 +202,16 @@ for (const count of [1_000, 5_000]) {
   if (count > 1_000 && !wanted.includes("5000")) break;
   const first = await openPolling(count + 100);
   collectGarbage();
-  const before = process.memoryUsage.rss();
+  const before = process.memoryUsage();
   await tell({ do: "poll", port: first.port, agents: count, identity: agent, server: server.thumbprint });
   await first.polled(count);
   await new Promise((resolve) => setTimeout(resolve, 2_000));
   collectGarbage();
-  const after = process.memoryUsage.rss();
+  const after = process.memoryUsage();
   say(`${count} idle polling agents`, {
-    kBEach: Math.round((after - before) / count / 1_000),
-    processMB: Math.round(after / MB),
-    heapMB: Math.round(process.memoryUsage().heapUsed / MB),
-    externalMB: Math.round(process.memoryUsage().external / MB),
+    kBEach: Math.round((after.rss - before.rss) / count / 1_000),
+    heapKBEach: Math.round((after.heapUsed - before.heapUsed) / count / 1_000),
+    processMB: Math.round(after.rss / MB),
   });
   if (chosen("return")) {
     await first.close();

@@ -8,7 +8,7 @@ import { ConnectionError, ProtocolError, messageOf } from "./errors.ts";
 import type { HalibutCallFailure } from "./errors.ts";
 import { cutOn } from "./giving-up.ts";
 import type { HalibutLimits } from "./limits.ts";
-import { peerThumbprint, tlsOptions } from "./trust.ts";
+import { connectorTlsOptions, peerThumbprint } from "./trust.ts";
 import type { Identity } from "./trust.ts";
 
 export interface Peer {
@@ -83,7 +83,7 @@ function connectTls({
   return new Promise((resolve, reject) => {
     // Never a `session` here: on a resumed session Node does not show the peer's certificate.
     const socket = connect({
-      ...tlsOptions(identity),
+      ...connectorTlsOptions(identity),
       host: peer.host,
       port: peer.port,
       ...(isIP(peer.host) === 0 ? { servername: peer.host } : {}),

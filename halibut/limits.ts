@@ -41,6 +41,8 @@ export interface HalibutLimits {
   poolConnectionsMax: number;
   /** How long a closing connection may take to flush. */
   closeMs: number;
+  /** New connections that may wait in the kernel until the listener takes them. */
+  acceptBacklog: number;
   /** Connections a listener holds at once. */
   connectionsMax: number;
   /** Connections a listener holds at once whose peer has not identified itself yet. */
@@ -88,8 +90,9 @@ export const defaultLimits: HalibutLimits = {
   poolIdleMs: 50_000, // an original agent hangs up after 60 s of silence
   poolConnectionsMax: 20, // with fewer, parallel calls to one agent reconnect all the time
   closeMs: 1_000, // enough for END to leave; after that the socket is destroyed
-  connectionsMax: 5_000, // bounds sockets and buffers; far above one per agent of a large installation
-  unidentifiedConnectionsMax: 500, // strangers can take this many places for `helloMs`, and not one of the rest
+  acceptBacklog: 4_096, // all agents of a restarted server come at once; what does not fit is tried again by TCP only a second later
+  connectionsMax: 10_000, // bounds sockets and buffers; 5,000 agents of which some hold several
+  unidentifiedConnectionsMax: 2_000, // strangers can take this many places for `helloMs`, and not one of the rest; returning agents begin as strangers
   helloCharactersMax: 20_000, // as the original
   identityLineBytesMax: 1_024, // real lines have less than 100
   controlEmptyLinesMax: 16, // real peers send at most one

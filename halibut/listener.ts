@@ -165,7 +165,7 @@ export function createHalibutListener(parts: {
     listen({ host, port }) {
       return new Promise((resolve, reject) => {
         server.once("error", reject);
-        server.listen(port, host, () => {
+        server.listen({ port, host, backlog: limits.acceptBacklog }, () => {
           server.removeListener("error", reject);
           server.on("error", (error) => onEvent({ kind: "refused", remote: "?", thumbprint: null, reason: error.message }));
           resolve({ port: (server.address() as { port: number }).port });

@@ -1,6 +1,7 @@
 /** Who a peer is: certificates, their thumbprints, and how both sides set up TLS so that nothing but the thumbprint decides about trust. */
 import { X509Certificate, createHash, createPrivateKey, webcrypto } from "node:crypto";
-import type { TLSSocket } from "node:tls";
+import { createSecureContext } from "node:tls";
+import type { SecureContext, TLSSocket } from "node:tls";
 
 export interface Identity {
   certificatePem: string;
@@ -21,6 +22,15 @@ export function tlsOptions(identity: Identity) {
     rejectUnauthorized: false,
     minVersion: "TLSv1.2",
   } as const;
+}
+
+const connectorContexts = new WeakMap<Identity, SecureContext>();
+
+/** The same for a connector, with key and certificate read once per identity instead of once per connection, which costs 2 ms. */
+export function connectorTlsOptions(identity: Identity) {
+  let secureContext = connectorContexts.get(identity);
+  if (secureContext === undefined) connectorContexts.set(identity, (secureContext = createSecureContext(tlsOptions(identity))));
+  return { secureContext, rejectUnauthorized: false } as const;
 }
 
 /** A new self-signed identity: RSA 2048 with SHA-256, which every age of .NET understands. */
