@@ -104,6 +104,8 @@ describe("two nodes on one database", { ...linux, timeout: 240_000 }, () => {
       assert.deepEqual(readdirSync(tickets).sort(), known, "the agent knew the ticket");
       assert.deepEqual(observer.traces(deployment, 1), [began]);
     } finally {
+      // The owner has other connections too, from its health check; one that went on holding would swallow a later StartScript.
+      for (const connection of proxy.connections) connection.release();
       frozen.thaw();
     }
     await eventually("the former owner lets go", () => frozen.lastWords(50).includes('"Let go of a task."'));
