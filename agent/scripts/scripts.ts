@@ -206,8 +206,10 @@ export function createScripts(parts: ScriptsParts): Scripts {
   };
 
   const removeLeftovers = async (key: string): Promise<void> => {
-    await rm(record(key), { recursive: true, force: true });
-    await removeWorkspace(workspace(key));
+    // A spare wrapper that was just dismissed may still close its files while its folder goes.
+    const removed = rm(record(key), { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
+    const results = await Promise.allSettled([removed, removeWorkspace(workspace(key))]);
+    for (const result of results) if (result.status === "rejected") throw result.reason;
   };
 
   const requireFreeDisk = async (wantedBytes: number): Promise<void> => {
