@@ -109,15 +109,56 @@ test("a late StartScript after CompleteScript is answered with the stored result
   assert.deepEqual(readdirSync(join(agent.home, "Work")), []);
 });
 
-test("an unknown ticket is complete with -45, and nothing is made for it", async (t) => {
+test("an unknown ticket is complete with -45, and asking for it makes nothing", async (t) => {
   const agent = await startAgentProcess(t);
   for (const ticket of ["never", "", "../../etc", "a b"]) {
-    for (const answer of [await agent.status(ticket, 12), await agent.cancel(ticket, 12)]) {
+    for (const answer of [await agent.status(ticket, 12), ...(ticket === "never" ? [] : [await agent.cancel(ticket, 12)])]) {
       assert.deepEqual([answer.State, answer.ExitCode, answer.NextLogSequence, answer.Logs], [processState.complete, -45, 12, []]);
     }
-    await agent.complete(ticket);
+    if (ticket !== "never") await agent.complete(ticket);
   }
   for (const folder of ["Work", "Runs", "Tickets"]) assert.deepEqual(readdirSync(join(agent.home, folder)), []);
+});
+
+test("D2 D8: a ticket that was cancelled or completed before its StartScript came is never run, also after a restart", async (t) => {
+  const agent = await startAgentProcess(t);
+  const mark = marks(agent);
+  const cancelled = await agent.cancel("early-Cancel", 12);
+  assert.deepEqual(
+    [cancelled.State, cancelled.ExitCode, cancelled.NextLogSequence, cancelled.Logs],
+    [processState.complete, -45, 12, []],
+    "the answer is that of any unknown ticket",
+  );
+  await agent.complete("early-complete");
+  for (const restart of [false, true]) {
+    if (restart) {
+      await agent.kill();
+      await agent.startAgain();
+    }
+    for (const ticket of ["early-cancel", "Early-Complete"]) {
+      const late = await agent.start({ ticket, body: `echo ran >> ${mark.path}`, waitMs: 20_000 });
+      assert.deepEqual([late.State, late.ExitCode, late.Logs], [processState.complete, -43, []]);
+      assert.equal((await agent.status(ticket)).ExitCode, -45);
+    }
+    await agent.complete("early-cancel");
+    assert.equal((await agent.cancel("early-cancel")).ExitCode, -45, "cancelling it again changes nothing");
+  }
+  assert.equal(mark.read(), "");
+  for (const folder of ["Work", "Runs"]) assert.deepEqual(readdirSync(join(agent.home, folder)), []);
+});
+
+test("D2 D8: of a StartScript and a CancelScript of one ticket at the same moment, either the script ends as cancelled or it never ran", async (t) => {
+  const agent = await startAgentProcess(t);
+  const ends = await Promise.all(
+    Array.from({ length: 12 }, async (_, n) => {
+      const ticket = `race-${n}`;
+      const started = agent.start({ ticket, body: "sleep 7761" });
+      await Promise.all([started, agent.cancel(ticket)]);
+      return (await agent.start({ ticket, body: "sleep 7761", waitMs: 20_000 })).ExitCode;
+    }),
+  );
+  for (const exitCode of ends) assert.ok([-1, -43].includes(exitCode), `exit code ${exitCode}`);
+  assert.deepEqual(processesOf(join(agent.home, "Work")), []);
 });
 
 test("tickets and attached files cannot leave the workspace", async (t) => {

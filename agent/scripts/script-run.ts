@@ -100,6 +100,7 @@ export class ScriptRun {
   #saving: Promise<unknown> = Promise.resolve();
   #wakeUp: () => void = () => {};
   #dirty = false;
+  #identities = new Map<string, ProcessIdentity>();
   #setEnded: () => void;
 
   /** `lock` is the isolation lock when it is held already. Nothing happens before `begin`, `follow` or `fail`. */
@@ -335,6 +336,12 @@ export class ScriptRun {
   async #settleWithoutWrapper(): Promise<boolean> {
     const { record, log } = this.#parts;
     const attempt = this.#state.attempt;
+    if (!existsSync(record)) {
+      await this.#finish(agentExitCode.unknownResult, [
+        stdErr(`The folder ${record} was removed while the script ran. How the script ended is not known.`),
+      ]);
+      return true;
+    }
     if (!existsSync(join(record, `started-${attempt}`))) {
       if (!voidAttempt(record, attempt)) return false;
       await this.#finish(agentExitCode.shellNotStarted, [
@@ -432,8 +439,11 @@ export class ScriptRun {
     return text !== undefined && /^\d{1,3}\n$/.test(text) ? Number(text) : undefined;
   }
 
+  /** Written once, so read once: the processes stay known when somebody removes the folder. */
   #readIdentity(file: string): ProcessIdentity | undefined {
-    return parseIdentity(readIfThere(join(this.#parts.record, file)) ?? "");
+    const identity = this.#identities.get(file) ?? parseIdentity(readIfThere(join(this.#parts.record, file)) ?? "");
+    if (identity !== undefined) this.#identities.set(file, identity);
+    return identity;
   }
 
   #watch(): FSWatcher | undefined {

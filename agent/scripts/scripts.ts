@@ -8,8 +8,8 @@
 // A ticket's folder in Runs is made first and its file in Tickets last, so a folder without file is half made and is removed.
 //
 // Rules: one ticket is never run twice, not even after CompleteScript (for as long as its tombstone stands), after any kill of the agent, or
-// after a reboot; a script that waited when the agent stopped runs only once the server asks for its ticket again;
-// what cannot be known ends as "unknown result".
+// after a reboot; one that was cancelled before its start came is never run at all; a script that waited when the agent stopped runs only
+// once the server asks for its ticket again; what cannot be known ends as "unknown result".
 import { mkdir, opendir, readdir, rename, rm, stat, statfs, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -21,7 +21,15 @@ import { openOutputLog, type OutputLog } from "./output-log.ts";
 import { readBootId } from "../processes/processes.ts";
 import { ScriptRun, type ScriptStatus, voidAttempt } from "./script-run.ts";
 import { findArgumentProblem, findMissingProgram, shellPath, type SpareWrapper, splitArguments, startSpareWrapper } from "./shell.ts";
-import { readTicketState, ticketKey, ticketLengthMax, type TicketState, TicketStateError, writeTicketState } from "./ticket-state.ts";
+import {
+  readTicketState,
+  ticketKey,
+  ticketLengthMax,
+  type TicketState,
+  TicketStateError,
+  tombstone,
+  writeTicketState,
+} from "./ticket-state.ts";
 import { type AttachedFile, createWorkspace, removeWorkspace } from "./workspace.ts";
 
 export type { AttachedFile } from "./workspace.ts";
@@ -102,8 +110,12 @@ export interface Scripts {
   start(script: NewScript): Promise<ScriptStatus>;
   /** Log after `after`, and state. An unknown ticket is complete with exit code -45. */
   status(ticket: unknown, after: number): Promise<ScriptStatus>;
+  /** As `status`. The wish is durable: a ticket that is not known yet gets a tombstone, and its start may come as late as it likes. */
   cancel(ticket: unknown, after: number): Promise<ScriptStatus>;
-  /** Deletes workspace and log and leaves the tombstone. A script that still runs is cancelled first; throws when it does not end. */
+  /**
+   * Deletes workspace and log and leaves the tombstone, also for a ticket that was not known. A script that still runs is cancelled
+   * first; throws when it does not end.
+   */
   complete(ticket: unknown): Promise<void>;
   /** Removes what has outlived its time. */
   sweep(): Promise<void>;
@@ -317,23 +329,18 @@ export function createScripts(parts: ScriptsParts): Scripts {
       if (status !== undefined) return status;
       await running.ended;
     }
-    let state: TicketState | undefined;
-    try {
-      state = await readTicketState(statePath(key));
-    } catch (error) {
-      // Nobody can say any more what became of it; but that there was something is certain, so it is never run again.
-      if (error instanceof TicketStateError && error.kind === "damaged")
-        return { lines: [], next: Math.max(0, after), state: processState.complete, exitCode: agentExitCode.unknownResult };
-      throw error;
-    }
+    const state = await readKnown(key);
     if (state === undefined) return unknown(after);
+    if (state === "damaged") return { ...unknown(after), exitCode: agentExitCode.unknownResult };
     if (state.phase === "completed") {
       return tombstoneCounts
         ? { lines: [], next: Math.max(0, after), state: processState.complete, exitCode: state.exitCode ?? 0 }
         : unknown(after);
     }
     if (state.phase === "finished") {
-      const log = await openOutputLog(record(key), state.logLines ?? 0);
+      const log = await openOutputLog(record(key), state.logLines ?? 0).catch(ignoreMissing);
+      // Somebody removed the log; the result is known all the same.
+      if (log === undefined) return { ...unknown(after), exitCode: state.exitCode ?? 0 };
       try {
         const page = await log.read(after);
         const complete: ProcessState = page.atEnd ? processState.complete : processState.running;
@@ -343,8 +350,14 @@ export function createScripts(parts: ScriptsParts): Scripts {
       }
     }
     if (stopping) throw new ScriptRefusedError("The agent is stopping.");
-    if (state.phase === "launching")
-      throw new Error(`Ticket ${key} was being launched and could not be taken up; see the agent's log. Restart the agent.`);
+    if (state.phase === "launching") {
+      if ((await stat(record(key)).catch(ignoreMissing)) !== undefined)
+        throw new Error(`Ticket ${key} was being launched and could not be taken up; see the agent's log. Restart the agent.`);
+      // With its folder everything is gone that could tell what became of it.
+      const lost = { phase: "finished", exitCode: agentExitCode.unknownResult, finishedAt: new Date().toISOString(), logLines: 0 } as const;
+      await writeTicketState(statePath(key), { ...state, ...lost });
+      return { ...unknown(after), exitCode: agentExitCode.unknownResult };
+    }
     const run = await revive(key, state);
     return (await run.status(after)) ?? unknown(after);
   };
@@ -413,13 +426,8 @@ export function createScripts(parts: ScriptsParts): Scripts {
       const run = await inTurn(key, async () => {
         const running = live.get(key);
         if (running !== undefined) return running;
-        let known: TicketState | undefined;
-        try {
-          known = await readTicketState(statePath(key));
-        } catch (error) {
-          if (error instanceof TicketStateError && error.kind === "damaged") return undefined;
-          throw error;
-        }
+        const known = await readKnown(key);
+        if (known === "damaged") return undefined;
         if (known !== undefined) return known.phase === "waiting" && known.bootId === bootId ? revive(key, known) : undefined;
         const accepted = await accept(key, script);
         if (script.refusal === undefined) accepted.begin();
@@ -469,9 +477,10 @@ export function createScripts(parts: ScriptsParts): Scripts {
               `Ticket ${key} still runs although it was cancelled; ask for its status until it is complete, then complete it again.`,
             );
         }
-        const state = await readTicketState(statePath(key));
-        if (state === undefined) return;
-        if (state.phase !== "completed") await writeTicketState(statePath(key), { ...state, phase: "completed" });
+        const state = await readKnown(key);
+        if (state === undefined) return leaveTombstone(key, agentExitCode.cancelledBeforeStart);
+        if (state === "damaged") await leaveTombstone(key, agentExitCode.unknownResult);
+        else if (state.phase !== "completed") await writeTicketState(statePath(key), { ...state, phase: "completed" });
         await removeLeftovers(key).catch((error: unknown) =>
           parts.report(`Ticket ${key}: leftovers stay until the next start: ${String(error)}`),
         );
@@ -493,11 +502,15 @@ export function createScripts(parts: ScriptsParts): Scripts {
           continue;
         }
         await inTurn(key, async () => {
-          const state = await readTicketState(path).catch(() => undefined);
-          if (state?.phase === "finished" && now - mtimeMs >= limits.unclaimedMs) {
+          const state = await readKnown(key).catch(() => undefined);
+          if (state === undefined) return;
+          if (state === "damaged") {
+            await leaveTombstone(key, agentExitCode.unknownResult);
+            await removeLeftovers(key);
+          } else if (state.phase === "finished" && now - mtimeMs >= limits.unclaimedMs) {
             await writeTicketState(path, { ...state, phase: "completed" });
             await removeLeftovers(key);
-          } else if (state?.phase === "completed") {
+          } else if (state.phase === "completed") {
             if (now - mtimeMs >= limits.tombstoneMs) await unlink(path);
             else tombstones.push({ key, mtimeMs });
           }
@@ -521,17 +534,41 @@ export function createScripts(parts: ScriptsParts): Scripts {
     },
   };
 
-  /** Ends a script that waited when the agent before this one stopped: it is marked on disk, then taken up to end as cancelled. */
+  /**
+   * Cancels a ticket that does not run in this agent. One that waited when the agent before this one stopped is marked on disk, then taken
+   * up to end as cancelled. One that nobody knows gets its tombstone before its start has come: who sent that start may have been frozen with
+   * it half out, while another took over and cancelled.
+   */
   async function cancelOnDisk(key: string): Promise<void> {
     if (live.has(key)) return;
-    const state = await readTicketState(statePath(key));
-    if (state === undefined || state.phase !== "waiting" || state.bootId !== bootId) return;
+    const state = await readKnown(key);
+    if (state === undefined) return leaveTombstone(key, agentExitCode.cancelledBeforeStart);
+    if (state === "damaged" || state.phase !== "waiting" || state.bootId !== bootId) return;
     const cancelled = { ...state, cancelRequested: true };
     await writeTicketState(statePath(key), cancelled);
     await (
       await revive(key, cancelled)
     ).ended;
   }
+
+  async function leaveTombstone(key: string, exitCode: number): Promise<void> {
+    await writeTicketState(statePath(key), tombstone(key, bootId, exitCode));
+  }
+
+  /** What became of a damaged ticket nobody can say; it is never run again. Throws for the file of a newer agent. */
+  async function readKnown(key: string): Promise<TicketState | "damaged" | undefined> {
+    try {
+      return await readTicketState(statePath(key));
+    } catch (error) {
+      if (error instanceof TicketStateError && error.kind === "damaged") return "damaged";
+      throw error;
+    }
+  }
 }
+
+function ignoreMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== "ENOENT") throw error;
+}
+
 /** What runs the scripts; for messages. */
 export const scriptShell = shellPath;

@@ -59,6 +59,27 @@ export function ticketKey(ticket: unknown): string | undefined {
   return ticket.toLowerCase();
 }
 
+/** The tombstone of a ticket of which nothing else is known: it answers a late start with this exit code. */
+export function tombstone(ticket: string, bootId: string, exitCode: number): TicketState {
+  const now = new Date().toISOString();
+  return {
+    ticket,
+    phase: "completed",
+    taskId: "",
+    bootId,
+    attempt: 0,
+    mutexName: "",
+    exclusive: false,
+    mutexTimeoutMs: 0,
+    arguments: [],
+    createdAt: now,
+    cancelRequested: true,
+    exitCode,
+    finishedAt: now,
+    logLines: 0,
+  };
+}
+
 /** Writes the state and returns when it is on the disk. Throws the system's error; the state before then still stands. */
 export async function writeTicketState(path: string, state: TicketState): Promise<void> {
   await writeDurably(path, `${JSON.stringify({ version: ticketStateVersion, ...state })}\n`);

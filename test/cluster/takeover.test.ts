@@ -261,6 +261,26 @@ describe("a node that sleeps through its lease", () => {
     }
   });
 
+  test("D2 D8: frozen just before StartScript goes out, cancelled and taken over meanwhile, its StartScript arrives late and runs nothing", async () => {
+    const set = await stage({ tombstones: true });
+    try {
+      const first = await set.node("first", { effect: "agent-start", when: "before", how: "freeze" });
+      const taskId = await enqueue(set.database);
+      await first.stopped;
+      await set.database.transaction((tx) => requestCancel(tx, taskId, systemActor));
+      await set.node("second");
+      assert.equal(await finalState(set.database, taskId), "Canceled");
+      assert.deepEqual(set.agent.startCalls, [], "nobody has asked for a start so far");
+      first.thaw();
+      await eventually("the first node lets go", () => first.engine.running().length === 0);
+      assert.equal(set.agent.startCalls.length, 1, "the start has come late");
+      assert.deepEqual(set.agent.executions, []);
+      assert.equal(await finalState(set.database, taskId), "Canceled");
+    } finally {
+      await set.close();
+    }
+  });
+
   test("rule 7: an agent without tombstones is not told to forget a ticket whose task changed owner", async () => {
     const set = await stage({ tombstones: false });
     try {

@@ -46,7 +46,7 @@ export function createScriptedAgent(options: { tombstones: boolean; generation?:
     return { ok: true, reply: { Ticket: { TaskId: script.ticket }, Logs: logs, NextLogSequence: from + logs.length, State, ExitCode } };
   }
 
-  function unknown(ticket: string): Answer<ScriptStatusResponseV2> {
+  function unknown(ticket: string): Answer<ScriptStatusResponseV2> & { ok: true } {
     return { ok: true, reply: { Ticket: { TaskId: ticket }, Logs: [], NextLogSequence: 0, State: 2, ExitCode: -45 } };
   }
 
@@ -103,7 +103,11 @@ export function createScriptedAgent(options: { tombstones: boolean; generation?:
     cancelScript: (_address, command, terms) =>
       proven(terms, () => {
         const script = scripts.get(command.Ticket.TaskId);
-        if (script === undefined) return unknown(command.Ticket.TaskId);
+        if (script === undefined) {
+          const answer = unknown(command.Ticket.TaskId);
+          if (options.tombstones) tombstones.set(command.Ticket.TaskId, { ...answer.reply, ExitCode: -43 });
+          return answer;
+        }
         if (script.questionsLeft > 0 && !script.cancelled) {
           script.cancelled = true;
           cancelled.push(script.ticket);
