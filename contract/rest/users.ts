@@ -1,7 +1,7 @@
 // Users and their API keys as clients see them. A key's text is shown once, by the answer that creates it.
 
 import { Type } from "typebox";
-import { flag, id, links, list, name, object, optional, orNull, text, time } from "./shapes.ts";
+import { anything, flag, id, links, list, map, name, object, optional, orNull, text, time } from "./shapes.ts";
 
 export const User = object({
   Id: id(),
@@ -23,3 +23,11 @@ const keyMembers = { Id: id(), UserId: id(), Purpose: text(), Created: time(), E
 export const ApiKey = object({ ...keyMembers, ApiKey: object({ HasValue: flag(), NewValue: Type.Null(), Hint: text() }) });
 export const NewApiKey = object({ ...keyMembers, ApiKey: text() });
 export const ApiKeyBody = object({ Purpose: name(), Expires: optional(orNull(time())) });
+
+/** Sign-in by password. `State.UsingSecureConnection` says how the client sees its connection, which a proxy may have changed for us. */
+export const SignInBody = object({
+  Username: text(),
+  Password: text(),
+  RememberMe: optional(orNull(flag())),
+  State: optional(orNull(map(anything()))),
+});

@@ -23,6 +23,14 @@ export const problem = {
   /** 401: no credential, or one that is not (or no longer) valid. */
   notSignedIn: (): Problem =>
     new Problem(401, "You must be signed in. Send a valid API key in the X-Octopus-ApiKey header, or a bearer token."),
+  /** 401: a key or token was sent, but it is none of an active user, or no longer. */
+  credentialNotValid: (kind: "API key" | "bearer token"): Problem =>
+    new Problem(
+      401,
+      kind === "API key"
+        ? "The API key that was sent is not valid. Please check it and try again, or have a new one made."
+        : "The bearer token that was sent is not valid. This server issues none itself yet; it accepts an API key as one.",
+    ),
   /** 403: signed in, but the permission is missing. */
   notAllowed: (permission: string): Problem =>
     new Problem(403, `You do not have permission to perform this action. Missing permission: ${permission}`),
@@ -33,6 +41,8 @@ export const problem = {
   /** 409: somebody else changed it first. */
   stale: (kind: string): Problem =>
     new Problem(409, `The ${kind} was changed by somebody else since you read it. Read it again, repeat your change and save.`),
+  /** 429: too often; the same may be tried again after the given time. */
+  tooMany: (why: string, retryAfterSeconds: number): Problem => new Problem(429, why, undefined, { retryAfterSeconds }),
   tooLarge: (what: string, limit: number, unit: string): Problem =>
     new Problem(413, `${what} is larger than the limit of ${limit} ${unit}.`),
   unsupportedMediaType: (type: string): Problem =>

@@ -49,6 +49,8 @@ const changes: Record<string, () => Promise<Change> | Change> = {
     await node.put(`/api/spaces/${space.Id}`, { TaskQueueStopped: true });
     return { path: `/api/spaces/${space.Id}` };
   },
+  "POST /users/login": () => ({ path: "/api/users/login", body: { Username: fresh("nobody"), Password: "wrong" } }),
+  "POST /users/logout": () => ({ path: "/api/users/logout" }),
   "POST /users/{userId}/apikeys": () => ({ path: "/api/users/Users-1/apikeys", body: { Purpose: "another" } }),
   "DELETE /users/{userId}/apikeys/{id}": async () => ({
     path: `/api/users/Users-1/apikeys/${(await node.post("/api/users/me/apikeys", { Purpose: "short" })).Id}`,
@@ -163,7 +165,8 @@ describe("every route that changes something", () => {
   });
 
   test("is refused without a key and without permission, changes nothing then, and writes an event when allowed", async () => {
-    for (const route of node.routes.filter((one) => one.changes)) {
+    // Signing in and out has tests of its own: it needs no key and changes nothing for one.
+    for (const route of node.routes.filter((one) => one.changes && !/^\/users\/log(in|out)$/.test(one.path))) {
       const title = titleOf(route);
       const { path, body } = await changes[title]!();
       const before = await wholeDatabase();

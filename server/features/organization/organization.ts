@@ -4,6 +4,7 @@ import type { Transaction } from "../../platform/database/database.ts";
 import type { Route } from "../../platform/http/http.ts";
 import { apiKeyRoutes, ensureApiKey } from "./api-keys/api-keys.ts";
 import { homeRoutes } from "./home/home.ts";
+import { signInRoutes } from "./sign-in/sign-in.ts";
 import { spaceRoutes } from "./spaces/spaces.ts";
 import type { SpaceFiller } from "./spaces/spaces.ts";
 import { ensureAdministratorUser, userRoutes } from "./users/users.ts";
@@ -21,7 +22,7 @@ export interface OrganizationParts {
 }
 
 export function organizationRoutes(parts: OrganizationParts): Route[] {
-  return [...homeRoutes(parts), ...spaceRoutes(parts.spaceFillers), ...userRoutes(), ...apiKeyRoutes()];
+  return [...homeRoutes(parts), ...spaceRoutes(parts.spaceFillers), ...userRoutes(), ...signInRoutes(parts), ...apiKeyRoutes()];
 }
 
 /** Makes sure that the operator's administrator exists, with the key when one is given. Harmless at every start of every node. */

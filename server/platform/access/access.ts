@@ -1,5 +1,5 @@
-// Who is calling, and may they. Every request asks the database anew, so a deleted key or a disabled user is refused by every
-// node at the next request. Today a user is an administrator or has nothing; roles and their scopes fit behind `requirePermission`.
+// Who is calling, and may they. Every request asks the database anew, so a deleted key, an ended session or a
+// disabled user is refused by every node at the next request. Today a user is an administrator or has nothing; roles and their scopes fit behind `requirePermission`.
 
 import { problem } from "../../base/problems.ts";
 import type { PermissionName } from "@cuttle/contract/rest/permissions";
@@ -9,7 +9,17 @@ import type { Caller } from "./caller.ts";
 export type { PermissionName };
 export type { Caller } from "./caller.ts";
 export { lookUpRequest } from "./access-store.ts";
-export type { RequestFacts, SpaceOfRequest } from "./access-store.ts";
+export type { Credentials, RequestFacts, SessionOfRequest, SpaceOfRequest } from "./access-store.ts";
+export type { SessionSecrets } from "./session.ts";
+export {
+  csrfCookiePrefix,
+  csrfHeader,
+  csrfMatches,
+  hashSessionSecret,
+  newSessionSecrets,
+  sessionCookiePrefix,
+  sessionHashes,
+} from "./session.ts";
 
 /** What a permission is asked for; null or absent parts mean the whole of the level above. */
 export interface PermissionScope {

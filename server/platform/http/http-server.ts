@@ -8,7 +8,17 @@ import type { AddressInfo } from "node:net";
 import fastify from "fastify";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Problem, problem } from "../../base/problems.ts";
-import { actorOf, anonymous, isSignedIn, lookUpRequest, requirePermission, requireSignedIn } from "../access/access.ts";
+import {
+  actorOf,
+  anonymous,
+  csrfHeader,
+  csrfMatches,
+  isSignedIn,
+  lookUpRequest,
+  requirePermission,
+  requireSignedIn,
+  sessionHashes,
+} from "../access/access.ts";
 import type { Caller, RequestFacts } from "../access/access.ts";
 import type { Database, Transaction } from "../database/database.ts";
 import { hashApiKey } from "../secrets/secrets.ts";
@@ -144,13 +154,22 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     if (route.scope === "system" && space !== undefined) throw problem.notFound("address", request.url);
     // Whoever calls a route that is open to anyone, the answer is the same, also while there is no database to ask.
     if (route.permission === "anyone" && route.scope === "system") {
-      known.facts = { caller: undefined, space: undefined };
+      known.facts = { caller: undefined, session: undefined, space: undefined };
       return;
     }
-    const key = credentialOf(request, route);
+    const { key, kind } = credentialOf(request, route);
     if (space !== undefined && !isStorable(space)) throw problem.notFound("space", space);
-    const facts = await lookUpRequest(parts.database, key === undefined ? null : hashApiKey(key), space ?? null);
-    if (key !== undefined && facts.caller === undefined && route.permission !== "anyone") throw problem.notSignedIn();
+    const keyHash = key === undefined ? undefined : hashApiKey(key);
+    const credentials = { keyHash, sessionHashes: keyHash === undefined ? sessionHashes(request.headers.cookie) : [] };
+    const facts = await lookUpRequest(parts.database, credentials, space ?? null);
+    if (key !== undefined && facts.caller === undefined && route.permission !== "anyone") throw problem.credentialNotValid(kind);
+    // A browser sends its cookies whatever page asks it to; only our own page knows the second secret.
+    if (facts.session !== undefined && route.changes && !csrfMatches(request.headers[csrfHeader], facts.session.csrfHash)) {
+      throw new Problem(
+        403,
+        `A change in a session needs the header X-Octopus-Csrf-Token with the value of the session's cookie of nearly that name.`,
+      );
+    }
     const caller = facts.caller ?? anonymous;
     if (route.permission !== "anyone") requireSignedIn(caller);
     const needsSpace = route.scope === "space" || (route.scope === "either" && space !== undefined);
@@ -158,7 +177,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     if (route.permission !== "anyone" && route.permission !== "signed-in") {
       requirePermission(caller, route.permission, { spaceId: needsSpace ? facts.space!.id : null });
     }
-    known.facts = { caller: facts.caller, space: needsSpace ? facts.space : undefined };
+    known.facts = { caller: facts.caller, session: facts.session, space: needsSpace ? facts.space : undefined };
   }
 
   async function run(prepared: PreparedRoute, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -172,6 +191,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
       caller,
       actor: actorOf(caller),
       space: known.facts!.space,
+      session: known.facts!.session,
       params,
       query: readParts(prepared.readQuery, request.query, "The query"),
       get signal() {
@@ -184,6 +204,8 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     else {
       const bytes = request.body as Buffer | undefined;
       const body = prepared.readBody && readParts(prepared.readBody, (bytes && readJson(bytes)) ?? {}, "");
+      if (route.ownTransactions)
+        return send(prepared, await handler(Object.assign(base, { database: parts.database, body })), known.address.linkPrefix, reply);
       const key =
         route.method === "POST" && !route.answerHoldsSecret && isSignedIn(caller)
           ? readIdempotencyKey(request.headers["idempotency-key"])
@@ -205,6 +227,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
 
   function send({ write }: PreparedRoute, answer: Answer, linkPrefix: string, reply: FastifyReply): FastifyReply {
     reply.code(answer.status);
+    if (answer.cookies !== undefined) reply.header("set-cookie", answer.cookies);
     if (answer.location !== undefined) reply.header("location", linkPrefix + answer.location);
     if (answer.body === undefined) return reply.header("content-length", "0").send();
     if (write === undefined || answer.contentType !== undefined) {
@@ -281,19 +304,27 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
   };
 }
 
-/** The key that was sent; an empty header is none. In the query it counts for reading only, since addresses end up in logs. */
-function credentialOf(request: FastifyRequest, route: Route): string | undefined {
+interface Credential {
+  key: string | undefined;
+  /** What the sender took it for. */
+  kind: "API key" | "bearer token";
+}
+
+/** What was sent; an empty header is none. In the query a key counts for reading only, since addresses end up in logs. */
+function credentialOf(request: FastifyRequest, route: Route): Credential {
   const header = request.headers["x-octopus-apikey"];
   const key = (Array.isArray(header) ? header[0] : header)?.trim();
-  if (key) return key;
-  if (route.permission !== "anyone" && request.headers.authorization !== undefined) {
-    throw new Problem(401, "This server does not accept bearer tokens yet. Send an API key in the X-Octopus-ApiKey header.");
+  if (key) return { key, kind: "API key" };
+  const { authorization } = request.headers;
+  if (route.permission !== "anyone" && authorization !== undefined) {
+    const bearer = /^Bearer +(\S+)$/i.exec(authorization.trim())?.[1];
+    if (bearer === undefined) throw new Problem(401, "This server accepts no other Authorization than 'Bearer' with an API key.");
+    return { key: bearer, kind: "bearer token" };
   }
-  if (route.changes) return undefined;
   const query = request.query as Record<string, unknown>;
-  const name = Object.keys(query).find((one) => one.toLowerCase() === "apikey");
+  const name = route.changes ? undefined : Object.keys(query).find((one) => one.toLowerCase() === "apikey");
   const value = name === undefined ? undefined : query[name];
-  return typeof value === "string" && value !== "" ? value : undefined;
+  return { key: typeof value === "string" && value !== "" ? value : undefined, kind: "API key" };
 }
 
 function readParts(reader: Reader | undefined, value: unknown, at: string): unknown {

@@ -2,9 +2,9 @@
 
 import type { Readable } from "node:stream";
 import type { Static, TSchema } from "@cuttle/contract/rest/shapes";
-import type { Caller, PermissionName, SpaceOfRequest } from "../access/access.ts";
+import type { Caller, PermissionName, SessionOfRequest, SpaceOfRequest } from "../access/access.ts";
 import type { Actor } from "../audit/audit.ts";
-import type { Queryable, Transaction } from "../database/database.ts";
+import type { Database, Queryable, Transaction } from "../database/database.ts";
 
 /** `system`: no space in the address. `space`: always in one (the default when none is named). `either`: a space may be named. */
 export type RouteScope = "system" | "space" | "either";
@@ -21,6 +21,8 @@ export interface RequestContext<P extends string, S extends RouteScope, Q extend
   readonly space: S extends "space" ? SpaceOfRequest : S extends "either" ? SpaceOfRequest | undefined : undefined;
   readonly params: PathParams<P>;
   readonly query: Q extends TSchema ? Static<Q> : Record<string, never>;
+  /** The session the caller came by; undefined for those who came with a key. */
+  readonly session: SessionOfRequest | undefined;
   /** Aborts when the client has gone; for answers that take long. */
   readonly signal: AbortSignal;
 }
@@ -40,6 +42,16 @@ export interface ChangeContext<
   readonly body: B extends TSchema ? Static<B> : undefined;
 }
 
+export interface ActContext<
+  P extends string,
+  S extends RouteScope,
+  Q extends TSchema | undefined,
+  B extends TSchema | undefined,
+> extends RequestContext<P, S, Q> {
+  readonly database: Database;
+  readonly body: B extends TSchema ? Static<B> : undefined;
+}
+
 /** An answer. Without a body it is empty with Content-Length 0. */
 export interface Answer {
   readonly status: number;
@@ -47,6 +59,8 @@ export interface Answer {
   /** Address of what was created. */
   readonly location?: string;
   readonly contentType?: string;
+  /** Whole Set-Cookie values. */
+  readonly cookies?: readonly string[];
 }
 
 /** 200 with a document. */
@@ -74,6 +88,8 @@ interface Described<P extends string, S extends RouteScope, Q extends TSchema | 
 export interface Route extends Described<string, RouteScope, TSchema | undefined> {
   method: "GET" | "POST" | "PUT" | "DELETE";
   changes: boolean;
+  /** The handler opens its transactions itself. */
+  ownTransactions?: boolean;
   body?: TSchema | undefined;
   /** The answer holds a secret that is shown once, so it may not be stored for an Idempotency-Key. */
   answerHoldsSecret?: boolean;
@@ -102,4 +118,23 @@ export function change<
   },
 ): Route {
   return { ...route, changes: true } as unknown as Route;
+}
+
+/**
+ * A route that changes something in transactions of its own, for work that must not hold a connection of the database meanwhile.
+ * It is not repeated under an Idempotency-Key.
+ */
+export function act<
+  P extends string,
+  S extends RouteScope,
+  Q extends TSchema | undefined = undefined,
+  B extends TSchema | undefined = undefined,
+>(
+  route: Described<P, S, Q> & {
+    method: "POST" | "PUT" | "DELETE";
+    body?: B;
+    handler(context: ActContext<P, S, Q, B>): Promise<Answer>;
+  },
+): Route {
+  return { ...route, changes: true, ownTransactions: true } as unknown as Route;
 }

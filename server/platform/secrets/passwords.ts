@@ -1,6 +1,7 @@
 // Password hashing. The stored text names its algorithm and costs, so that they can be raised later and every old hash still checks.
 import crypto from "node:crypto";
 import type * as argon2Package from "@node-rs/argon2";
+import { problem } from "../../base/problems.ts";
 
 /** Longer texts are refused before any work is done for them. */
 export const passwordCharactersMax = 1_000;
@@ -73,7 +74,7 @@ const waiting: (() => void)[] = [];
 async function atOnce<T>(work: () => Promise<T>): Promise<T> {
   if (hashing >= hashingAtOnceMax) {
     if (waiting.length >= hashingQueueMax)
-      throw new Error("Too many passwords are being checked at the moment; try again in a few seconds.");
+      throw problem.unavailable("Too many passwords are being checked at the moment; try again in a few seconds.");
     await new Promise<void>((resolve) => waiting.push(resolve));
   } else hashing += 1;
   try {

@@ -25,6 +25,17 @@ export async function findUserByName(db: Queryable, username: string): Promise<U
   return row;
 }
 
+/** For sign-in only: the one place where a password's hash leaves the table. */
+export async function findPasswordOf(db: Queryable, username: string): Promise<{ user: UserRow; passwordHash: string | null } | undefined> {
+  const [row] = await db.query<UserRow & { password_hash: string | null }>(
+    `SELECT ${columns}, password_hash FROM users WHERE lower(username) = lower($1) AND is_active AND NOT is_service`,
+    [username],
+  );
+  if (row === undefined) return undefined;
+  const { password_hash: passwordHash, ...user } = row;
+  return { user, passwordHash };
+}
+
 export async function listUsers(
   db: Queryable,
   filter: string,

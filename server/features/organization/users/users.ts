@@ -1,4 +1,4 @@
-// Users: who they are, and the first administrator. Signing in with a password comes later; today a user calls with an API key.
+// Users: who they are, and the first administrator. How they sign in is next door.
 
 import { Type } from "typebox";
 import { page } from "@cuttle/contract/rest/shapes";
@@ -17,7 +17,9 @@ import { listSpaceDocuments } from "../spaces/spaces.ts";
 import * as store from "./user-store.ts";
 import type { UserRow } from "./user-store.ts";
 
-function presentUser(row: UserRow, caller: Caller) {
+export { findPasswordOf } from "./user-store.ts";
+
+export function presentUser(row: UserRow, caller: { userId: string | null }) {
   const self = `/api/users/${row.id}`;
   return {
     Id: row.id,
