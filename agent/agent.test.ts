@@ -80,7 +80,7 @@ test("a script finds its environment, an empty standard input, and signals as th
   ]);
 });
 
-test("the same ticket twice, four times at once, in other letter case and after its end runs once", async (t) => {
+test("D2: the same ticket twice, four times at once, in other letter case and after its end runs once", async (t) => {
   const agent = await startAgentProcess(t);
   const mark = marks(agent);
   const start = (ticket: string, waitMs?: number) =>
@@ -91,7 +91,7 @@ test("the same ticket twice, four times at once, in other letter case and after 
   assert.equal(mark.read(), "run\n");
 });
 
-test("a late StartScript after CompleteScript is answered with the stored result and runs nothing, also after a restart", async (t) => {
+test("D2: a late StartScript after CompleteScript is answered with the stored result and runs nothing, also after a restart", async (t) => {
   const agent = await startAgentProcess(t);
   const mark = marks(agent);
   const body = `echo run >> ${mark.path}; exit 4`;
@@ -161,7 +161,7 @@ test("D2 D8: of a StartScript and a CancelScript of one ticket at the same momen
   assert.deepEqual(processesOf(join(agent.home, "Work")), []);
 });
 
-test("tickets and attached files cannot leave the workspace", async (t) => {
+test("S5: tickets and attached files cannot leave the workspace", async (t) => {
   const agent = await startAgentProcess(t);
   const refused = (error: unknown): boolean =>
     error instanceof HalibutCallError &&
@@ -209,7 +209,7 @@ test("attached files lie in the workspace, and one with a password is encrypted"
   assert.equal(Buffer.concat([decipher.update(bytes.subarray(20)), decipher.final()]).toString("utf8"), '{"a":"bä"}');
 });
 
-test("a cancelled script dies with its whole tree, traps or not, and reports -1", async (t) => {
+test("D8: a cancelled script dies with its whole tree, traps or not, and reports -1", async (t) => {
   const agent = await startAgentProcess(t);
   const mark = marks(agent);
   const body = `
@@ -237,7 +237,7 @@ function commandOf(pid: number): string {
   }
 }
 
-test("a cancelled script is cancelled also when the agent dies right after it said so", async (t) => {
+test("D8: a cancelled script is cancelled also when the agent dies right after it said so", async (t) => {
   const agent = await startAgentProcess(t);
   await agent.start({ ticket: "cancel-kill", body: "echo begun; sleep 7780" });
   await eventually("it runs", async () => (await agent.status("cancel-kill")).Logs.some((line) => line.Text === "begun"));
@@ -306,7 +306,7 @@ test("the log of a running script grows line by line, within tens of millisecond
   assert.equal((await agent.finish("slow")).exitCode, 0);
 });
 
-test("100 MB of output and lines of megabytes keep the agent's memory bounded, page by page", async (t) => {
+test("S5 D7: 100 MB of output and lines of megabytes keep the agent's memory bounded, page by page", async (t) => {
   const agent = await startAgentProcess(t);
   const rssMb = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${agent.pid}/status`, "utf8"))![1]) / 1024;
   const megabytes = Number(process.env["CUTTLE_TEST_OUTPUT_MB"] ?? 100);
@@ -349,7 +349,7 @@ test("without a file descriptor, a trusted certificate or a trusted thumbprint n
   );
 });
 
-test("isolation: FullIsolation waits, says for whom, and can be cancelled or time out; a script without task id leaks nothing", async (t) => {
+test("D6: FullIsolation waits, says for whom, and can be cancelled or time out; a script without task id leaks nothing", async (t) => {
   const agent = await startAgentProcess(t);
   const go = join(agent.home, "go");
   const mark = marks(agent);
@@ -398,7 +398,7 @@ test("isolation: FullIsolation waits, says for whom, and can be cancelled or tim
   assert.equal((await agent.start({ ticket: "afterwards", ...behind, waitMs: 20_000 })).ExitCode, 0);
 });
 
-test("a full disk refuses the script with a sentence and leaves nothing behind", async (t) => {
+test("D2 D3 S5: a full disk refuses the script with a sentence and leaves nothing behind", async (t) => {
   if (process.getuid?.() !== 0) return t.skip("mounting a small file system needs root");
   const home = mkdtempSync(join(tmpdir(), "cuttle-full-"));
   const run = (command: string, ...args: string[]): Promise<number | null> =>
@@ -436,6 +436,13 @@ test("a full disk refuses the script with a sentence and leaves nothing behind",
       before,
     );
   };
+  nothingHalfDone();
+  // What cannot be kept is not promised: the server learns that its cancel may be forgotten.
+  await assert.rejects(agent.cancel("never-heard-of"), { kind: "service-failed", message: /must never run .* the disk of .* is full/ });
+  const upload = agent.client.call(agent.peer, fileTransferService, "UploadFile", ["Files/x", streamFromBytes(Buffer.alloc(5000))], {
+    timeoutMs: 20_000,
+  });
+  await assert.rejects(upload, { kind: "service-failed", message: /not stored: .* needed|disk|space/ });
   nothingHalfDone();
   // With one page left the check of free space passes, and the disk refuses in the middle.
   const [large] = readdirSync(home).filter((name) => name.startsWith("fill-") && statSync(join(home, name)).size > 8192);
@@ -523,6 +530,8 @@ test("files go up and come down whole, below the home or anywhere, and are repla
     assert.deepEqual(Buffer.concat(await Array.fromAsync(back.open())), bytes);
   }
   assert.deepEqual(readdirSync(join(agent.home, "Files")).sort(), ["a.txt", "sub"], "nothing temporary is left");
+  const modes = ["Files", "Files/a.txt", "Files/sub", "Files/sub/b.bin"].map((name) => statSync(join(agent.home, name)).mode & 0o777);
+  assert.deepEqual(modes, [0o700, 0o600, 0o700, 0o600], "no other user can read them");
   assert.deepEqual(await call("UploadFile", ["Files/none", null]), { FullPath: join(agent.home, "Files/none"), Hash: null, Length: 0 });
   for (const missing of ["Files/none", "Files", "Files/a.txt/x"]) assert.equal(await call("DownloadFile", [missing]), null);
   for (const path of ["Files", "", "Files/a.txt/x"])
@@ -543,7 +552,7 @@ test("a second agent on the same home is refused with a sentence; a killed one l
   await agent.startAgain();
 });
 
-test("a stop ends the agent at once, lets the script go on, and the next start follows it", async (t) => {
+test("D2 D3 D7: a stop ends the agent at once, lets the script go on, and the next start follows it", async (t) => {
   const agent = await startAgentProcess(t);
   const go = join(agent.home, "go");
   await agent.start({ ticket: "goes-on", body: `echo one; while [ ! -e ${go} ]; do sleep 0.05; done; echo two; exit 8` });

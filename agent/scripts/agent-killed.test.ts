@@ -32,7 +32,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { processState } from "@cuttle/contract/agent/script";
+import { processState, type ScriptStatusResponseV2 } from "@cuttle/contract/agent/script";
 import { eventually, scriptLines, startAgentProcess } from "../agent-process.ts";
 import { readBootId } from "../processes/processes.ts";
 import { launchScript } from "./shell.ts";
@@ -317,13 +317,29 @@ test("a ticket of a newer agent is refused with a sentence and left as it is; ot
   assert.equal((await agent.start({ ticket: "other", body: "exit 2", waitMs: 20_000 })).ExitCode, 2);
 });
 
-test("a damaged ticket file means an unknown result, and the ticket is not run again", async (t) => {
+test("D5: with its folder gone a script that was being run has an unknown result, and its ticket is not run again", async (t) => {
+  const dead = homeAfterDeath(t, "folderless", "echo no");
+  rmSync(dead.record, { recursive: true });
+  const agent = await startAgentProcess(t, { home: dead.home });
+  const again = (): Promise<ScriptStatusResponseV2> => agent.start({ ticket: "folderless", body: "echo no", waitMs: 20_000 });
+  for (const answer of [await agent.status("folderless", 7), await again()])
+    assert.deepEqual([answer.State, answer.ExitCode, answer.Logs], [processState.complete, -46, []]);
+  await agent.complete("folderless");
+  assert.equal((await again()).ExitCode, -46);
+  assert.equal(existsSync(dead.workspace), false);
+});
+
+test("D5: a damaged ticket file means an unknown result, and the ticket is not run again", async (t) => {
   const dead = homeAfterDeath(t, "damaged", "echo no");
   truncateSync(dead.state, 30);
   const agent = await startAgentProcess(t, { home: dead.home });
   for (const answer of [await agent.start({ ticket: "damaged", body: "echo no", waitMs: 20_000 }), await agent.status("damaged")]) {
     assert.deepEqual([answer.State, answer.ExitCode, answer.Logs], [processState.complete, -46, []]);
   }
+  assert.equal((await agent.cancel("damaged")).ExitCode, -46);
+  await agent.complete("damaged");
+  assert.deepEqual([existsSync(dead.record), existsSync(dead.workspace)], [false, false]);
+  assert.equal((await agent.start({ ticket: "damaged", body: "echo no", waitMs: 20_000 })).ExitCode, -46);
 });
 
 test("tombstones and unclaimed results go when their time is over, not before", async (t) => {

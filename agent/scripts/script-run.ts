@@ -315,6 +315,8 @@ export class ScriptRun {
         // Asked before collecting: what was written before the end is then in the files.
         const closed = streams.every((stream) => existsSync(join(this.#parts.record, `${stream}.closed`)));
         const exitCode = this.#readExitCode();
+        // Known from early on, it can be cancelled whatever becomes of the folder.
+        this.#readIdentity("script");
         await this.#keepTrying(() => log.collect(closed && exitCode !== undefined));
         if (exitCode !== undefined) {
           if (closed) return await this.#finish(exitCode, this.#cutLines());
@@ -337,9 +339,8 @@ export class ScriptRun {
     const { record, log } = this.#parts;
     const attempt = this.#state.attempt;
     if (!existsSync(record)) {
-      await this.#finish(agentExitCode.unknownResult, [
-        stdErr(`The folder ${record} was removed while the script ran. How the script ended is not known.`),
-      ]);
+      const code = this.#state.cancelRequested ? agentExitCode.unreadable : agentExitCode.unknownResult;
+      await this.#finish(code, [stdErr(`The folder ${record} was removed while the script ran. How the script ended is not known.`)]);
       return true;
     }
     if (!existsSync(join(record, `started-${attempt}`))) {

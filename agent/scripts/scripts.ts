@@ -293,8 +293,7 @@ export function createScripts(parts: ScriptsParts): Scripts {
       await removeLeftovers(key).catch(() => {});
       if (error instanceof Error && (error.name === "WorkspaceError" || error instanceof ScriptRefusedError))
         throw new ScriptRefusedError(error.message);
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code === "ENOSPC" || code === "EDQUOT") {
+      if (isDiskFull(error)) {
         throw new ScriptRefusedError(
           `The script was not started: the disk of ${parts.home} is full. Free some space on the machine and try again.`,
         );
@@ -552,7 +551,13 @@ export function createScripts(parts: ScriptsParts): Scripts {
   }
 
   async function leaveTombstone(key: string, exitCode: number): Promise<void> {
-    await writeTicketState(statePath(key), tombstone(key, bootId, exitCode));
+    try {
+      await writeTicketState(statePath(key), tombstone(key, bootId, exitCode));
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      const wish = `That ticket ${key} must never run could not be written down`;
+      throw new ScriptRefusedError(`${wish}: the disk of ${parts.home} is full. Free some space on the machine and try again.`);
+    }
   }
 
   /** What became of a damaged ticket nobody can say; it is never run again. Throws for the file of a newer agent. */
@@ -564,6 +569,11 @@ export function createScripts(parts: ScriptsParts): Scripts {
       throw error;
     }
   }
+}
+
+function isDiskFull(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ENOSPC" || code === "EDQUOT";
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): undefined {

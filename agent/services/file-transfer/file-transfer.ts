@@ -1,5 +1,5 @@
 // Takes files from servers and gives files to them, anywhere the agent's user may write and read: a trusted server can run
-// scripts there anyway. A file is replaced whole or not at all.
+// scripts there anyway. A file is replaced whole or not at all, and one below the home is for the agent's user only.
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, rename, stat, statfs, unlink } from "node:fs/promises";
@@ -17,17 +17,19 @@ export function createFileTransferService({ home }: { home: string }): ServiceIm
   return {
     contract: fileTransferService,
     methods: {
-      UploadFile: async (params) => upload(resolvePath(home, params[0]), params[1] as FileContents | null),
+      UploadFile: async (params) => upload(home, resolvePath(home, params[0]), params[1] as FileContents | null),
       DownloadFile: async (params) => download(resolvePath(home, params[0])),
     },
   };
 }
 
-async function upload(path: string, contents: FileContents | null): Promise<UploadResult> {
+async function upload(home: string, path: string, contents: FileContents | null): Promise<UploadResult> {
   if (contents === null || contents === undefined) return { FullPath: path, Hash: null, Length: 0 };
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory()) throw new FileTransferError(`Access to the path '${path}' is denied: it is a folder.`);
-  await mkdir(dirname(path), { recursive: true });
+  // What lies in the home is the agent's own business; elsewhere a file is there for others too.
+  const isOwn = path.startsWith(`${normalize(home)}/`);
+  await mkdir(dirname(path), { recursive: true, mode: isOwn ? 0o700 : 0o777 });
   const { bavail, bsize } = await statfs(dirname(path));
   const needed = Math.ceil(contents.length * 1.1) + freeDiskBytesMin;
   if (bavail * bsize < needed) {
@@ -39,7 +41,7 @@ async function upload(path: string, contents: FileContents | null): Promise<Uplo
   const temporary = join(dirname(path), `.${randomUUID()}.upload`);
   let length = 0;
   try {
-    const file = await open(temporary, "wx", 0o644);
+    const file = await open(temporary, "wx", isOwn ? 0o600 : 0o644);
     try {
       for await (const chunk of contents.open()) {
         hash.update(chunk);
