@@ -45,7 +45,7 @@ let serverIdentity: Promise<Identity> | undefined;
 
 /** Starts an agent that trusts the test's client. After the test the process, its scripts and its home are removed. */
 export async function startAgentProcess(
-  t: TestContext,
+  t: Pick<TestContext, "after">,
   options: { arguments?: string[]; environment?: NodeJS.ProcessEnv; home?: string; nodeArguments?: string[] } = {},
 ): Promise<AgentProcess> {
   const home = options.home ?? mkdtempSync(join(tmpdir(), "cuttle-agent-"));

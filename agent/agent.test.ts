@@ -1,12 +1,12 @@
 // The agent as a server sees it: a real process, real TLS, real bash.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { createDecipheriv, createHash, pbkdf2Sync } from "node:crypto";
+import { createDecipheriv, createHash, pbkdf2Sync, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { fileTransferService } from "@cuttle/contract/agent/file-transfer";
 import { processState, type ScriptFile } from "@cuttle/contract/agent/script";
@@ -22,12 +22,19 @@ const file = (name: string, text: string, password: string | null = null): Scrip
 
 /** A text file outside the workspace, where scripts leave their marks. */
 function marks(agent: AgentProcess): { path: string; read(): string } {
-  const path = join(agent.home, "marks");
+  const path = join(agent.home, `marks-${randomUUID()}`);
   return { path, read: () => (existsSync(path) ? readFileSync(path, "utf8") : "") };
 }
 
-test("a script runs, its output comes back with its exit code, and CompleteScript removes what it left", async (t) => {
-  const agent = await startAgentProcess(t);
+/** For the tests that neither stop it nor look at what is not theirs. */
+let agent: AgentProcess;
+const cleanUps: (() => Promise<void>)[] = [];
+before(async () => {
+  agent = await startAgentProcess({ after: (cleanUp) => void cleanUps.push(cleanUp as () => Promise<void>) });
+});
+after(() => Promise.all(cleanUps.map((cleanUp) => cleanUp())));
+
+test("a script runs, its output comes back with its exit code, and CompleteScript removes what it left", async () => {
   assert.deepEqual(await agent.capabilities(), ["IScriptService", "IFileTransferService", "IScriptServiceV2"]);
   const answer = await agent.start({
     ticket: "Hello-1",
@@ -80,8 +87,7 @@ test("a script finds its environment, an empty standard input, and signals as th
   ]);
 });
 
-test("D2: the same ticket twice, four times at once, in other letter case and after its end runs once", async (t) => {
-  const agent = await startAgentProcess(t);
+test("D2: the same ticket twice, four times at once, in other letter case and after its end runs once", async () => {
   const mark = marks(agent);
   const start = (ticket: string, waitMs?: number) =>
     agent.start({ ticket, body: `echo run >> ${mark.path}; sleep 0.5; echo done; exit 3`, ...(waitMs === undefined ? {} : { waitMs }) });
@@ -147,8 +153,7 @@ test("D2 D8: a ticket that was cancelled or completed before its StartScript cam
   for (const folder of ["Work", "Runs"]) assert.deepEqual(readdirSync(join(agent.home, folder)), []);
 });
 
-test("D2 D8: of a StartScript and a CancelScript of one ticket at the same moment, either the script ends as cancelled or it never ran", async (t) => {
-  const agent = await startAgentProcess(t);
+test("D2 D8: of a StartScript and a CancelScript of one ticket at the same moment, either the script ends as cancelled or it never ran", async () => {
   const ends = await Promise.all(
     Array.from({ length: 12 }, async (_, n) => {
       const ticket = `race-${n}`;
@@ -161,8 +166,9 @@ test("D2 D8: of a StartScript and a CancelScript of one ticket at the same momen
   assert.deepEqual(processesOf(join(agent.home, "Work")), []);
 });
 
-test("S5: tickets and attached files cannot leave the workspace", async (t) => {
-  const agent = await startAgentProcess(t);
+test("S5: tickets and attached files cannot leave the workspace", async () => {
+  const foldersNow = (): string[][] => ["Work", "Runs", "Tickets"].map((folder) => readdirSync(join(agent.home, folder)));
+  const before = foldersNow();
   const refused = (error: unknown): boolean =>
     error instanceof HalibutCallError &&
     error.kind === "service-failed" &&
@@ -191,13 +197,11 @@ test("S5: tickets and attached files cannot leave the workspace", async (t) => {
       `file ${name}`,
     );
   }
-  for (const folder of ["Work", "Runs", "Tickets"])
-    assert.deepEqual(readdirSync(join(agent.home, folder)), [], `${folder} is empty: nothing half done`);
+  assert.deepEqual(foldersNow(), before, "nothing half done");
   assert.equal(existsSync(join(agent.home, "x")), false);
 });
 
-test("attached files lie in the workspace, and one with a password is encrypted", async (t) => {
-  const agent = await startAgentProcess(t);
+test("attached files lie in the workspace, and one with a password is encrypted", async () => {
   const body = "cat data.txt sub/inner.txt; base64 -w0 secret.json; echo; stat -c %a data.txt sub sub/inner.txt | tr '\\n' ' '; echo";
   const Files = [file("data.txt", "plain\n"), file("sub\\inner.txt", "inner\n"), file("secret.json", '{"a":"bä"}', "Secret1")];
   const answer = await agent.start({ ticket: "files", body, waitMs: 20_000, Files });
@@ -209,8 +213,7 @@ test("attached files lie in the workspace, and one with a password is encrypted"
   assert.equal(Buffer.concat([decipher.update(bytes.subarray(20)), decipher.final()]).toString("utf8"), '{"a":"bä"}');
 });
 
-test("D8: a cancelled script dies with its whole tree, traps or not, and reports -1", async (t) => {
-  const agent = await startAgentProcess(t);
+test("D8: a cancelled script dies with its whole tree, traps or not, and reports -1", async () => {
   const mark = marks(agent);
   const body = `
     trap 'echo trapped >> ${mark.path}' TERM EXIT
@@ -247,15 +250,13 @@ test("D8: a cancelled script is cancelled also when the agent dies right after i
   assert.equal((await agent.finish("cancel-kill")).exitCode, -1);
 });
 
-test("a script that ends by a signal reports 128 and the signal's number", async (t) => {
-  const agent = await startAgentProcess(t);
+test("a script that ends by a signal reports 128 and the signal's number", async () => {
   assert.equal((await agent.start({ ticket: "kill9", body: "kill -9 $$; sleep 1", waitMs: 20_000 })).ExitCode, 137);
   assert.equal((await agent.start({ ticket: "term", body: "kill -TERM $$; sleep 1", waitMs: 20_000 })).ExitCode, 143);
   assert.equal((await agent.start({ ticket: "group", body: "echo a; kill -9 0", waitMs: 20_000 })).ExitCode, 137);
 });
 
-test("a script that is stopped for a while is not taken for ended", async (t) => {
-  const agent = await startAgentProcess(t);
+test("a script that is stopped for a while is not taken for ended", async () => {
   await agent.start({ ticket: "stopped", body: "echo begun; kill -STOP $$; echo resumed; exit 5" });
   const workspace = join(agent.home, "Work", "stopped");
   const isStopped = (pid: number): boolean => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.startsWith("T");
@@ -266,8 +267,7 @@ test("a script that is stopped for a while is not taken for ended", async (t) =>
   assert.deepEqual([end.exitCode, end.lines], [5, ["begun", "resumed"]]);
 });
 
-test("CompleteScript of a running script cancels it first, and its ticket never runs again", async (t) => {
-  const agent = await startAgentProcess(t);
+test("CompleteScript of a running script cancels it first, and its ticket never runs again", async () => {
   const mark = marks(agent);
   const body = `echo run >> ${mark.path}; sleep 7790; echo never >> ${mark.path}`;
   await agent.start({ ticket: "unseen", body });
@@ -293,8 +293,7 @@ test("a child that holds the output for a while is waited for; one that goes on 
   assert.deepEqual(scriptLines(detached.Logs), ["done"]);
 });
 
-test("the log of a running script grows line by line, within tens of milliseconds", async (t) => {
-  const agent = await startAgentProcess(t);
+test("the log of a running script grows line by line, within tens of milliseconds", async () => {
   const fifo = join(agent.home, "go");
   // A pipe for each line: in a shared one the next reader could find the last writer, and its end.
   const body = `mkfifo ${fifo}1 ${fifo}2 ${fifo}3; for i in 1 2 3; do echo "line $i"; read -r x < ${fifo}$i; done`;
@@ -338,7 +337,6 @@ test("S5 D7: 100 MB of output and lines of megabytes keep the agent's memory bou
 });
 
 test("without a file descriptor, a trusted certificate or a trusted thumbprint nothing is answered", async (t) => {
-  const agent = await startAgentProcess(t);
   const stranger = createHalibutClient({ identity: await createIdentity("stranger"), limits: { connectAttemptsMax: 1 } });
   t.after(() => stranger.close());
   const { capabilitiesServiceV2 } = await import("@cuttle/contract/agent/capabilities");
@@ -479,8 +477,7 @@ test("below the named floor of free space a script is refused", async (t) => {
   });
 });
 
-test("the first generation of the script service: the agent makes the ticket, and CompleteScript gives the last lines", async (t) => {
-  const agent = await startAgentProcess(t);
+test("the first generation of the script service: the agent makes the ticket, and CompleteScript gives the last lines", async () => {
   const call = async (method: string, param: unknown) =>
     (await agent.client.call(agent.peer, scriptServiceV1, method, [param], { timeoutMs: 60_000 })) as ScriptStatusResponse;
   const command = {
@@ -502,7 +499,7 @@ test("the first generation of the script service: the agent makes the ticket, an
   await eventually("its end", async () => (await call("GetStatus", { Ticket, LastLogSequence: 0 })).State === processState.complete);
   const last = await call("CompleteScript", { Ticket, LastLogSequence: running.NextLogSequence });
   assert.deepEqual([last.State, last.ExitCode, scriptLines([...running.Logs, ...last.Logs])], [processState.complete, 5, ["one", "two"]]);
-  assert.deepEqual(readdirSync(join(agent.home, "Work")), []);
+  assert.equal(existsSync(join(agent.home, "Work", Ticket.TaskId)), false);
   const unknown = await call("GetStatus", { Ticket, LastLogSequence: 0 });
   assert.deepEqual([unknown.State, unknown.ExitCode], [processState.complete, -45]);
   const unseen = (await call("StartScript", { ...command, ScriptBody: "sleep 7799", TaskId: null })) as unknown as { TaskId: string };
@@ -511,8 +508,7 @@ test("the first generation of the script service: the agent makes the ticket, an
   assert.deepEqual(processesOf(join(agent.home, "Work", unseen.TaskId)), []);
 });
 
-test("files go up and come down whole, below the home or anywhere, and are replaced at once", async (t) => {
-  const agent = await startAgentProcess(t);
+test("files go up and come down whole, below the home or anywhere, and are replaced at once", async () => {
   const call = (method: string, params: unknown[]) =>
     agent.client.call(agent.peer, fileTransferService, method, params, { timeoutMs: 30_000 });
   const big = Buffer.alloc(1_000_003, "Grüße ");
