@@ -7,19 +7,33 @@ import { make, startApiNode } from "../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../test/support/api-node.ts";
 
 let node: ApiNode;
-let seen: { environment: Json; machine: Json; worker: Json; project: Json; release: Json; deployment: Json; key: Json };
+let seen: {
+  environment: Json;
+  machine: Json;
+  worker: Json;
+  proxy: Json;
+  tagSet: Json;
+  tenant: Json;
+  project: Json;
+  release: Json;
+  deployment: Json;
+  key: Json;
+};
 
 before(async () => {
   node = await startApiNode(undefined);
   const environment = await make.environment(node, "Development");
   const machine = await make.machine(node, "web01", [environment.Id]);
   const worker = await node.post("/api/workers", workerBody("worker01"));
+  const proxy = await node.post("/api/proxies", { ...proxyBody, Name: "DMZ" });
+  const tagSet = await node.post("/api/tagsets", { Name: "Region", Tags: [{ Name: "North" }] });
+  const tenant = await node.post("/api/tenants", { Name: "Acme", TenantTags: ["Region/North"] });
   const project = await make.project(node, "Web");
   await make.process(node, project.Id);
   const release = await make.release(node, project.Id, "1.0.0");
   const deployment = await node.post("/api/deployments", { ReleaseId: release.Id, EnvironmentId: environment.Id });
   const key = await node.post("/api/users/me/apikeys", { Purpose: "test" });
-  seen = { environment, machine, worker, project, release, deployment, key };
+  seen = { environment, machine, worker, proxy, tagSet, tenant, project, release, deployment, key };
 });
 after(() => node.close());
 
@@ -33,6 +47,8 @@ const workerBody = (name: string) => ({
   WorkerPoolIds: ["WorkerPools-1"],
   Endpoint: { CommunicationStyle: "TentaclePassive", Uri: "https://worker:10933/", Thumbprint: "ce".repeat(20) },
 });
+
+const proxyBody = { Host: "proxy.example", Port: 3128, Password: { HasValue: true, NewValue: "s3cret" } };
 
 let made = 0;
 const fresh = (word: string) => `${word} ${++made}`;
@@ -82,6 +98,18 @@ const changes: Record<string, () => Promise<Change> | Change> = {
   "DELETE /workerpools/{id}": async () => ({
     path: `/api/workerpools/${(await node.post("/api/workerpools", { Name: fresh("Pool") })).Id}`,
   }),
+  "POST /proxies": () => ({ path: "/api/proxies", body: { ...proxyBody, Name: fresh("Proxy") } }),
+  "PUT /proxies/{id}": () => ({ path: `/api/proxies/${seen.proxy.Id}`, body: { Username: fresh("user") } }),
+  "DELETE /proxies/{id}": async () => ({
+    path: `/api/proxies/${(await node.post("/api/proxies", { ...proxyBody, Name: fresh("Proxy") })).Id}`,
+  }),
+  "POST /tagsets": () => ({ path: "/api/tagsets", body: { Name: fresh("Set"), Tags: [{ Name: "a" }] } }),
+  "PUT /tagsets/{id}": () => ({ path: `/api/tagsets/${seen.tagSet.Id}`, body: { Description: fresh("text") } }),
+  "PUT /tagsets/sortorder": () => ({ path: "/api/tagsets/sortorder", body: [seen.tagSet.Id] }),
+  "DELETE /tagsets/{id}": async () => ({ path: `/api/tagsets/${(await node.post("/api/tagsets", { Name: fresh("Set") })).Id}` }),
+  "POST /tenants": () => ({ path: "/api/tenants", body: { Name: fresh("Tenant"), TenantTags: ["Region/North"] } }),
+  "PUT /tenants/{id}": () => ({ path: `/api/tenants/${seen.tenant.Id}`, body: { Description: fresh("text") } }),
+  "DELETE /tenants/{id}": async () => ({ path: `/api/tenants/${(await node.post("/api/tenants", { Name: fresh("Tenant") })).Id}` }),
   "POST /lifecycles": () => ({ path: "/api/lifecycles", body: { Name: fresh("Lifecycle") } }),
   "PUT /lifecycles/{id}": () => ({ path: "/api/lifecycles/Lifecycles-1", body: { Description: fresh("text") } }),
   "DELETE /lifecycles/{id}": async () => ({
@@ -203,35 +231,41 @@ describe("every route that reads", () => {
           ? { id: seen.machine.Id }
           : path.startsWith("/workers")
             ? { id: seen.worker.Id }
-            : path.startsWith("/workerpools")
-              ? { id: "WorkerPools-1" }
-              : path.startsWith("/lifecycles")
-                ? { id: "Lifecycles-1" }
-                : path.startsWith("/projectgroups")
-                  ? { id: "ProjectGroups-1" }
-                  : path.startsWith("/projects")
-                    ? { id: seen.project.Id, version: "1.0.0" }
-                    : path.startsWith("/channels")
-                      ? { id: "Channels-1" }
-                      : path.startsWith("/deploymentprocesses")
-                        ? { id: `deploymentprocess-${seen.project.Id}` }
-                        : path.startsWith("/releases")
-                          ? { id: seen.release.Id }
-                          : path.startsWith("/deployments")
-                            ? { id: seen.deployment.Id }
-                            : path.startsWith("/tasks")
-                              ? { id: seen.deployment.TaskId }
-                              : path.startsWith("/events")
-                                ? { id: "Events-1" }
-                                : path.startsWith("/octopusservernodes")
-                                  ? { id: "OctopusServerNodes-test" }
-                                  : path.startsWith("/spaces")
-                                    ? { id: "Spaces-1" }
-                                    : path.startsWith("/users")
-                                      ? { id: "Users-1", userId: "Users-1" }
-                                      : path.startsWith("/configuration/certificates") || path.startsWith("/certificates")
-                                        ? { id: "certificate-global" }
-                                        : {};
+            : path.startsWith("/proxies")
+              ? { id: seen.proxy.Id }
+              : path.startsWith("/tagsets")
+                ? { id: seen.tagSet.Id }
+                : path.startsWith("/tenants")
+                  ? { id: seen.tenant.Id }
+                  : path.startsWith("/workerpools")
+                    ? { id: "WorkerPools-1" }
+                    : path.startsWith("/lifecycles")
+                      ? { id: "Lifecycles-1" }
+                      : path.startsWith("/projectgroups")
+                        ? { id: "ProjectGroups-1" }
+                        : path.startsWith("/projects")
+                          ? { id: seen.project.Id, version: "1.0.0" }
+                          : path.startsWith("/channels")
+                            ? { id: "Channels-1" }
+                            : path.startsWith("/deploymentprocesses")
+                              ? { id: `deploymentprocess-${seen.project.Id}` }
+                              : path.startsWith("/releases")
+                                ? { id: seen.release.Id }
+                                : path.startsWith("/deployments")
+                                  ? { id: seen.deployment.Id }
+                                  : path.startsWith("/tasks")
+                                    ? { id: seen.deployment.TaskId }
+                                    : path.startsWith("/events")
+                                      ? { id: "Events-1" }
+                                      : path.startsWith("/octopusservernodes")
+                                        ? { id: "OctopusServerNodes-test" }
+                                        : path.startsWith("/spaces")
+                                          ? { id: "Spaces-1" }
+                                          : path.startsWith("/users")
+                                            ? { id: "Users-1", userId: "Users-1" }
+                                            : path.startsWith("/configuration/certificates") || path.startsWith("/certificates")
+                                              ? { id: "certificate-global" }
+                                              : {};
 
   const addressOf = (route: Route) => `/api${route.path === "" && route.scope === "space" ? "/Spaces-1" : route.path}`;
 

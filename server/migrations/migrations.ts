@@ -5,6 +5,8 @@ import { tasks } from "./0002-tasks.ts";
 import { configuration } from "./0003-configuration.ts";
 import { registration } from "./0004-registration.ts";
 import { scriptGeneration } from "./0005-script-generation.ts";
+import { tenantsAndTags } from "./0006-tenants-and-tags.ts";
+import { deferrableReferences } from "./0007-deferrable-references.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -13,4 +15,6 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0003-configuration", sql: configuration },
   { name: "0004-registration", sql: registration },
   { name: "0005-script-generation", sql: scriptGeneration },
+  { name: "0006-tenants-and-tags", sql: tenantsAndTags },
+  { name: "0007-deferrable-references", sql: deferrableReferences },
 ];

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { make, startApiNode } from "../../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../../test/support/api-node.ts";
+import { readKeptSecrets } from "../../platform/kept-secrets/kept-secrets.ts";
 import { isPollingAgent, recordMachineHealth } from "./infrastructure.ts";
 
 let node: ApiNode;
@@ -170,14 +171,90 @@ test("a machine without a valid endpoint, environment or role is refused with ev
   const faults = await errorsOf("POST", "/api/machines", {
     Name: "bad",
     Endpoint: { CommunicationStyle: "TentaclePassive", Uri: "ftp://x" },
-    TenantIds: ["Tenants-1"],
   });
-  for (const part of [/Thumbprint/, /Uri/, /EnvironmentIds/, /Roles/, /Tenants are not supported/]) assert.match(faults, part);
+  for (const part of [/Thumbprint/, /Uri/, /EnvironmentIds/, /Roles/]) assert.match(faults, part);
   assert.match(
     await errorsOf("POST", "/api/machines", { Name: "bad", EnvironmentIds: ["Environments-999"] }),
     /no environment 'Environments-999'/,
   );
   assert.equal((await node.get("/api/machines?name=bad")).TotalResults, 0);
+});
+
+test("a proxy's password goes in, is stored encrypted, and never comes out; what it is not told stays", async () => {
+  const stored = async () =>
+    await readKeptSecrets(
+      node.database,
+      node.secrets,
+      await node.database.query<{ id: string }>(`SELECT id::text FROM secrets`).then((all) => all.map((one) => one.id)),
+    );
+  const before = (await stored()).size;
+  const created = await node.call("POST", "/api/proxies", {
+    Name: "DMZ Proxy",
+    Host: "PROXY.example",
+    Port: 3128,
+    Username: "agent",
+    ProxyType: "http",
+    Password: { HasValue: true, NewValue: "first secret" },
+  });
+  assert.equal(created.status, 201, created.text);
+  const proxy = created.body;
+  assert.deepEqual(
+    [proxy.Host, proxy.Port, proxy.Username, proxy.ProxyType, proxy.Password],
+    ["proxy.example", 3128, "agent", "HTTP", { HasValue: true, NewValue: null, Hint: null }],
+  );
+  assert.deepEqual([...(await stored()).values()], ["first secret"]);
+  assert.ok(
+    !JSON.stringify(
+      await node.database.query(
+        `SELECT p::text FROM proxies p UNION ALL SELECT e::text FROM events e UNION ALL SELECT s::text FROM secrets s`,
+      ),
+    ).includes("first secret"),
+  );
+  for (const kept of [{ Password: { HasValue: true } }, { Password: null }, { Username: "other" }]) {
+    const changed = await node.put(proxy.Links.Self, kept);
+    assert.equal(changed.Password.HasValue, true);
+    assert.deepEqual([...(await stored()).values()], ["first secret"]);
+  }
+  await node.put(proxy.Links.Self, { Password: { HasValue: true, NewValue: "second secret" } });
+  assert.deepEqual([...(await stored()).values()], ["second secret"]);
+  assert.equal((await node.put(proxy.Links.Self, { Password: { HasValue: false, NewValue: null } })).Password.HasValue, false);
+  assert.equal((await stored()).size, before);
+  await node.put(proxy.Links.Self, { Password: { HasValue: true, NewValue: "third secret" } });
+  assert.equal((await node.call("DELETE", proxy.Links.Self)).status, 200);
+  assert.equal((await stored()).size, before);
+});
+
+test("a proxy that cannot be is refused with every fault, and one in use is not deleted", async () => {
+  const faults = await errorsOf("POST", "/api/proxies", {
+    Name: "x",
+    Host: "http://p:1/",
+    Port: 70_000,
+    Username: "a:b",
+    ProxyType: "SOCKS",
+  });
+  for (const part of [/Host/, /Port/, /Username/, /ProxyType/]) assert.match(faults, part);
+  assert.match(await errorsOf("POST", "/api/proxies", { Name: "x" }), /Host is required.* Port is required/);
+  for (const Host of ["", "a b", "a:1", "user@a", "a/b"])
+    assert.match(await errorsOf("POST", "/api/proxies", { Name: "x", Host, Port: 1 }), /Host/);
+  assert.equal((await node.post("/api/proxies", { Name: "six", Host: "[::1]", Port: 1 })).Host, "::1");
+  const proxy = await node.post("/api/proxies", { Name: "Used", Host: "proxy", Port: 3128 });
+  assert.match(await errorsOf("POST", "/api/proxies", { Name: "USED", Host: "proxy", Port: 3128 }), /already a proxy named 'USED'/);
+  const environment = await make.environment(node, "Behind a proxy");
+  const endpoint = { CommunicationStyle: "TentaclePassive", Uri: "https://behind/", Thumbprint: "cd".repeat(20) };
+  const machine = await node.post("/api/machines", {
+    Name: "behind",
+    EnvironmentIds: [environment.Id],
+    Roles: ["web"],
+    Endpoint: { ...endpoint, ProxyId: proxy.Id.toLowerCase() },
+  });
+  assert.equal(machine.Endpoint.ProxyId, proxy.Id);
+  assert.match(await errorsOf("DELETE", proxy.Links.Self), /'Used' cannot be deleted because deployment targets still use it/);
+  assert.match(await errorsOf("PUT", machine.Links.Self, { Endpoint: { ...endpoint, ProxyId: "Proxies-999" } }), /no proxy 'Proxies-999'/);
+  assert.equal((await node.put(machine.Links.Self, { IsDisabled: true })).Endpoint.ProxyId, proxy.Id);
+  assert.equal((await node.put(machine.Links.Self, { Endpoint: endpoint })).Endpoint.ProxyId, null);
+  assert.equal((await node.call("DELETE", proxy.Links.Self)).status, 200);
+  const polling = { CommunicationStyle: "TentacleActive", Uri: "poll://behind/", Thumbprint: "cd".repeat(20), ProxyId: "Proxies-1" };
+  assert.match(await errorsOf("PUT", machine.Links.Self, { Endpoint: polling }), /polling agent's own proxy/);
 });
 
 test("a worker registers into pools, is found by its thumbprint, keeps its pools from being deleted, and is deleted", async () => {

@@ -1,12 +1,15 @@
-// The area of what deployments run on: environments, machines and their policies, worker pools, the server's certificate.
+// The area of what deployments run on: environments, machines and their policies, worker pools, proxies, the
+// server's certificate.
 
 import type { Route } from "../../platform/http/http.ts";
+import type { Secrets } from "../../platform/secrets/secrets.ts";
 import type { SpaceFiller } from "../organization/organization.ts";
 import { certificateRoutes } from "./certificates/certificates.ts";
 import type { AskForHealthCheck } from "./endpoints/endpoints.ts";
 import { environmentRoutes } from "./environments/environments.ts";
 import { fillMachinePolicies, machinePolicyRoutes } from "./machine-policies/machine-policies.ts";
 import { defineMachines, machineRoutes } from "./machines/machines.ts";
+import { defineProxies } from "./proxies/proxies.ts";
 import { defineWorkers, workerRoutes } from "./workers/workers.ts";
 import { fillWorkerPools, workerPools } from "./worker-pools/worker-pools.ts";
 
@@ -15,6 +18,7 @@ export { findMachineAddress, isPollingAgent, readAgentAddress, recordMachineHeal
 export type { AskForHealthCheck, MachineAddress, MachineHealth } from "./endpoints/endpoints.ts";
 
 export interface InfrastructureParts {
+  secrets: Secrets;
   certificate: { thumbprint: string; signatureAlgorithm: string };
   askForHealthCheck: AskForHealthCheck;
 }
@@ -26,6 +30,7 @@ export function infrastructureRoutes(parts: InfrastructureParts): Route[] {
     ...machineRoutes(defineMachines(parts.askForHealthCheck)),
     ...workerPools.routes,
     ...workerRoutes(defineWorkers(parts.askForHealthCheck)),
+    ...defineProxies(parts.secrets).routes,
     ...certificateRoutes(parts.certificate),
   ];
 }

@@ -1,4 +1,4 @@
-// The area of what is deployed: project groups, projects, their processes and channels, releases.
+// The area of what is deployed: project groups, projects, their processes and channels, releases, tenants.
 
 import type { Route } from "../../platform/http/http.ts";
 import type { Secrets } from "../../platform/secrets/secrets.ts";
@@ -9,6 +9,7 @@ import { fillProjectGroups, projectGroups } from "./project-groups/project-group
 import { getProjectId, projectRoutes } from "./projects/projects.ts";
 import { releaseRoutes } from "./releases/releases.ts";
 import type { BeforeReleaseDelete } from "./releases/releases.ts";
+import { tenantRoutes } from "./tenants/tenants.ts";
 
 export { channels } from "./channels/channels.ts";
 export { findSnapshotSteps, findSnapshotVersion, getProcess } from "./processes/processes.ts";
@@ -30,6 +31,7 @@ export function projectsRoutes(parts: ProjectsParts): Route[] {
     ...channels.routes,
     ...processRoutes(parts.secrets, getProjectId),
     ...releaseRoutes(parts.beforeReleaseDelete),
+    ...tenantRoutes,
   ];
 }
 

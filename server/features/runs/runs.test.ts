@@ -156,6 +156,8 @@ test("the runner sees one consistent picture: frozen process, options, and the m
   const disabled = await make.machine(node, "off", [dev.Id]);
   await node.put(disabled.Links.Self, { IsDisabled: true });
   await make.machine(node, "elsewhere", [prod.Id]);
+  const tenanted = await make.machine(node, "for tenants only", [dev.Id]);
+  await node.put(tenanted.Links.Self, { TenantedDeploymentParticipation: "Tenanted" });
   const snapshot = await node.database.transaction((tx) => loadDeploymentSnapshot(tx, deployment.Id));
   assert.ok(snapshot);
   assert.deepEqual(snapshot.deployment.options.specificMachineIds, [machine.Id]);
@@ -169,6 +171,7 @@ test("the runner sees one consistent picture: frozen process, options, and the m
     ["Default", "Web Shop", "Development", "1.0.0"],
   );
   assert.equal(await node.database.transaction((tx) => loadDeploymentSnapshot(tx, "Deployments-999")), undefined);
+  await node.call("DELETE", tenanted.Links.Self);
 });
 
 test("a health check is queued for machines of its own space only", async () => {

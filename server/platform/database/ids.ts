@@ -15,6 +15,7 @@ const sequences = {
   WorkerPools: "ids_worker_pools",
   Proxies: "ids_proxies",
   TagSets: "ids_tag_sets",
+  Tags: "ids_tags",
   Tenants: "ids_tenants",
   Lifecycles: "ids_lifecycles",
   ProjectGroups: "ids_project_groups",

@@ -14,6 +14,10 @@ export async function insertSecret(
   ]);
 }
 
+export async function deleteSecret(tx: Transaction, id: string): Promise<void> {
+  await tx.execute(`DELETE FROM secrets WHERE id = $1`, [id]);
+}
+
 export async function findCiphertexts(
   db: Queryable,
   ids: readonly string[],

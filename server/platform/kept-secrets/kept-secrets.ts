@@ -3,7 +3,7 @@
 
 import type { Queryable, Transaction } from "../database/database.ts";
 import type { SecretContext, Secrets } from "../secrets/secrets.ts";
-import { findCiphertexts, insertSecret } from "./kept-secret-store.ts";
+import { deleteSecret, findCiphertexts, insertSecret } from "./kept-secret-store.ts";
 
 export interface SecretToKeep {
   /** A UUID of the caller's making, so that the document naming it can be stored in the same transaction. */
@@ -21,6 +21,11 @@ function contextOf(id: string, spaceId: string): SecretContext {
 /** Stores a secret in the caller's transaction. */
 export async function keepSecret(tx: Transaction, secrets: Secrets, secret: SecretToKeep): Promise<void> {
   await insertSecret(tx, { ...secret, ciphertext: secrets.encrypt(secret.text, contextOf(secret.id, secret.spaceId)) });
+}
+
+/** Takes a secret out of the database. Backups and the write-ahead log hold its ciphertext for as long as they are kept. */
+export async function forgetSecret(tx: Transaction, id: string): Promise<void> {
+  await deleteSecret(tx, id);
 }
 
 /** The texts of secrets by id. An id that is not there is missing in the answer. @throws SecretUnreadable for a row that was tampered with */

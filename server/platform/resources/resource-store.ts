@@ -132,11 +132,18 @@ export async function deleteRow(tx: Transaction, table: ResourceTable, id: strin
   await tx.execute(`DELETE FROM ${table.name} WHERE id = $1`, [id]);
 }
 
-/** The stored spelling of ids a client sent. @throws Problem 400 naming the first that is not in the space */
-export async function resolveIds(db: Queryable, table: string, kind: string, spaceId: string, ids: readonly string[]): Promise<string[]> {
+/** The stored spelling of ids (or what else `column` holds) that a client sent. @throws Problem 400 naming the first that is not in the space */
+export async function resolveIds(
+  db: Queryable,
+  table: string,
+  kind: string,
+  spaceId: string,
+  ids: readonly string[],
+  column = "id",
+): Promise<string[]> {
   if (ids.length === 0) return [];
   const rows = await db.query<{ id: string }>(
-    `SELECT id FROM ${table} WHERE space_id = $1 AND lower(id) = ANY (SELECT lower(unnest($2::text[])))`,
+    `SELECT ${column} AS id FROM ${table} WHERE space_id = $1 AND lower(${column}) = ANY (SELECT lower(unnest($2::text[])))`,
     [spaceId, ids],
   );
   const stored = new Map(rows.map((row) => [row.id.toLowerCase(), row.id]));

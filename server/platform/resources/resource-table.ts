@@ -13,8 +13,8 @@ export interface ResourceField {
   empty?: unknown;
   /** The member is shown but never taken from a client. */
   readOnly?: boolean;
-  /** The member holds the id, or the list of ids, of rows of this table in the same space. */
-  references?: { table: string; kind: string };
+  /** The member holds the id (or what `column` names), or a list of them, of rows of this table in the same space. */
+  references?: { table: string; kind: string; column?: string };
 }
 
 export interface ResourceTable {

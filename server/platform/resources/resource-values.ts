@@ -65,14 +65,15 @@ export async function resolveReferences(
   for (const [member, { references }] of Object.entries(table.fields)) {
     const value = values[member];
     if (references === undefined || value === null || value === undefined) continue;
-    if (Array.isArray(value)) values[member] = await resolveIds(tx, references.table, references.kind, spaceId, value as string[]);
-    else [values[member]] = await resolveIds(tx, references.table, references.kind, spaceId, [value as string]);
+    const { table: of, kind, column } = references;
+    const resolved = await resolveIds(tx, of, kind, spaceId, [value].flat() as string[], column);
+    values[member] = Array.isArray(value) ? resolved : resolved[0];
   }
 }
 
 export function relatedIds({ table }: ResourceDefinition, document: Document): string[] {
   return Object.entries(table.fields).flatMap(([member, field]) =>
-    field.references ? ([document[member]].flat().filter(Boolean) as string[]) : [],
+    field.references && field.references.column === undefined ? ([document[member]].flat().filter(Boolean) as string[]) : [],
   );
 }
 

@@ -86,16 +86,24 @@ export function checkEndpoint(sent: EndpointSent | null | undefined): Checked<St
     const address = readListeningUri(uri);
     if (address === undefined) faults.push("Endpoint.Uri of a listening agent must look like https://host:10933/.");
     else uri = `https://${address.host.includes(":") ? `[${address.host}]` : address.host.toLowerCase()}:${address.port}/`;
-    if (sent.ProxyId) faults.push("Endpoint.ProxyId is not supported yet.");
   } else {
     const subscription = readSubscription(uri);
     if (subscription === undefined) faults.push("Endpoint.Uri of a polling agent must look like poll://0123456789abcdefghij/.");
     else uri = subscription;
+    if (sent.ProxyId)
+      faults.push(
+        "Endpoint.ProxyId is for listening agents. A polling agent's own proxy is set at the agent, by its polling-proxy command.",
+      );
   }
   if (faults.length > 0) return { ok: false, faults };
   return {
     ok: true,
-    value: { CommunicationStyle: style, Uri: uri, Thumbprint: thumbprint!, ...(style === "TentaclePassive" ? { ProxyId: null } : {}) },
+    value: {
+      CommunicationStyle: style,
+      Uri: uri,
+      Thumbprint: thumbprint!,
+      ...(style === "TentaclePassive" ? { ProxyId: sent.ProxyId || null } : {}),
+    },
   };
 }
 

@@ -84,6 +84,7 @@ export interface MachineAddress {
   uri: string | null;
   thumbprint: string | null;
   isDisabled: boolean;
+  proxyId: string | null;
 }
 
 export async function findMachineAddress(db: Queryable, machineId: string): Promise<MachineAddress | undefined> {
@@ -95,7 +96,10 @@ export async function findMachineAddress(db: Queryable, machineId: string): Prom
     uri: string | null;
     thumbprint: string | null;
     is_disabled: boolean;
-  }>(`SELECT id, space_id, name, communication_style, uri, thumbprint, is_disabled FROM ${tableOf(machineId)} WHERE id = $1`, [machineId]);
+    proxy_id: string | null;
+  }>(`SELECT id, space_id, name, communication_style, uri, thumbprint, is_disabled, proxy_id FROM ${tableOf(machineId)} WHERE id = $1`, [
+    machineId,
+  ]);
   return (
     row && {
       id: row.id,
@@ -105,6 +109,7 @@ export async function findMachineAddress(db: Queryable, machineId: string): Prom
       uri: row.uri,
       thumbprint: row.thumbprint,
       isDisabled: row.is_disabled,
+      proxyId: row.proxy_id,
     }
   );
 }

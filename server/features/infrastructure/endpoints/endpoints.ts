@@ -6,6 +6,7 @@ import { problem } from "../../../base/problems.ts";
 import type { Actor } from "../../../platform/audit/audit.ts";
 import { recordEvent, systemActor } from "../../../platform/audit/audit.ts";
 import type { Queryable, Transaction } from "../../../platform/database/database.ts";
+import { resolveIds } from "../../../platform/resources/resources.ts";
 import type { Condition, Document, ResourceField, Save } from "../../../platform/resources/resources.ts";
 import { checkEndpoint, legacyStatus, readSubscription } from "./endpoint-rules.ts";
 import type { EndpointSent, StoredEndpoint } from "./endpoint-rules.ts";
@@ -43,6 +44,7 @@ export const endpointFields: Record<string, ResourceField> = {
   StoredEndpoint: { column: "endpoint", empty: {}, json: true, readOnly: true },
   CommunicationStyle: { column: "communication_style", empty: "None", readOnly: true },
   Address: { column: "uri", empty: null, readOnly: true },
+  ProxyId: { column: "proxy_id", empty: null, readOnly: true },
   CertificateThumbprint: { column: "thumbprint", empty: null, readOnly: true },
   HealthStatus: { column: "health_status", empty: "Unknown", readOnly: true },
   StatusSummary: { column: "status_summary", empty: "", readOnly: true },
@@ -95,12 +97,15 @@ export async function saveEndpoint(tx: Transaction, save: Save, faults: readonly
   if (faults.length > 0) throw problem.invalid(faults);
   const { CommunicationStyle, Uri, Thumbprint } = endpoint.value;
   if (CommunicationStyle === "TentacleActive") await requireOwnSubscription(tx, save.id, Uri!, Thumbprint!);
+  if (endpoint.value.ProxyId)
+    [endpoint.value.ProxyId] = (await resolveIds(tx, "proxies", "proxy", save.spaceId, [endpoint.value.ProxyId])) as [string];
   values["MachinePolicyId"] ||= (await findDefaultPolicyId(tx, save.spaceId)) ?? null;
   if (values["MachinePolicyId"] === null) throw problem.invalid("This space has no default machine policy. Name one in MachinePolicyId.");
   values["StoredEndpoint"] = endpoint.value;
   values["CommunicationStyle"] = CommunicationStyle;
   values["Address"] = Uri ?? null;
   values["CertificateThumbprint"] = Thumbprint ?? null;
+  values["ProxyId"] = endpoint.value.ProxyId ?? null;
 }
 
 /** Asks for the health of what was just created, unless it has no agent or the client asked not to. */

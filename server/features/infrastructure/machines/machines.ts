@@ -29,8 +29,14 @@ const filters = {
     type: texts,
     where: anyOf("EXISTS (SELECT 1 FROM machine_environments me WHERE me.machine_id = r.id AND lower(me.environment_id) = ANY ($?))"),
   },
-  tenantIds: { type: texts, where: anyOf("EXISTS (SELECT 1 FROM unnest(r.tenant_ids) tenant WHERE lower(tenant) = ANY ($?))") },
-  tenantTags: { type: texts, where: anyOf("EXISTS (SELECT 1 FROM unnest(r.tenant_tags) tag WHERE lower(tag) = ANY ($?))") },
+  tenantIds: {
+    type: texts,
+    where: anyOf("EXISTS (SELECT 1 FROM machine_tenants mt WHERE mt.machine_id = r.id AND lower(mt.tenant_id) = ANY ($?))"),
+  },
+  tenantTags: {
+    type: texts,
+    where: anyOf("EXISTS (SELECT 1 FROM machine_tags mt WHERE mt.machine_id = r.id AND lower(mt.tag) = ANY ($?))"),
+  },
 };
 
 export function defineMachines(askForHealthCheck: AskForHealthCheck): Resource {
@@ -51,8 +57,18 @@ export function defineMachines(askForHealthCheck: AskForHealthCheck): Resource {
           empty: [],
           references: { table: "environments", kind: "environment" },
         },
-        TenantIds: { column: "tenant_ids", empty: [] },
-        TenantTags: { column: "tenant_tags", empty: [] },
+        TenantIds: {
+          column: "tenant_ids",
+          select: "ARRAY(SELECT mt.tenant_id FROM machine_tenants mt WHERE mt.machine_id = r.id ORDER BY mt.tenant_id)",
+          empty: [],
+          references: { table: "tenants", kind: "tenant" },
+        },
+        TenantTags: {
+          column: "tenant_tags",
+          select: "ARRAY(SELECT mt.tag FROM machine_tags mt WHERE mt.machine_id = r.id ORDER BY lower(mt.tag))",
+          empty: [],
+          references: { table: "tags", kind: "tenant tag", column: "canonical_name" },
+        },
         TenantedDeploymentParticipation: { column: "tenanted_deployment_participation", empty: "Untenanted" },
       },
     },
@@ -68,10 +84,6 @@ export function defineMachines(askForHealthCheck: AskForHealthCheck): Resource {
     beforeSave: async (tx, save) => {
       const { values } = save;
       const faults: string[] = [];
-      const participation = values["TenantedDeploymentParticipation"];
-      if ((values["TenantIds"] as string[]).length > 0 || (values["TenantTags"] as string[]).length > 0)
-        faults.push("Tenants are not supported yet: TenantIds and TenantTags must be empty.");
-      if (participation === "Tenanted") faults.push("Tenants are not supported yet: TenantedDeploymentParticipation cannot be Tenanted.");
       if ((values["EnvironmentIds"] as string[]).length === 0) faults.push("EnvironmentIds must name at least one environment.");
       const roles = distinctRoles(values["Roles"] as string[]);
       if (roles.length === 0) faults.push("Roles must name at least one role.");
@@ -80,6 +92,10 @@ export function defineMachines(askForHealthCheck: AskForHealthCheck): Resource {
     },
     afterSave: async (tx, save) => {
       await store.setMachineEnvironments(tx, save.id, save.values["EnvironmentIds"] as string[]);
+      await store.setMachineTenants(tx, save.id, save.spaceId, {
+        tenantIds: save.values["TenantIds"] as string[],
+        tags: save.values["TenantTags"] as string[],
+      });
       await askForFirstCheck(tx, save, askForHealthCheck);
     },
   });

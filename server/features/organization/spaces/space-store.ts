@@ -61,9 +61,11 @@ export async function clearDefaultSpace(tx: Transaction): Promise<void> {
   await tx.execute(`UPDATE spaces SET is_default = false WHERE is_default`);
 }
 
-/** Everything inside goes with it. */
+/** Everything inside goes with it. What refers to each other inside goes in any order, so references are checked when all is gone. */
 export async function deleteSpace(tx: Transaction, id: string): Promise<void> {
+  await tx.execute(`SET CONSTRAINTS ALL DEFERRED`);
   await tx.execute(`DELETE FROM spaces WHERE id = $1`, [id]);
+  await tx.execute(`SET CONSTRAINTS ALL IMMEDIATE`);
 }
 
 export async function countUnfinishedTasks(db: Queryable, spaceId: string): Promise<number> {

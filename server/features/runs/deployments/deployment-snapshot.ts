@@ -17,6 +17,8 @@ export interface CandidateMachine {
   /** TentaclePassive (https://host:port/), TentacleActive (poll://id/) or None. */
   communicationStyle: "TentaclePassive" | "TentacleActive" | "None";
   uri: string | null;
+  /** The way to it leads through this proxy. */
+  proxyId: string | null;
   /** 40 upper-case hex digits; null for a target without an agent. */
   thumbprint: string | null;
 }
@@ -85,6 +87,7 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
       machinePolicyId: machine.machine_policy_id,
       communicationStyle: machine.communication_style as CandidateMachine["communicationStyle"],
       uri: machine.uri,
+      proxyId: machine.proxy_id,
       thumbprint: machine.thumbprint,
     })),
   };

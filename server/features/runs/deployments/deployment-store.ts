@@ -135,14 +135,15 @@ export interface CandidateRow {
   communication_style: string;
   uri: string | null;
   thumbprint: string | null;
+  proxy_id: string | null;
 }
 
-/** Enabled machines of an environment, by name. */
+/** Enabled machines of an environment that serve deployments without a tenant, by name. */
 export async function listCandidates(db: Queryable, environmentId: string): Promise<CandidateRow[]> {
   return db.query<CandidateRow>(
-    `SELECT m.id, m.name, m.roles, m.health_status, m.machine_policy_id, m.communication_style, m.uri, m.thumbprint
+    `SELECT m.id, m.name, m.roles, m.health_status, m.machine_policy_id, m.communication_style, m.uri, m.thumbprint, m.proxy_id
        FROM machines m JOIN machine_environments me ON me.machine_id = m.id
-      WHERE me.environment_id = $1 AND NOT m.is_disabled ORDER BY lower(m.name)`,
+      WHERE me.environment_id = $1 AND NOT m.is_disabled AND m.tenanted_deployment_participation <> 'Tenanted' ORDER BY lower(m.name)`,
     [environmentId],
   );
 }
