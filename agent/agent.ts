@@ -1,5 +1,6 @@
 // The agent put together: scripts, services and the listener in front of them, for one home. Reads no settings and prints
 // nothing; main.ts and the tests do.
+import { rm, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,13 +23,28 @@ export interface AgentSettings {
   trust: readonly string[];
   /** Servers to ask for work. */
   poll: readonly PolledServer[];
-  identityFiles: IdentityFiles | undefined;
+  /** The certificate with its key; or where they lie; or undefined for one of the home's own, made when it is missing. */
+  identity: Identity | IdentityFiles | undefined;
   version: string;
+  /** Where deployments put applications by default; scripts are told. */
+  applications: string;
+  /** The instance as scripts are told it; undefined when they are not. */
+  instance: string | undefined;
+  /** The proxy that scripts are told to use for what they fetch; null for the machine's own. */
+  proxy: ScriptProxy | null;
   limits: Partial<ScriptLimits>;
   /** The environment the agent was started with: its scripts inherit it, without the agent's own settings. */
   environment: NodeJS.ProcessEnv;
   /** Tells the operator, in one line. */
   report(message: string): void;
+}
+
+/** As scripts find it in their environment. */
+export interface ScriptProxy {
+  host: string;
+  port: number;
+  username: string | null;
+  password: string | null;
 }
 
 /** A server that this agent asks for work. */
@@ -53,6 +69,9 @@ export interface Agent {
 
 /** What has outlived its time is removed this often. */
 const sweepMs = 3_600_000;
+/** In the home; its age tells whether an agent lives there. */
+export const heartbeatName = "livez.heartbeat";
+const heartbeatMs = 10_000;
 
 /** Prefix of the agent's own settings in the environment; scripts do not see them. */
 export const settingPrefix = "CUTTLE_AGENT_";
@@ -62,7 +81,10 @@ export async function startAgent(settings: AgentSettings): Promise<Agent> {
   await createHome(settings.home);
   const releaseHome = await takeHomeLock(settings.home);
   try {
-    const identity = await loadIdentity(settings.home, settings.identityFiles, settings.name);
+    const identity =
+      settings.identity !== undefined && "thumbprint" in settings.identity
+        ? settings.identity
+        : await loadIdentity(settings.home, settings.identity, settings.name);
     const { report } = settings;
     const scripts = createScripts({ home: settings.home, environment: scriptEnvironment(settings), limits: settings.limits, report });
     await scripts.takeUp();
@@ -83,11 +105,22 @@ export async function startAgent(settings: AgentSettings): Promise<Agent> {
     const timer = setInterval(sweep, sweepMs);
     timer.unref();
     sweep();
+    const heartbeat = join(settings.home, heartbeatName);
+    // A full disk does not keep the file from getting a new time; what else goes wrong, its age tells.
+    const beat = (): void =>
+      void utimes(heartbeat, new Date(), new Date())
+        .catch(() => writeFile(heartbeat, ""))
+        .catch(() => {});
+    const pulse = setInterval(beat, heartbeatMs);
+    pulse.unref();
+    beat();
     return {
       identity,
       port: listener?.port ?? null,
       async stop() {
         clearInterval(timer);
+        clearInterval(pulse);
+        await rm(heartbeat, { force: true });
         // Scripts first: calls that wait for a script's end then come back at once.
         await scripts.stop();
         await Promise.all([listener?.close(), ...pollers.map((poller) => poller.close())]);
@@ -157,22 +190,29 @@ export function defaultAgentName(): string {
 }
 
 /** What scripts find in their environment: the agent's own, and the variables that deployment scripts of this ecosystem read. */
-function scriptEnvironment({ home, name, version, environment }: AgentSettings): NodeJS.ProcessEnv {
+function scriptEnvironment({ home, version, applications, instance, proxy, environment }: AgentSettings): NodeJS.ProcessEnv {
   const inherited = Object.fromEntries(Object.entries(environment).filter(([variable]) => !variable.startsWith(settingPrefix)));
   const program = fileURLToPath(new URL(".", import.meta.url)).replace(/\/$/, "");
   return {
     ...inherited,
     TentacleHome: home,
-    TentacleApplications: join(home, "Applications"),
+    TentacleApplications: applications,
     TentacleJournal: join(home, "DeploymentJournal.xml"),
     CalamariPackageRetentionJournalPath: join(home, "PackageRetentionJournal.json"),
-    TentacleInstanceName: name,
+    ...(instance === undefined ? {} : { TentacleInstanceName: instance }),
     TentacleVersion: version,
     TentacleExecutablePath: join(program, "cuttle-agent.mjs"),
     TentacleProgramDirectoryPath: program,
     AgentProgramDirectoryPath: program,
     TentacleCertificateSignatureAlgorithm: "sha256RSA",
-    TentacleUseDefaultProxy: "True",
-    TentacleProxyPort: "80",
+    TentacleUseDefaultProxy: proxy === null ? "True" : "False",
+    ...(proxy === null
+      ? { TentacleProxyPort: "80" }
+      : {
+          TentacleProxyHost: proxy.host,
+          TentacleProxyPort: String(proxy.port),
+          TentacleProxyUsername: proxy.username ?? "",
+          TentacleProxyPassword: proxy.password ?? "",
+        }),
   };
 }
