@@ -2,7 +2,18 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createDecipheriv, createHash, pbkdf2Sync, randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -211,6 +222,18 @@ test("attached files lie in the workspace, and one with a password is encrypted"
   assert.equal(bytes.toString("ascii", 0, 4), "IV__");
   const decipher = createDecipheriv("aes-128-cbc", pbkdf2Sync("Secret1", "Octopuss", 1000, 16, "sha1"), bytes.subarray(4, 20));
   assert.equal(Buffer.concat([decipher.update(bytes.subarray(20)), decipher.final()]).toString("utf8"), '{"a":"bä"}');
+});
+
+test("a PowerShell script on a machine without pwsh ends with -42 and a sentence; a Bash entry goes before it", async (t) => {
+  const bin = mkdtempSync(join(tmpdir(), "cuttle-bin-"));
+  t.after(() => rmSync(bin, { recursive: true }));
+  for (const name of ["cat", "sleep"]) symlinkSync(`/usr/bin/${name}`, join(bin, name));
+  const without = await startAgentProcess(t, { environment: { PATH: bin } });
+  const answer = await without.start({ ticket: "power", body: "echo no", Scripts: { PowerShell: "'no'" }, waitMs: 20_000 });
+  assert.deepEqual([answer.State, answer.ExitCode], [processState.complete, -42]);
+  assert.match(scriptLines(answer.Logs).join(), /this machine has no pwsh/);
+  const both = await without.start({ ticket: "both", body: "echo no", Scripts: { PowerShell: "'no'", bash: "echo yes" }, waitMs: 20_000 });
+  assert.deepEqual([both.ExitCode, scriptLines(both.Logs)], [0, ["yes"]]);
 });
 
 test("D8: a cancelled script dies with its whole tree, traps or not, and reports -1", async () => {

@@ -165,7 +165,7 @@ function homeAfterDeath(
 }
 
 const launch = (dead: { record: string; workspace: string }, attempt = 1) =>
-  launchScript({ ...dead, attempt, streamBytesMax: 1e9, umask: 0o22, environment: process.env, arguments: [] });
+  launchScript({ ...dead, shell: "bash", attempt, streamBytesMax: 1e9, umask: 0o22, environment: process.env, arguments: [] });
 
 test("killed between the durable state and the spawn: the next agent runs it once, and the old attempt can never begin", async (t) => {
   const body = `echo run >> "$TentacleHome/mark"; exit 3`;
@@ -310,7 +310,7 @@ test("a ticket of a newer agent is refused with a sentence and left as it is; ot
   const before = readFileSync(dead.state, "utf8");
   const agent = await startAgentProcess(t, { home: dead.home });
   for (const ask of [() => agent.start({ ticket: "newer", body: "echo no" }), () => agent.status("newer"), () => agent.complete("newer")]) {
-    await assert.rejects(ask(), { kind: "service-failed", message: /written by a newer agent \(version 99; this agent reads up to 1\)/ });
+    await assert.rejects(ask(), { kind: "service-failed", message: /written by a newer agent \(version 99; this agent reads up to 2\)/ });
   }
   assert.equal(readFileSync(dead.state, "utf8"), before);
   assert.match(agent.errors(), /newer could not be taken up/);

@@ -24,6 +24,7 @@ const script = (ticket: string, body: string, waitMs = 20_000): NewScript => ({
   ticket,
   taskId: "ServerTasks-1",
   body,
+  shell: "bash",
   exclusive: false,
   mutexName: "RunningScript",
   mutexTimeoutMs: Infinity,

@@ -23,7 +23,7 @@ import {
 import { type HeldLock, type IsolationLocks, type LockRequest, stillRunningMessage, waitMessage } from "./isolation-locks.ts";
 import { LogClosedError, type OutputLog } from "./output-log.ts";
 import { isAlive, killTree, parseIdentity, type ProcessIdentity, signal } from "../processes/processes.ts";
-import { launchScript, shellPath, type SpareWrapper } from "./shell.ts";
+import { launchScript, shellName, shellPath, type SpareWrapper } from "./shell.ts";
 import { type TicketState, writeTicketState } from "./ticket-state.ts";
 
 /** What the server is told about a script. */
@@ -275,17 +275,19 @@ export class ScriptRun {
 
   async #launch(): Promise<void> {
     const { workspace, record, environment, umask, streamBytesMax, log } = this.#parts;
+    const { shell } = this.#state;
     this.#throwIfDetached();
     await this.#keepTrying(() =>
-      log.append([debug(`Starting ${shellPath} in working directory '${workspace}' using 'Unicode (UTF-8)' encoding`)]),
+      log.append([debug(`Starting ${shellName[shell]} in working directory '${workspace}' using 'Unicode (UTF-8)' encoding`)]),
     );
     const { spare } = this.#parts;
     if (spare !== undefined) {
       this.#child = spare.process;
-      spare.go(workspace, this.#state.arguments);
+      spare.go({ shell, workspace, arguments: this.#state.arguments });
     } else {
       try {
         const launch = {
+          shell,
           workspace,
           record,
           attempt: this.#state.attempt,
@@ -393,7 +395,7 @@ export class ScriptRun {
     const exitCode = code === 137 && this.#state.cancelRequested ? agentExitCode.unreadable : code;
     if (!log.ended) {
       for (const line of lines) await this.#keepTrying(() => log.append([line]));
-      const last = debug(`Process ${shellPath} in ${workspace} exited with code ${exitCode}`);
+      const last = debug(`Process ${shellName[this.#state.shell]} in ${workspace} exited with code ${exitCode}`);
       await this.#keepTrying(() => log.append([last], { end: true }));
     }
     await this.#keepTrying(() => log.sync());

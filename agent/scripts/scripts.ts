@@ -20,9 +20,18 @@ import { createIsolationLocks } from "./isolation-locks.ts";
 import { openOutputLog, type OutputLog } from "./output-log.ts";
 import { readBootId } from "../processes/processes.ts";
 import { ScriptRun, type ScriptStatus, voidAttempt } from "./script-run.ts";
-import { findArgumentProblem, findMissingProgram, shellPath, type SpareWrapper, splitArguments, startSpareWrapper } from "./shell.ts";
+import {
+  findArgumentProblem,
+  findMissingProgram,
+  hasShell,
+  shellName,
+  type SpareWrapper,
+  splitArguments,
+  startSpareWrapper,
+} from "./shell.ts";
 import {
   readTicketState,
+  type ScriptShell,
   ticketKey,
   ticketLengthMax,
   type TicketState,
@@ -79,6 +88,7 @@ export interface NewScript {
   ticket: unknown;
   taskId: string | null;
   body: string;
+  shell: ScriptShell;
   exclusive: boolean;
   mutexName: string;
   /** `Infinity` waits for ever. */
@@ -249,6 +259,7 @@ export function createScripts(parts: ScriptsParts): Scripts {
     const state: TicketState = {
       ticket: String(script.ticket),
       phase: "waiting",
+      shell: script.shell,
       taskId: script.taskId ?? "",
       bootId,
       attempt: 1,
@@ -280,7 +291,7 @@ export function createScripts(parts: ScriptsParts): Scripts {
       } else {
         await mkdir(record(key), { mode: 0o700 });
       }
-      await createWorkspace(workspace(key), script.body, script.files);
+      await createWorkspace(workspace(key), script, script.files);
       log = await openOutputLog(record(key));
       await writeTicketState(statePath(key), state);
       return makeRun(key, state, log, lock, own);
@@ -428,9 +439,11 @@ export function createScripts(parts: ScriptsParts): Scripts {
         const known = await readKnown(key);
         if (known === "damaged") return undefined;
         if (known !== undefined) return known.phase === "waiting" && known.bootId === bootId ? revive(key, known) : undefined;
-        const accepted = await accept(key, script);
-        if (script.refusal === undefined) accepted.begin();
-        else accepted.fail(agentExitCode.fatal, script.refusal);
+        const isMissing = !hasShell(script.shell, parts.environment);
+        const refusal = script.refusal ?? (isMissing ? missingShell(script.shell) : undefined);
+        const accepted = await accept(key, { ...script, refusal });
+        if (refusal === undefined) accepted.begin();
+        else accepted.fail(script.refusal === undefined ? agentExitCode.shellNotStarted : agentExitCode.fatal, refusal);
         return accepted;
       });
       if (run === undefined) return inTurn(key, () => answerFromDisk(key, 0, true));
@@ -580,5 +593,6 @@ function ignoreMissing(error: NodeJS.ErrnoException): undefined {
   if (error.code !== "ENOENT") throw error;
 }
 
-/** What runs the scripts; for messages. */
-export const scriptShell = shellPath;
+function missingShell(shell: ScriptShell): string {
+  return `The script was not started: this machine has no ${shellName[shell]}. Install it, or send the script for another shell.`;
+}

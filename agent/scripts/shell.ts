@@ -3,11 +3,18 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
+import type { ScriptShell } from "./ticket-state.ts";
 import { bootstrapName } from "./workspace.ts";
 import { wrapperText } from "./wrapper.ts";
 
 /** The shell that runs scripts, and the wrapper. */
 export const shellPath = "/bin/bash";
+
+/** PowerShell for Linux, found by PATH. It need not be there. */
+const powerShellName = "pwsh";
+
+/** Names of what runs scripts, for messages. */
+export const shellName: { readonly [shell in ScriptShell]: string } = { bash: shellPath, powershell: powerShellName };
 
 /** Programs the wrapper calls by name. Both belong to the smallest installation of every Linux. */
 const neededPrograms = ["cat", "sleep"];
@@ -27,11 +34,16 @@ export interface WrapperSettings {
   environment: NodeJS.ProcessEnv;
 }
 
-export interface Launch extends WrapperSettings {
+/** The script that a wrapper is to run. */
+export interface Command {
+  shell: ScriptShell;
   workspace: string;
+  arguments: readonly string[];
+}
+
+export interface Launch extends WrapperSettings, Command {
   record: string;
   attempt: number;
-  arguments: readonly string[];
 }
 
 /** Starts the wrapper. Resolves when it runs; rejects when the system refused to start it, and then nothing was started. */
@@ -49,7 +61,7 @@ export interface SpareWrapper {
   /** Whether it can run this script now. */
   suits(scriptArguments: readonly string[]): boolean;
   /** Lets it begin the script. */
-  go(workspace: string, scriptArguments: readonly string[]): void;
+  go(command: Command): void;
   /** Ends it; its folder stays. */
   dismiss(): void;
 }
@@ -67,16 +79,34 @@ export async function startSpareWrapper(settings: WrapperSettings, record: strin
       child.exitCode === null &&
       child.signalCode === null &&
       scriptArguments.reduce((sum, argument) => sum + argument.length, 0) <= spareArgumentBytesMax,
-    go(workspace, scriptArguments) {
-      const fields = [workspace, ...commandLine({ workspace, arguments: scriptArguments })];
+    go(command) {
+      const fields = [command.workspace, ...commandLine(command)];
       child.stdin?.end(`${[fields.length, ...fields].join("\0")}\0`);
     },
     dismiss: () => child.stdin?.destroy(),
   };
 }
 
-function commandLine({ workspace, arguments: scriptArguments }: { workspace: string; arguments: readonly string[] }): string[] {
-  return [shellPath, join(workspace, bootstrapName), ...scriptArguments];
+function commandLine({ shell, workspace, arguments: scriptArguments }: Command): string[] {
+  const path = join(workspace, bootstrapName[shell]);
+  if (shell === "bash") return [shellPath, path, ...scriptArguments];
+  return [powerShellName, "-NoLogo", "-NoProfile", "-NonInteractive", "-Command", powerShellCommand(path, scriptArguments)];
+}
+
+/**
+ * What PowerShell is told to do: stop at the first error, run the script in this scope with its arguments, and end with the exit code of the
+ * last program it ran, if it ran any. Uses no module, in the syntax of version 5.1.
+ */
+export function powerShellCommand(path: string, scriptArguments: readonly string[]): string {
+  const quote = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+  // The name of a parameter is no text: `-Name` in quotes would be a value.
+  const words = scriptArguments.map((argument) => (/^-[A-Za-z_]\w*:?$/.test(argument) ? argument : quote(argument)));
+  return [
+    "$ErrorActionPreference = 'Stop'",
+    [".", quote(path), ...words].join(" "),
+    "$exitCode = $ExecutionContext.SessionState.PSVariable.GetValue('LASTEXITCODE')",
+    "if ($null -ne $exitCode) { exit $exitCode }",
+  ].join("; ");
 }
 
 function startWrapper(settings: WrapperSettings, record: string, attempt: number, rest: readonly string[]): ChildProcess {
@@ -104,17 +134,26 @@ async function spawned(child: ChildProcess): Promise<void> {
 
 /** What is missing on this machine to run scripts, or undefined. */
 export function findMissingProgram(environment: NodeJS.ProcessEnv): string | undefined {
-  const isThere = (path: string): boolean => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  if (!isThere(shellPath)) return shellPath;
-  const folders = (environment["PATH"] ?? "/usr/bin:/bin").split(":");
-  return neededPrograms.find((name) => !folders.some((folder) => isThere(join(folder, name))));
+  if (!isExecutable(shellPath)) return shellPath;
+  return neededPrograms.find((name) => !isOnPath(name, environment));
+}
+
+/** Whether this shell is there to run a script. */
+export function hasShell(shell: ScriptShell, environment: NodeJS.ProcessEnv): boolean {
+  return shell === "bash" ? isExecutable(shellPath) : isOnPath(powerShellName, environment);
+}
+
+function isOnPath(name: string, environment: NodeJS.ProcessEnv): boolean {
+  return (environment["PATH"] ?? "/usr/bin:/bin").split(":").some((folder) => isExecutable(join(folder, name)));
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

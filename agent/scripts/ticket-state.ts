@@ -3,8 +3,12 @@
 import { readFile } from "node:fs/promises";
 import { writeDurably } from "./durable-file.ts";
 
-/** The version this agent writes, and the newest it reads. Older ones get a reader in `readers` when a newer one is made. */
-export const ticketStateVersion = 1;
+/**
+ * The newest version this agent reads and writes. 1 knows bash only; 2 names the shell. A file is written in the oldest version that says all
+ * of it, so that an agent can be set back.
+ */
+export const ticketStateVersion = 2;
+const versionWithBashOnly = 1;
 
 /** Longest ticket. A UUID has 36; folder names may have 255 bytes. */
 export const ticketLengthMax = 100;
@@ -17,9 +21,13 @@ export const ticketLengthMax = 100;
  */
 export type TicketPhase = "waiting" | "launching" | "finished" | "completed";
 
+/** What runs a script. */
+export type ScriptShell = "bash" | "powershell";
+
 export interface TicketState {
   ticket: string;
   phase: TicketPhase;
+  shell: ScriptShell;
   taskId: string;
   /** Boot in which the script was accepted: no process survives a reboot. */
   bootId: string;
@@ -65,6 +73,7 @@ export function tombstone(ticket: string, bootId: string, exitCode: number): Tic
   return {
     ticket,
     phase: "completed",
+    shell: "bash",
     taskId: "",
     bootId,
     attempt: 0,
@@ -82,7 +91,9 @@ export function tombstone(ticket: string, bootId: string, exitCode: number): Tic
 
 /** Writes the state and returns when it is on the disk. Throws the system's error; the state before then still stands. */
 export async function writeTicketState(path: string, state: TicketState): Promise<void> {
-  await writeDurably(path, `${JSON.stringify({ version: ticketStateVersion, ...state })}\n`);
+  const { shell, ...rest } = state;
+  const content = shell === "bash" ? { version: versionWithBashOnly, ...rest } : { version: ticketStateVersion, ...state };
+  await writeDurably(path, `${JSON.stringify(content)}\n`);
 }
 
 /** The state, or undefined when there is none. Throws {@link TicketStateError} when there is one that cannot be used. */
@@ -99,7 +110,8 @@ export async function readTicketState(path: string): Promise<TicketState | undef
 
 /** Readers by version: each returns the state as the current version means it, or undefined when the content does not fit. */
 const readers: { readonly [version: number]: (content: Record<string, unknown>) => TicketState | undefined } = {
-  1: readVersion1,
+  1: (content) => readVersion2({ ...content, shell: "bash" }),
+  2: readVersion2,
 };
 
 export function parseTicketState(text: string, path: string): TicketState {
@@ -122,10 +134,11 @@ export function parseTicketState(text: string, path: string): TicketState {
   return state;
 }
 
-function readVersion1(content: Record<string, unknown>): TicketState | undefined {
+function readVersion2(content: Record<string, unknown>): TicketState | undefined {
   const {
     ticket,
     phase,
+    shell,
     taskId,
     bootId,
     attempt,
@@ -142,6 +155,7 @@ function readVersion1(content: Record<string, unknown>): TicketState | undefined
   if (
     typeof ticket !== "string" ||
     (phase !== "waiting" && phase !== "launching" && phase !== "finished" && phase !== "completed") ||
+    (shell !== "bash" && shell !== "powershell") ||
     typeof taskId !== "string" ||
     typeof bootId !== "string" ||
     typeof attempt !== "number" ||
@@ -162,6 +176,7 @@ function readVersion1(content: Record<string, unknown>): TicketState | undefined
   return {
     ticket,
     phase,
+    shell,
     taskId,
     bootId,
     attempt,

@@ -6,16 +6,23 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import type { ScriptShell } from "./ticket-state.ts";
 
 /** Name of the script in its workspace. */
-export const bootstrapName = "Bootstrap.sh";
+export const bootstrapName: { readonly [shell in ScriptShell]: string } = { bash: "Bootstrap.sh", powershell: "Bootstrap.ps1" };
 
 /** Names that agents of this protocol keep for themselves; an attached `Bootstrap.sh` would run in place of the script. */
-const reservedNames = ["bootstrap.sh", "scriptstate.json", "output.log"];
+const reservedNames = ["bootstrap.sh", "bootstrap.ps1", "scriptstate.json", "output.log"];
 
 /** Files beside one script. Packages travel by file transfer; what is attached is a handful of settings. */
 const attachedFilesMax = 1000;
 const attachedNameLengthMax = 1000;
+
+/** The script itself, and what runs it. */
+export interface ScriptText {
+  shell: ScriptShell;
+  body: string;
+}
 
 /** A file that comes with a script. */
 export interface AttachedFile {
@@ -37,13 +44,15 @@ export class WorkspaceError extends Error {
  * Makes the workspace `folder` anew with script and files. Throws {@link WorkspaceError} for names that are refused and the system's
  * error when the disk refuses; what was made by then is the caller's to remove.
  */
-export async function createWorkspace(folder: string, body: string, files: readonly AttachedFile[]): Promise<void> {
+export async function createWorkspace(folder: string, { shell, body }: ScriptText, files: readonly AttachedFile[]): Promise<void> {
   const places = files.map((file) => ({ file, path: join(folder, confinedName(file.name)) }));
   if (files.length > attachedFilesMax)
     throw new WorkspaceError(`${files.length} files are attached to the script; at most ${attachedFilesMax} are taken.`);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  await writeFile(join(folder, bootstrapName), body.replaceAll("\r\n", "\n"), { mode: 0o600, flag: "wx" });
+  // Older PowerShells take a file without byte order mark for one in the machine's own code page.
+  const text = shell === "bash" ? body.replaceAll("\r\n", "\n") : `\uFEFF${body}`;
+  await writeFile(join(folder, bootstrapName[shell]), text, { mode: 0o600, flag: "wx" });
   for (const { file, path } of places) {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const source = file.password === null ? file.contents.open() : encryptText(file.contents.open(), file.password);

@@ -29,6 +29,9 @@ export interface ScriptedAgent extends Agents {
   behave: (body: string) => { lines: string[]; exitCode: number; questions: number };
 }
 
+/** What an agent on Linux runs. */
+const bashOf = (command: Pick<StartScriptCommandV2, "ScriptBody" | "Scripts">): string => command.Scripts?.["Bash"] ?? command.ScriptBody;
+
 export function createScriptedAgent(options: { tombstones: boolean; generation?: 1 | 2 }): ScriptedAgent {
   const scripts = new Map<string, Script>();
   const tombstones = new Map<string, ScriptStatusResponseV2>();
@@ -86,10 +89,10 @@ export function createScriptedAgent(options: { tombstones: boolean; generation?:
         if (tombstone !== undefined) return { ok: true, reply: tombstone };
         let script = scripts.get(ticket);
         if (script === undefined) {
-          const { lines, exitCode, questions } = agent.behave(command.ScriptBody);
+          const { lines, exitCode, questions } = agent.behave(bashOf(command));
           script = { ticket, lines, exitCode, questionsLeft: questions, cancelled: false };
           scripts.set(ticket, script);
-          executions.push({ machine: "host" in address ? address.host : address.subscription, body: command.ScriptBody, ticket });
+          executions.push({ machine: "host" in address ? address.host : address.subscription, body: bashOf(command), ticket });
         }
         return respond(script, 0);
       }),
@@ -128,9 +131,9 @@ export function createScriptedAgent(options: { tombstones: boolean; generation?:
         proven(terms, () => {
           const ticket = `20260101000000-${executions.length + 1}`;
           startCalls.push(ticket);
-          const { lines, exitCode, questions } = agent.behave(command.ScriptBody);
+          const { lines, exitCode, questions } = agent.behave(bashOf(command));
           scripts.set(ticket, { ticket, lines, exitCode, questionsLeft: questions, cancelled: false });
-          executions.push({ machine: "host" in address ? address.host : address.subscription, body: command.ScriptBody, ticket });
+          executions.push({ machine: "host" in address ? address.host : address.subscription, body: bashOf(command), ticket });
           return { ok: true, reply: { TaskId: ticket } };
         }),
       getStatus: (_address, request, terms) =>

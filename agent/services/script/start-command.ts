@@ -24,9 +24,9 @@ export function readStartCommand(
   ticket: ScriptTicket,
   signal: AbortSignal,
 ): NewScript {
-  const body = findBashVariant(command?.Scripts) ?? command?.ScriptBody;
+  const { shell, body } = chooseScript(command?.Scripts, command?.ScriptBody);
   if (typeof body !== "string")
-    throw new CommandError("StartScript came without a script: give it a ScriptBody, or a Bash entry in Scripts.");
+    throw new CommandError("StartScript came without a script: give it a ScriptBody, or a Bash or PowerShell entry in Scripts.");
   const isolation: unknown = command?.Isolation ?? scriptIsolationLevel.noIsolation;
   const exclusive = isolation === scriptIsolationLevel.fullIsolation;
   const timeoutMs = command?.ScriptIsolationMutexTimeout ?? 0;
@@ -46,6 +46,7 @@ export function readStartCommand(
     ticket: ticket.TaskId,
     taskId: command?.TaskId ?? null,
     body,
+    shell,
     exclusive,
     mutexName,
     mutexTimeoutMs: timeoutMs <= 0 || timeoutMs >= isolationMutexTimeoutNoneMs ? Infinity : timeoutMs,
@@ -57,9 +58,20 @@ export function readStartCommand(
   };
 }
 
-/** The bash script among the variants; its key matches ignoring case, and by the type's number. */
-function findBashVariant(scripts: { readonly [type: string]: string } | null | undefined): string | undefined {
-  return Object.entries(scripts ?? {}).find(([type]) => type.toLowerCase() === "bash" || type === "1")?.[1];
+/** The entry for bash, else that for PowerShell, else the body, which is bash here: whoever has a PowerShell body only also says so. */
+function chooseScript(
+  scripts: { readonly [type: string]: string } | null | undefined,
+  body: string | null | undefined,
+): { shell: NewScript["shell"]; body: string | null | undefined } {
+  const bash = findVariant(scripts, "bash", "1");
+  if (bash !== undefined) return { shell: "bash", body: bash };
+  const powerShell = findVariant(scripts, "powershell", "0");
+  return powerShell === undefined ? { shell: "bash", body } : { shell: "powershell", body: powerShell };
+}
+
+/** Keys match ignoring case, and by the type's number. */
+function findVariant(scripts: { readonly [type: string]: string } | null | undefined, name: string, number: string): string | undefined {
+  return Object.entries(scripts ?? {}).find(([type]) => type.toLowerCase() === name || type === number)?.[1];
 }
 
 export function requireTicket(ticket: ScriptTicket | null | undefined): ScriptTicket {

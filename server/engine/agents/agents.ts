@@ -17,6 +17,7 @@ import type { ScriptTicket } from "@cuttle/contract/agent/script";
 import { createHalibutClient, HalibutCallError } from "@cuttle/halibut";
 import type { CallOptions, Identity, InMemoryPollingQueue, ServiceContract } from "@cuttle/halibut";
 import { monotonicMs } from "../../base/clock.ts";
+import { assertSoundStart, assertSoundTicket } from "./sound-commands.ts";
 
 export { createPollingQueue } from "@cuttle/halibut";
 export { openAgentPort } from "./agent-port.ts";
@@ -141,15 +142,35 @@ export function createAgents(parts: { identity: Identity; polling: InMemoryPolli
       if (known.size > capabilitiesCacheMax) known.delete(known.keys().next().value!);
       return { ok: true, reply: capabilities };
     },
-    startScript: (agent, command, terms) => call(agent, scriptServiceV2, "StartScript", [command], terms),
-    getStatus: (agent, request, terms) => call(agent, scriptServiceV2, "GetStatus", [request], terms),
-    cancelScript: (agent, command, terms) => call(agent, scriptServiceV2, "CancelScript", [command], terms),
-    completeScript: (agent, command, terms) => call(agent, scriptServiceV2, "CompleteScript", [command], terms),
+    startScript: (agent, command, terms) => {
+      assertSoundStart(command);
+      assertSoundTicket(command.ScriptTicket);
+      return call(agent, scriptServiceV2, "StartScript", [command], terms);
+    },
+    getStatus: (agent, request, terms) => {
+      assertSoundTicket(request.Ticket);
+      return call(agent, scriptServiceV2, "GetStatus", [request], terms);
+    },
+    cancelScript: (agent, command, terms) => {
+      assertSoundTicket(command.Ticket);
+      return call(agent, scriptServiceV2, "CancelScript", [command], terms);
+    },
+    completeScript: (agent, command, terms) => {
+      assertSoundTicket(command.Ticket);
+      return call(agent, scriptServiceV2, "CompleteScript", [command], terms);
+    },
     firstGeneration: {
-      startScript: (agent, command, terms) => call(agent, scriptServiceV1, "StartScript", [command], terms),
+      startScript: (agent, command, terms) => {
+        assertSoundStart(command);
+        return call(agent, scriptServiceV1, "StartScript", [command], terms);
+      },
       getStatus: (agent, request, terms) => call(agent, scriptServiceV1, "GetStatus", [request], terms),
       cancelScript: (agent, command, terms) => call(agent, scriptServiceV1, "CancelScript", [command], terms),
-      completeScript: (agent, command, terms) => call(agent, scriptServiceV1, "CompleteScript", [command], terms),
+      completeScript: async (agent, command, terms) => {
+        // The ticket is the agent's own; an empty one would cost it all its workspaces.
+        if (command.Ticket.TaskId === "") return { ok: false, failure: "refused", message: "The agent's ticket is empty." };
+        return call(agent, scriptServiceV1, "CompleteScript", [command], terms);
+      },
     },
     async close() {
       polling.close();

@@ -36,7 +36,15 @@ test("a plan with a polling agent comes back as it was stored", () => {
     agent: { subscription: "poll://0123456789abcdefghij/", thumbprint: "CD".repeat(20) },
   };
   const { version, body } = encodePlan(plan);
-  assert.equal(version, planVersion);
+  assert.equal(version, 2, "a node that knows no PowerShell can take it over");
+  assert.deepEqual(decodePlan({ version, body: JSON.parse(JSON.stringify(body)) }), plan);
+});
+
+test("a plan with a script in PowerShell is not for nodes that would run it as Bash", () => {
+  const plan = structuredClone(storedByVersion1) as unknown as Plan;
+  plan.steps[0]!.script.syntax = "PowerShell";
+  const { version, body } = encodePlan(plan);
+  assert.equal(version, 3);
   assert.deepEqual(decodePlan({ version, body: JSON.parse(JSON.stringify(body)) }), plan);
 });
 

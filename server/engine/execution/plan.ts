@@ -5,10 +5,11 @@ import type { AgentAddress } from "../agents/agents.ts";
 import type { Json } from "../tasks/tasks.ts";
 
 /**
- * Version of the stored plan this program writes. It reads this one and all before: 1 knows listening agents only, and is a plan of
- * version 2 as it stands.
+ * Newest version of the stored plan. This program reads it and all before, each of which is a plan of the newest version as it stands:
+ * 1 knows listening agents only, 2 scripts in Bash only.
  */
-export const planVersion = 2;
+export const planVersion = 3;
+const planVersionWithBashOnly = 2;
 const planVersionMin = 1;
 
 /** A value a script can ask for by name. A secret is only named here; it is read when the script goes out. */
@@ -21,7 +22,7 @@ export interface PlannedTarget {
 }
 
 export interface PlannedScript {
-  syntax: "Bash";
+  syntax: "Bash" | "PowerShell";
   body: string;
 }
 
@@ -59,8 +60,10 @@ export class PlanNotReadable extends Error {
   }
 }
 
+/** In the oldest version that says all of it, so that nodes which are not upgraded yet can take over what they can run. */
 export function encodePlan(plan: Plan): { version: number; body: Json } {
-  return { version: planVersion, body: plan as unknown as Json };
+  const version = plan.steps.every(({ script }) => script.syntax === "Bash") ? planVersionWithBashOnly : planVersion;
+  return { version, body: plan as unknown as Json };
 }
 
 /** @throws PlanNotReadable */

@@ -9,6 +9,8 @@ import type { LineMasker, ScriptResult } from "./run-script.ts";
 import { runScript } from "./run-script.ts";
 import type { ScriptVariable } from "./script-body.ts";
 import { composeBashScript, scriptBytesMax } from "./script-body.ts";
+import type { ScriptForAgents } from "./powershell-body.ts";
+import { composePowerShellScript, refusalOfBash, runPowerShellFromBash } from "./powershell-body.ts";
 import type { StepRun } from "./step-run-store.ts";
 import { intendStepRuns, listStepRuns } from "./step-run-store.ts";
 
@@ -146,7 +148,7 @@ async function secretsOf(plan: Plan, step: PlannedStep, parts: PlanParts): Promi
   return new Map(await Promise.all([...new Set(ids)].map(async (id) => [id, await parts.readSecret(id)] as const)));
 }
 
-function bodyFor(plan: Plan, step: PlannedStep, target: PlannedTarget, secrets: ReadonlyMap<string, string>): string {
+function bodyFor(plan: Plan, step: PlannedStep, target: PlannedTarget, secrets: ReadonlyMap<string, string>): ScriptForAgents {
   const wantedVariables: PlannedVariable[] = [
     ...plan.variables,
     ...step.variables,
@@ -160,11 +162,13 @@ function bodyFor(plan: Plan, step: PlannedStep, target: PlannedTarget, secrets: 
     if (value === undefined) throw new Error(`The secret of the variable ${variable.name} was not read.`);
     byName.set(variable.name.toLowerCase(), { name: variable.name, value });
   }
-  const body = composeBashScript([...byName.values()], step.script.body);
+  const variables = [...byName.values()];
+  const isBash = step.script.syntax === "Bash";
+  const body = isBash ? composeBashScript(variables, step.script.body) : composePowerShellScript(variables, step.script.body);
   if (Buffer.byteLength(body) > scriptBytesMax) {
     throw new Error(`The script of step ${step.number} (${step.name}) with its variables is larger than ${scriptBytesMax} bytes.`);
   }
-  return body;
+  return isBash ? { bash: body, powerShell: refusalOfBash } : { bash: runPowerShellFromBash(body), powerShell: body };
 }
 
 /** Runs `work` for each item, at most `max` at once. Waits for all that began, then throws the first error. */

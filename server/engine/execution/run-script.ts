@@ -14,6 +14,7 @@ import { monotonicMs, pause } from "../../base/clock.ts";
 import { describeAgentAddress } from "../agents/agents.ts";
 import type { AgentAddress, Agents, Answer, CallTerms } from "../agents/agents.ts";
 import type { LogEntry, TaskRun } from "../tasks/tasks.ts";
+import type { ScriptForAgents } from "./powershell-body.ts";
 import type { OutputState } from "./script-output.ts";
 import { readOutput, restoreOutputState } from "./script-output.ts";
 import type { StepOutcome, StepRun } from "./step-run-store.ts";
@@ -41,7 +42,7 @@ export interface ScriptOnTarget {
   machineName: string;
   agent: AgentAddress;
   /** The whole script. Asked for only when it goes out. */
-  body: () => Promise<string>;
+  body: () => Promise<ScriptForAgents>;
   isolation: "full" | "none";
   masker: LineMasker;
 }
@@ -172,13 +173,14 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
   const body = await script.body();
   const command: StartScriptCommandV2 = {
     ScriptTicket: ticket,
-    ScriptBody: body,
+    // What a Windows agent runs; others take the entry for their shell.
+    ScriptBody: body.powerShell,
     TaskId: script.taskId,
     DurationToWaitForScriptToFinish: null,
     Isolation: script.isolation === "full" ? scriptIsolationLevel.fullIsolation : scriptIsolationLevel.noIsolation,
     ScriptIsolationMutexTimeout: isolationMutexTimeoutNoneMs,
     IsolationMutexName: null,
-    Scripts: { Bash: body },
+    Scripts: { Bash: body.bash },
     Files: [],
     Arguments: [],
   };

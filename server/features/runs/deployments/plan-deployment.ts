@@ -68,7 +68,8 @@ function planAction(
   if (source !== "Inline")
     return { fault: `Step '${name}' takes its script from '${source}', which is not available yet. Put the script into the step.` };
   const syntax = text("Octopus.Action.Script.Syntax") ?? "Bash";
-  if (syntax !== "Bash") return { fault: `Step '${name}' is written in ${syntax}; this server runs Bash scripts so far.` };
+  if (syntax !== "Bash" && syntax !== "PowerShell")
+    return { fault: `Step '${name}' is written in ${syntax}; this server runs Bash and PowerShell.` };
   const body = text("Octopus.Action.Script.ScriptBody");
   if (body === undefined) return { fault: `Step '${name}' has no script (Octopus.Action.Script.ScriptBody).` };
   const condition = readCondition(step.Condition);
@@ -91,7 +92,7 @@ function planAction(
     number,
     name,
     condition,
-    script: { syntax: "Bash", body },
+    script: { syntax, body },
     variables: [
       { name: "Octopus.Step.Id", value: step.Id },
       { name: "Octopus.Step.Name", value: step.Name },
