@@ -44,7 +44,7 @@ const absent: ReadonlySet<string> = new Set([
   "Workers.OperatingSystemVersion",
 ]);
 
-const isCreate = (exchange: RecordedExchange) => exchange.request.effectiveMethod === "POST" && /machines$/.test(exchange.request.path);
+const isCreate = (exchange: RecordedExchange) => exchange.request.effectiveMethod === "POST" && exchange.request.path.endsWith("/machines");
 const isV2 = (exchange: RecordedExchange) => exchange.request.path.includes("/environments/v2");
 const machine = (Name: string): Json => ({
   Name,
