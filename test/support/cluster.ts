@@ -18,6 +18,7 @@ const portMax = 32_000;
 /** A start includes a new database on a busy machine. */
 const readyMsMax = 60_000;
 const stopMsMax = 20_000;
+const commandMsMax = 60_000;
 
 /** The administrator's key on every node of every cluster made here. */
 export const clusterApiKey = "API-TRIALTRIALTRIALTRIALTRIAL0001";
@@ -84,6 +85,10 @@ export interface Cluster {
   server(options: ServerOptions): Promise<ServerProcess>;
   /** Without `poll` it listens. */
   agent(options: { name: string; trust: string; poll?: { port: number; subscription: string } }): Promise<AgentProcess>;
+  /** Runs a command of the agent to its end, on a machine whose instances are this cluster's. */
+  agentCommand(...words: string[]): Promise<{ exitCode: number | null; stdout: string; stderr: string }>;
+  /** The agent of an instance that commands have made; `home` as its settings say. */
+  agentInstance(options: { name: string; home: string }): AgentProcess;
   postgres(): Promise<PostgresProcess>;
   /** The master key of the node with that home, as its operator would look it up. */
   masterKeyOf(server: ServerProcess): Promise<string>;
@@ -100,6 +105,8 @@ export async function createCluster(): Promise<Cluster> {
   await fs.chmod(root, 0o711); // the embedded database's account passes through
   const dismiss = watchOver(root);
   const processes: ClusterProcess<unknown>[] = [];
+  /** Where the agent's commands keep what all instances of a machine share. */
+  const instances = { TentacleMachineConfigurationHomeDirectory: path.join(root, "machine") };
 
   async function home(name: string): Promise<string> {
     const folder = path.join(root, name);
@@ -155,6 +162,26 @@ export async function createCluster(): Promise<Cluster> {
           : ["--no-listen", ...flags({ poll: `127.0.0.1:${poll.port}`, subscription: poll.subscription })]),
       ];
       return Object.assign(made<AgentReady>(name, words), { home: folder, port });
+    },
+    agentCommand(...words) {
+      return new Promise((resolve, reject) => {
+        const child = spawn(process.execPath, [path.join(programs, "agent", "cuttle-agent.mjs"), ...words], {
+          stdio: ["ignore", "pipe", "pipe"],
+          env: { ...process.env, ...instances },
+          timeout: commandMsMax,
+        });
+        const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
+        child.stdout.on("data", (piece: Buffer) => stdout.push(piece));
+        child.stderr.on("data", (piece: Buffer) => stderr.push(piece));
+        child.once("error", reject);
+        child.once("close", (exitCode) =>
+          resolve({ exitCode, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() }),
+        );
+      });
+    },
+    agentInstance(options) {
+      const words = [path.join(programs, "agent", "cuttle-agent.mjs"), "run", "--instance", options.name, "--noninteractive"];
+      return Object.assign(made<AgentReady>(options.name, words, instances), { home: options.home, port: 0 });
     },
     async postgres() {
       const folder = await home("postgres");
