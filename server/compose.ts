@@ -10,14 +10,14 @@ import { createTaskEngine, enqueueTask } from "./engine/tasks/tasks.ts";
 import type { LogFolder } from "./engine/tasks/tasks.ts";
 import { isPollingAgent } from "./features/infrastructure/infrastructure.ts";
 import { createDeployTask, createHealthTask, healthArgumentsVersion } from "./features/runs/runs.ts";
-import { ensureAdministrator, ensureFirstSpace, featureRoutes } from "./features/features.ts";
+import { ensureAdministrator, ensureFirstSpace, featureRoutes, hashOfNewPassword } from "./features/features.ts";
 import { migrations } from "./migrations/migrations.ts";
 import { createBackgroundLoop, createNodeRegistry, readInstallationId } from "./platform/cluster/cluster.ts";
 import { migrate, openDatabase } from "./platform/database/database.ts";
 import { openSharedFolder } from "./platform/files/files.ts";
 import { createHttpServer } from "./platform/http/http.ts";
 import { readKeptSecrets } from "./platform/kept-secrets/kept-secrets.ts";
-import { prepareMasking, hashPassword, openSecrets } from "./platform/secrets/secrets.ts";
+import { prepareMasking, openSecrets } from "./platform/secrets/secrets.ts";
 import type { ServerLog } from "./platform/telemetry/telemetry.ts";
 import type { ReachedDatabase } from "./reach-database.ts";
 
@@ -186,12 +186,13 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
 /** What a new cluster must hold, and the administrator the operator named. Harmless at every start of every node. */
 async function welcome(config: ServerConfig, database: ReturnType<typeof openDatabase>): Promise<void> {
   const { username, email, password, apiKey } = config.administrator;
-  const passwordHash = password === undefined ? null : await hashPassword(password);
+  const name = username ?? administratorNameDefault;
+  const passwordHash = password === undefined ? null : await hashOfNewPassword(database, name, password);
   await database.transaction(async (tx) => {
     await ensureFirstSpace(tx);
     if (username === undefined && apiKey === undefined && password === undefined) return;
     await ensureAdministrator(tx, {
-      username: username ?? administratorNameDefault,
+      username: name,
       passwordHash,
       email: email ?? null,
       ...(apiKey === undefined ? {} : { apiKey }),

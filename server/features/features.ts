@@ -15,7 +15,7 @@ import type { SpaceFiller } from "./organization/organization.ts";
 import { projectsFillers, projectsRoutes } from "./projects/projects.ts";
 import { beforeReleaseDelete, runsRoutes } from "./runs/runs.ts";
 
-export { ensureAdministrator } from "./organization/organization.ts";
+export { ensureAdministrator, hashOfNewPassword } from "./organization/organization.ts";
 
 export interface FeaturesParts {
   database: Database;

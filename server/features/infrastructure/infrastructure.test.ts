@@ -180,6 +180,27 @@ test("a machine without a valid endpoint, environment or role is refused with ev
   assert.equal((await node.get("/api/machines?name=bad")).TotalResults, 0);
 });
 
+test("another address or certificate makes health unknown and asks for a check; anything else leaves it", async () => {
+  const environment = await make.environment(node, "Rechecked");
+  const machine = await make.machine(node, "moving", [environment.Id]);
+  const checks = () => asked.filter((name) => name === "moving").length;
+  assert.equal(checks(), 1);
+  const healthy = () =>
+    node.database.transaction((tx) => recordMachineHealth(tx, machine.Id, { healthStatus: "Healthy", statusSummary: "fine" }));
+  await healthy();
+  const renamed = await node.put(machine.Links.Self, { ...(await node.get(machine.Links.Self)), Roles: ["web", "db"] });
+  assert.deepEqual([renamed.HealthStatus, renamed.StatusSummary, checks()], ["Healthy", "fine", 1]);
+  const { Endpoint } = renamed;
+  let expected = 1;
+  for (const change of [{ Uri: "https://elsewhere:10933/" }, { Thumbprint: "de".repeat(20) }]) {
+    await healthy();
+    const moved = await node.put(machine.Links.Self, { Endpoint: { ...Endpoint, ...change } });
+    assert.deepEqual([moved.HealthStatus, moved.StatusSummary, checks()], ["Unknown", "", (expected += 1)]);
+  }
+  await node.put(machine.Links.Self, { Endpoint, SkipInitialHealthCheck: true });
+  assert.equal(checks(), expected);
+});
+
 test("a proxy's password goes in, is stored encrypted, and never comes out; what it is not told stays", async () => {
   const stored = async () =>
     await readKeptSecrets(

@@ -102,15 +102,23 @@ export async function saveEndpoint(tx: Transaction, save: Save, faults: readonly
   values["MachinePolicyId"] ||= (await findDefaultPolicyId(tx, save.spaceId)) ?? null;
   if (values["MachinePolicyId"] === null) throw problem.invalid("This space has no default machine policy. Name one in MachinePolicyId.");
   values["StoredEndpoint"] = endpoint.value;
+  if (current !== undefined && isOtherAgent(save)) Object.assign(values, { HealthStatus: "Unknown", StatusSummary: "" });
   values["CommunicationStyle"] = CommunicationStyle;
   values["Address"] = Uri ?? null;
   values["CertificateThumbprint"] = Thumbprint ?? null;
   values["ProxyId"] = endpoint.value.ProxyId ?? null;
 }
 
-/** Asks for the health of what was just created, unless it has no agent or the client asked not to. */
-export async function askForFirstCheck(tx: Transaction, save: Save, askForHealthCheck: AskForHealthCheck): Promise<void> {
-  const wanted = save.current === undefined && save.body["SkipInitialHealthCheck"] !== true && save.values["CommunicationStyle"] !== "None";
+/** Whether what was known of the agent's health says nothing about the one that is saved now. */
+function isOtherAgent({ current, values }: Save): boolean {
+  const [before, now] = [current?.["StoredEndpoint"] as StoredEndpoint | undefined, values["StoredEndpoint"] as StoredEndpoint];
+  const members = ["CommunicationStyle", "Uri", "Thumbprint", "ProxyId"] as const;
+  return members.some((member) => (before?.[member] ?? null) !== (now[member] ?? null));
+}
+
+/** Asks for the health of what is new, or is another agent than before, unless it has no agent or the client asked not to. */
+export async function askForCheck(tx: Transaction, save: Save, askForHealthCheck: AskForHealthCheck): Promise<void> {
+  const wanted = isOtherAgent(save) && save.body["SkipInitialHealthCheck"] !== true && save.values["CommunicationStyle"] !== "None";
   if (wanted) await askForHealthCheck(tx, { id: save.id, name: String(save.values["Name"]), spaceId: save.spaceId }, save.actor);
 }
 

@@ -8,7 +8,7 @@ import { defineResource } from "../../../platform/resources/resources.ts";
 import type { Resource } from "../../../platform/resources/resources.ts";
 import {
   anyOf,
-  askForFirstCheck,
+  askForCheck,
   endpointFields,
   endpointFilters,
   endpointRoutes,
@@ -96,7 +96,7 @@ export function defineMachines(askForHealthCheck: AskForHealthCheck): Resource {
         tenantIds: save.values["TenantIds"] as string[],
         tags: save.values["TenantTags"] as string[],
       });
-      await askForFirstCheck(tx, save, askForHealthCheck);
+      await askForCheck(tx, save, askForHealthCheck);
     },
   });
 }

@@ -1,6 +1,7 @@
 // Worker pools. Every space has a default one.
 
 import { WorkerPool, WorkerPoolBody } from "@cuttle/contract/rest/machines";
+import { problem } from "../../../base/problems.ts";
 import { defineResource } from "../../../platform/resources/resources.ts";
 import type { SpaceFiller } from "../../organization/organization.ts";
 
@@ -26,6 +27,13 @@ export const workerPools = defineResource({
   links: ({ Id }, base) => ({
     Workers: `${base}/workerpools/${Id}/workers{?skip,take,partialName,isDisabled,healthStatuses,commStyles,shellNames}`,
   }),
+  beforeSave: async (_tx, { body }) => {
+    const type = body["WorkerPoolType"] as string | null | undefined;
+    if (type && type.toLowerCase() !== "staticworkerpool")
+      throw problem.invalid(
+        "WorkerPoolType must be StaticWorkerPool. Dynamic pools are run by a cloud service that this server does not have.",
+      );
+  },
   present: (document) => Object.assign(document, { CanAddWorkers: true, WorkerPoolType: "StaticWorkerPool" }),
 });
 

@@ -6,7 +6,7 @@ import { defineResource } from "../../../platform/resources/resources.ts";
 import type { Resource } from "../../../platform/resources/resources.ts";
 import {
   anyOf,
-  askForFirstCheck,
+  askForCheck,
   endpointFields,
   endpointFilters,
   endpointRoutes,
@@ -59,7 +59,7 @@ export function defineWorkers(askForHealthCheck: AskForHealthCheck): Resource {
     },
     afterSave: async (tx, save) => {
       await setWorkerPools(tx, save.id, save.values["WorkerPoolIds"] as string[]);
-      await askForFirstCheck(tx, save, askForHealthCheck);
+      await askForCheck(tx, save, askForHealthCheck);
     },
   });
 }

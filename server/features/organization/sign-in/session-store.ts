@@ -28,6 +28,10 @@ export async function deleteSession(tx: Transaction, tokenHash: Buffer): Promise
   return (await tx.execute(`DELETE FROM sessions WHERE token_hash = $1`, [tokenHash])) > 0;
 }
 
+export async function deleteSessionsOf(tx: Transaction, userId: string): Promise<void> {
+  await tx.execute(`DELETE FROM sessions WHERE user_id = $1`, [userId]);
+}
+
 /** Failures of a name within the window, and the milliseconds until they are forgotten. `name` in lower case. */
 export async function findFailures(db: Queryable, name: string, windowMs: number): Promise<{ failures: number; remainingMs: number }> {
   const [row] = await db.query<{ failures: number; remaining_ms: number }>(

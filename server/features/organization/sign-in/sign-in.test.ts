@@ -4,8 +4,10 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startApiNode } from "../../../../test/support/api-node.ts";
 import type { ApiAnswer, ApiNode, Json } from "../../../../test/support/api-node.ts";
+import { createHttpServer } from "../../../platform/http/http.ts";
 import { hashPassword } from "../../../platform/secrets/secrets.ts";
-import { signInFailuresMax } from "./sign-in.ts";
+import { ensureAdministrator } from "../organization.ts";
+import { hashOfNewPassword, signInFailuresMax } from "./sign-in.ts";
 
 const password = "Correct horse 1!";
 let node: ApiNode;
@@ -93,6 +95,26 @@ test("signing out ends the session, and only that one", async () => {
   assert.equal((await by("POST", "/api/users/logout", {})).status, 401);
   await node.database.execute(`UPDATE sessions SET expires_at = now()`);
   assert.equal((await by("GET", "/api/users/me", { cookie: other.cookie })).status, 401);
+});
+
+test("a session holds on every node, and a password that the operator changes ends it", async (t) => {
+  const { cookie } = sessionOf(await signIn("admin", password));
+  const other = createHttpServer({ database: node.database, routes: node.routes, nodeName: "other", reportFault: () => {} });
+  t.after(() => other.close(1_000));
+  const [address] = await other.listen("http://127.0.0.1:0");
+  const me = async () => (await fetch(`http://127.0.0.1:${address!.port}/api/users/me`, { headers: { cookie } })).status;
+  assert.equal(await me(), 200);
+  const startWith = async (text: string) => {
+    const passwordHash = await hashOfNewPassword(node.database, "Admin", text);
+    await node.database.transaction((tx) => ensureAdministrator(tx, { username: "admin", passwordHash, email: null }));
+  };
+  await startWith(password);
+  assert.equal(await me(), 200, "a start with the same password ends no session");
+  await startWith("another one");
+  assert.equal(await me(), 401);
+  assert.match((await node.get("/api/events?take=1")).Items[0].Message, /password of user admin was changed/);
+  await startWith(password);
+  assert.equal((await signIn("admin", password)).status, 200);
 });
 
 test("a wrong password says no more than an unknown name, and too many must wait", async () => {

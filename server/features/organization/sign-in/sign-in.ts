@@ -4,13 +4,13 @@ import { SignInBody, User } from "@cuttle/contract/rest/users";
 import { problem } from "../../../base/problems.ts";
 import { csrfCookiePrefix, hashSessionSecret, newSessionSecrets, sessionCookiePrefix } from "../../../platform/access/access.ts";
 import { recordEvent } from "../../../platform/audit/audit.ts";
-import type { Database } from "../../../platform/database/database.ts";
+import type { Database, Queryable, Transaction } from "../../../platform/database/database.ts";
 import { act, change, nothing, ok } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
-import { verifyPassword } from "../../../platform/secrets/secrets.ts";
+import { hashPassword, verifyPassword } from "../../../platform/secrets/secrets.ts";
 import { nameCharactersMax } from "@cuttle/contract/rest/shapes";
 import { findPasswordOf, presentUser } from "../users/users.ts";
-import { countFailure, deleteSession, findFailures, forgetFailures, insertSession } from "./session-store.ts";
+import { countFailure, deleteSession, deleteSessionsOf, findFailures, forgetFailures, insertSession } from "./session-store.ts";
 
 /** Wrong passwords for one name before it must wait; enough for a person who tries all they remember. */
 export const signInFailuresMax = 10;
@@ -98,6 +98,20 @@ export function signInRoutes(parts: { installationId: string }): Route[] {
       },
     }),
   ];
+}
+
+/** The hash to store for a password that the operator gives at each start; null when it is the user's password already. */
+export async function hashOfNewPassword(db: Queryable, username: string, password: string): Promise<string | null> {
+  const found = await findPasswordOf(db, username);
+  if (found === undefined || found.passwordHash === null) return hashPassword(password);
+  // A hash that this machine cannot check is replaced by one that it can.
+  const same = await verifyPassword(password, found.passwordHash).catch(() => false);
+  return same ? null : hashPassword(password);
+}
+
+/** Whoever knew the old password, or stole a cookie, is out. */
+export async function endSessions(tx: Transaction, userId: string): Promise<void> {
+  await deleteSessionsOf(tx, userId);
 }
 
 /** @throws Problem 429 while a name has too many failures */

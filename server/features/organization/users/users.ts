@@ -74,6 +74,15 @@ export async function ensureAdministratorUser(
         relatedDocumentIds: [found.id],
       });
     }
+    if (wanted.passwordHash !== null) {
+      await recordEvent(tx, {
+        spaceId: null,
+        category: "Modified",
+        actor: systemActor,
+        message: `The password of user ${found.username} was changed at start, which ended their sessions`,
+        relatedDocumentIds: [found.id],
+      });
+    }
     return found.id;
   }
   const { id } = await nextId(tx, "Users");
