@@ -88,7 +88,9 @@ export function createHalibutClient(parts: { identity: Identity; limits?: Partia
   }
 
   async function attempt(peer: Peer, made: Call, options: CallOptions): Promise<Outcome> {
-    const key = `${peer.thumbprint} ${peer.host} ${peer.port}`;
+    // A connection that was let in by another proxy, or for another user of it, is another one.
+    const { host, port, username } = peer.proxy ?? {};
+    const key = [peer.thumbprint, peer.host, peer.port, ...(peer.proxy === undefined ? [] : [host, port, username])].join(" ");
     const { givingUp } = made;
     for (let attempts = 1; ; attempts++) {
       let connection: Connection;

@@ -1,5 +1,6 @@
 /** Opens a connection to a pinned peer, for callers of listening services and for polling services: TCP, TLS, thumbprint, introduction. One attempt; trying again is the caller's. */
 import { isIP } from "node:net";
+import type { Socket } from "node:net";
 import { connect } from "node:tls";
 import type { TLSSocket } from "node:tls";
 import { createConnection } from "./connection.ts";
@@ -7,6 +8,8 @@ import type { Connection } from "./connection.ts";
 import { ConnectionError, ProtocolError, messageOf } from "./errors.ts";
 import type { HalibutCallFailure } from "./errors.ts";
 import { cutOn } from "./giving-up.ts";
+import { openTunnel, TunnelRefused } from "./http-tunnel.ts";
+import type { HttpProxy } from "./http-tunnel.ts";
 import type { HalibutLimits } from "./limits.ts";
 import { connectorTlsOptions, peerThumbprint } from "./trust.ts";
 import type { Identity } from "./trust.ts";
@@ -16,6 +19,8 @@ export interface Peer {
   port: number;
   /** 40 upper-case hex digits. */
   thumbprint: string;
+  /** The way to it leads through this proxy. */
+  proxy?: HttpProxy;
 }
 
 /** No connection; nothing but our introduction was sent. Worth another attempt unless `final`. */
@@ -81,34 +86,41 @@ function connectTls({
   signal: AbortSignal;
 }): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    // Never a `session` here: on a resumed session Node does not show the peer's certificate.
-    const socket = connect({
-      ...connectorTlsOptions(identity),
-      host: peer.host,
-      port: peer.port,
-      ...(isIP(peer.host) === 0 ? { servername: peer.host } : {}),
-    });
+    let socket: TLSSocket | undefined;
+    const tunnelling = new AbortController();
     const timer = setTimeout(() => settle(new Error(`no TLS connection within ${limits.connectMs} ms`)), limits.connectMs);
     const onAbort = (): void => settle(new Error("the call was given up"));
     const onConnect = (): void => settle(null);
     const onClose = (): void => settle(new Error("the peer closed the connection during the TLS handshake"));
+    let settled = false;
     function settle(error: Error | null): void {
+      if (settled) return;
+      settled = true;
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);
-      socket.removeListener("secureConnect", onConnect);
-      socket.removeListener("close", onClose);
-      socket.removeListener("error", settle);
-      if (error === null) return resolve(socket);
-      socket.on("error", () => {}); // what it may still say has no reader
-      socket.destroy();
-      const final = (error as NodeJS.ErrnoException).code === "ENOTFOUND";
+      socket?.off("secureConnect", onConnect).off("close", onClose).off("error", settle);
+      if (error === null) return resolve(socket!);
+      socket?.on("error", () => {}); // what it may still say has no reader
+      socket?.destroy();
+      tunnelling.abort();
+      const final = error instanceof TunnelRefused ? error.final : (error as NodeJS.ErrnoException).code === "ENOTFOUND";
       reject(new AttemptFailed("unreachable", `Cannot connect to ${peer.host}:${peer.port}: ${error.message}`, final, error));
     }
-    socket.once("secureConnect", onConnect);
-    socket.once("error", settle);
-    socket.once("close", onClose);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort);
+    function begin(over: { host: string; port: number } | { socket: Socket }): void {
+      if (settled) {
+        if ("socket" in over) over.socket.destroy();
+        return;
+      }
+      // Never a `session` here: on a resumed session Node does not show the peer's certificate.
+      socket = connect({ ...connectorTlsOptions(identity), ...over, ...(isIP(peer.host) === 0 ? { servername: peer.host } : {}) });
+      socket.once("secureConnect", onConnect);
+      socket.once("error", settle);
+      socket.once("close", onClose);
+    }
+    if (signal.aborted) return onAbort();
+    signal.addEventListener("abort", onAbort);
+    if (peer.proxy === undefined) return begin({ host: peer.host, port: peer.port });
+    openTunnel({ proxy: peer.proxy, peer, limits, signal: tunnelling.signal }).then((tunnel) => begin({ socket: tunnel }), settle);
   });
 }
 

@@ -5,6 +5,7 @@
 export { createHalibutClient } from "./client.ts";
 export type { HalibutClient } from "./client.ts";
 export type { Peer } from "./connector.ts";
+export type { HttpProxy } from "./http-tunnel.ts";
 export { streamFromBytes } from "./data-streams.ts";
 export type { DataStream } from "./data-streams.ts";
 export { HalibutCallError } from "./errors.ts";

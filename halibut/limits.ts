@@ -1,8 +1,10 @@
 /** Every deadline, bound and pause of the wire, by name and with its reason. Nothing else in this library holds such a number. */
 
 export interface HalibutLimits {
-  /** TCP connect and TLS handshake together, for one attempt. */
+  /** TCP connect, the way through a proxy and TLS handshake together, for one attempt. */
   connectMs: number;
+  /** What a proxy may say before the tunnel is there. */
+  proxyAnswerBytesMax: number;
   /** Attempts to connect per call, as long as nothing of the request was sent. */
   connectAttemptsMax: number;
   /** Pause between two attempts. */
@@ -71,6 +73,7 @@ export interface HalibutLimits {
 
 export const defaultLimits: HalibutLimits = {
   connectMs: 15_000, // a LAN answers in ms; a machine that needs longer is as good as away, and there are further attempts
+  proxyAnswerBytesMax: 16 * 1024, // a status line and some headers; real ones have less than 1 kB
   connectAttemptsMax: 5, // as the original: bridges an agent's restart of about 4 s
   connectRetryPauseMs: 1_000, // as the original
   helloMs: 15_000, // peers that dislike our certificate stay silent for ever: they must not hold a socket
