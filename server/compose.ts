@@ -8,7 +8,7 @@ import { createAgents, createPollingQueue, loadServerIdentity, openAgentPort } f
 import { createLateCompleter } from "./engine/execution/execution.ts";
 import { createTaskEngine, enqueueTask } from "./engine/tasks/tasks.ts";
 import type { LogFolder } from "./engine/tasks/tasks.ts";
-import { isPollingAgent } from "./features/infrastructure/infrastructure.ts";
+import { findProxy, isPollingAgent } from "./features/infrastructure/infrastructure.ts";
 import { createDeployTask, createHealthTask, healthArgumentsVersion } from "./features/runs/runs.ts";
 import { ensureAdministrator, ensureFirstSpace, featureRoutes, hashOfNewPassword } from "./features/features.ts";
 import { migrations } from "./migrations/migrations.ts";
@@ -73,7 +73,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     };
 
     const polling = createPollingQueue();
-    const agents = createAgents({ identity, polling });
+    const agents = createAgents({ identity, polling, findProxy: (id) => findProxy(database, secrets, id) });
     undo.push(() => agents.close());
 
     const agentPort = await openAgentPort({

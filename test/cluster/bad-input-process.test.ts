@@ -123,7 +123,11 @@ test("an agent that is gone for good: the deployment fails and names the machine
   // In this process, because no setting shortens the two minutes that a node waits; engine, wire and database are the real ones.
   const created = await (await startPostgres()).createDatabase();
   const database = openDatabase({ connection: created.connection, applicationName: "cuttle-test-gone", connectionsMax: 3 });
-  const agents = createAgents({ identity: await createIdentity("test server"), polling: createPollingQueue() });
+  const agents = createAgents({
+    identity: await createIdentity("test server"),
+    polling: createPollingQueue(),
+    findProxy: async () => undefined,
+  });
   const port = await freePort();
   const node = await startMortalNode({
     name: "only",

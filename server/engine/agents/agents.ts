@@ -15,7 +15,7 @@ import { scriptServiceV1 } from "@cuttle/contract/agent/script-v1";
 import type { ScriptStatusRequest, ScriptStatusResponse, StartScriptCommand } from "@cuttle/contract/agent/script-v1";
 import type { ScriptTicket } from "@cuttle/contract/agent/script";
 import { createHalibutClient, HalibutCallError } from "@cuttle/halibut";
-import type { CallOptions, Identity, InMemoryPollingQueue, ServiceContract } from "@cuttle/halibut";
+import type { CallOptions, HttpProxy, Identity, InMemoryPollingQueue, ServiceContract } from "@cuttle/halibut";
 import { monotonicMs } from "../../base/clock.ts";
 import { assertSoundStart, assertSoundTicket } from "./sound-commands.ts";
 
@@ -30,6 +30,8 @@ export interface ListeningAgent {
   port: number;
   /** SHA-1 of its certificate, 40 upper-case hex digits. */
   thumbprint: string;
+  /** The way to it leads through this proxy. What the proxy is, is asked for at each call. */
+  proxyId?: string;
 }
 /** An agent that connects to us and asks for work. */
 export interface PollingAgent {
@@ -43,7 +45,8 @@ export type AgentAddress = ListeningAgent | PollingAgent;
 
 /** The way to an agent, as people write it. */
 export function describeAgentAddress(agent: AgentAddress): string {
-  return "subscription" in agent ? agent.subscription : `${agent.host}:${agent.port}`;
+  if ("subscription" in agent) return agent.subscription;
+  return `${agent.host}:${agent.port}${agent.proxyId === undefined ? "" : ` through ${agent.proxyId}`}`;
 }
 
 /**
@@ -89,8 +92,11 @@ const capabilitiesCacheMs = 10 * 60_000;
 /** Agents remembered at once; beyond it the oldest entry goes. */
 const capabilitiesCacheMax = 10_000;
 
+/** Extension point: the way to a proxy, with its password; undefined when there is none with this id. */
+export type FindProxy = (id: string) => Promise<HttpProxy | undefined>;
+
 /** `polling` holds the calls that polling agents are to collect; it is closed with the rest. */
-export function createAgents(parts: { identity: Identity; polling: InMemoryPollingQueue }): Agents {
+export function createAgents(parts: { identity: Identity; polling: InMemoryPollingQueue; findProxy: FindProxy }): Agents {
   const client = createHalibutClient({ identity: parts.identity });
   const { polling } = parts;
   const known = new Map<string, { at: number; capabilities: readonly string[] }>();
@@ -116,10 +122,12 @@ export function createAgents(parts: { identity: Identity; polling: InMemoryPolli
           }
         },
       };
-      const reply =
-        "subscription" in agent
-          ? await polling.call(agent, contract, method, params, options)
-          : await client.call(agent, contract, method, params, options);
+      if ("subscription" in agent) return { ok: true, reply: (await polling.call(agent, contract, method, params, options)) as R };
+      const { proxyId, ...peer } = agent;
+      const proxy = proxyId === undefined ? undefined : await parts.findProxy(proxyId);
+      if (proxyId !== undefined && proxy === undefined)
+        return { ok: false, failure: "offline", message: `The way to this agent led through ${proxyId}, which is not there any more.` };
+      const reply = await client.call(proxy === undefined ? peer : { ...peer, proxy }, contract, method, params, options);
       return { ok: true, reply: reply as R };
     } catch (error) {
       if (refusal !== undefined) throw refusal;

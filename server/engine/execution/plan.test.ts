@@ -48,6 +48,14 @@ test("a plan with a script in PowerShell is not for nodes that would run it as B
   assert.deepEqual(decodePlan({ version, body: JSON.parse(JSON.stringify(body)) }), plan);
 });
 
+test("a plan with an agent behind a proxy is not for nodes that would go around it", () => {
+  const plan = structuredClone(storedByVersion1) as unknown as Plan;
+  Object.assign(plan.steps[0]!.targets[0]!.agent, { proxyId: "Proxies-1" });
+  const { version, body } = encodePlan(plan);
+  assert.equal(version, 4);
+  assert.deepEqual(decodePlan({ version, body: JSON.parse(JSON.stringify(body)) }), plan);
+});
+
 test("a plan of a newer program is refused with what to do", () => {
   assert.throws(() => decodePlan({ version: planVersion + 1, body: {} }), PlanNotReadable);
   assert.throws(() => decodePlan({ version: 0, body: {} }), PlanNotReadable);

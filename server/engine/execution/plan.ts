@@ -6,9 +6,10 @@ import type { Json } from "../tasks/tasks.ts";
 
 /**
  * Newest version of the stored plan. This program reads it and all before, each of which is a plan of the newest version as it stands:
- * 1 knows listening agents only, 2 scripts in Bash only.
+ * 1 knows listening agents only, 2 scripts in Bash only, 3 no proxies.
  */
-export const planVersion = 3;
+export const planVersion = 4;
+const planVersionWithoutProxies = 3;
 const planVersionWithBashOnly = 2;
 const planVersionMin = 1;
 
@@ -62,8 +63,12 @@ export class PlanNotReadable extends Error {
 
 /** In the oldest version that says all of it, so that nodes which are not upgraded yet can take over what they can run. */
 export function encodePlan(plan: Plan): { version: number; body: Json } {
-  const version = plan.steps.every(({ script }) => script.syntax === "Bash") ? planVersionWithBashOnly : planVersion;
-  return { version, body: plan as unknown as Json };
+  return { version: versionFor(plan), body: plan as unknown as Json };
+}
+
+function versionFor({ steps }: Plan): number {
+  if (steps.some(({ targets }) => targets.some(({ agent }) => "proxyId" in agent))) return planVersion;
+  return steps.every(({ script }) => script.syntax === "Bash") ? planVersionWithBashOnly : planVersionWithoutProxies;
 }
 
 /** @throws PlanNotReadable */

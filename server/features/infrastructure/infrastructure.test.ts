@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { make, startApiNode } from "../../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../../test/support/api-node.ts";
 import { readKeptSecrets } from "../../platform/kept-secrets/kept-secrets.ts";
-import { isPollingAgent, recordMachineHealth } from "./infrastructure.ts";
+import { findProxy, isPollingAgent, recordMachineHealth } from "./infrastructure.ts";
 
 let node: ApiNode;
 const asked: string[] = [];
@@ -237,6 +237,13 @@ test("a proxy's password goes in, is stored encrypted, and never comes out; what
     assert.deepEqual([...(await stored()).values()], ["first secret"]);
   }
   await node.put(proxy.Links.Self, { Password: { HasValue: true, NewValue: "second secret" } });
+  assert.deepEqual(await findProxy(node.database, node.secrets, proxy.Id), {
+    host: "proxy.example",
+    port: 3128,
+    username: "other",
+    password: "second secret",
+  });
+  assert.equal(await findProxy(node.database, node.secrets, "Proxies-999"), undefined);
   assert.deepEqual([...(await stored()).values()], ["second secret"]);
   assert.equal((await node.put(proxy.Links.Self, { Password: { HasValue: false, NewValue: null } })).Password.HasValue, false);
   assert.equal((await stored()).size, before);

@@ -15,6 +15,7 @@ import { fillWorkerPools, workerPools } from "./worker-pools/worker-pools.ts";
 
 export { environmentIdsInOrder, environments } from "./environments/environments.ts";
 export { findMachineAddress, isPollingAgent, readAgentAddress, recordMachineHealth } from "./endpoints/endpoints.ts";
+export { findProxy } from "./proxies/proxies.ts";
 export type { AskForHealthCheck, MachineAddress, MachineHealth } from "./endpoints/endpoints.ts";
 
 export interface InfrastructureParts {

@@ -72,15 +72,17 @@ test("a subscription is stored as agents send it: in lower case and with a slash
 });
 
 test("a stored endpoint says how its agent is reached, or that there is none", () => {
-  assert.deepEqual(readAgentAddress({ style: "TentaclePassive", uri: "https://web01:10933/", thumbprint }), {
+  assert.deepEqual(readAgentAddress({ style: "TentaclePassive", uri: "https://web01:10933/", thumbprint, proxyId: null }), {
     host: "web01",
     port: 10933,
     thumbprint,
   });
-  assert.deepEqual(readAgentAddress({ style: "TentacleActive", uri: "poll://abc/", thumbprint }), {
+  assert.deepEqual(readAgentAddress({ style: "TentacleActive", uri: "poll://abc/", thumbprint, proxyId: null }), {
     subscription: "poll://abc/",
     thumbprint,
   });
-  assert.equal(readAgentAddress({ style: "None", uri: null, thumbprint: null }), undefined);
-  assert.equal(readAgentAddress({ style: "TentaclePassive", uri: "poll://abc/", thumbprint }), undefined);
+  const proxied = { style: "TentaclePassive", uri: "https://web01:10933/", thumbprint, proxyId: "Proxies-1" };
+  assert.deepEqual(readAgentAddress(proxied), { host: "web01", port: 10933, thumbprint, proxyId: "Proxies-1" });
+  assert.equal(readAgentAddress({ style: "None", uri: null, thumbprint: null, proxyId: null }), undefined);
+  assert.equal(readAgentAddress({ style: "TentaclePassive", uri: "poll://abc/", thumbprint, proxyId: null }), undefined);
 });

@@ -55,15 +55,20 @@ export function readSubscription(text: string): string | undefined {
 }
 
 /** The way to a machine's agent, as the engine takes it; undefined when it has none, or one that is not of the form it must have. */
-export function readAgentAddress(machine: { style: string; uri: string | null; thumbprint: string | null }): AgentAddress | undefined {
-  const { style, uri, thumbprint } = machine;
+export function readAgentAddress(machine: {
+  style: string;
+  uri: string | null;
+  thumbprint: string | null;
+  proxyId: string | null;
+}): AgentAddress | undefined {
+  const { style, uri, thumbprint, proxyId } = machine;
   if (uri === null || thumbprint === null) return undefined;
   if (style === "TentacleActive") {
     const subscription = readSubscription(uri);
     return subscription === undefined ? undefined : { subscription, thumbprint };
   }
   const address = style === "TentaclePassive" ? readListeningUri(uri) : undefined;
-  return address && { ...address, thumbprint };
+  return address && { ...address, thumbprint, ...(proxyId === null ? {} : { proxyId }) };
 }
 
 export function checkEndpoint(sent: EndpointSent | null | undefined): Checked<StoredEndpoint> {

@@ -3,11 +3,12 @@
 import { randomUUID } from "node:crypto";
 import { Proxy, ProxyBody } from "@cuttle/contract/rest/proxies";
 import { problem } from "../../../base/problems.ts";
-import type { Transaction } from "../../../platform/database/database.ts";
-import { forgetSecret, keepSecret } from "../../../platform/kept-secrets/kept-secrets.ts";
+import type { Queryable, Transaction } from "../../../platform/database/database.ts";
+import { forgetSecret, keepSecret, readKeptSecrets } from "../../../platform/kept-secrets/kept-secrets.ts";
 import { defineResource } from "../../../platform/resources/resources.ts";
 import type { Resource, Save } from "../../../platform/resources/resources.ts";
 import type { Secrets } from "../../../platform/secrets/secrets.ts";
+import { findProxyRow } from "./proxy-store.ts";
 import { faultOfUsername, readProxyHost } from "./proxy-rules.ts";
 
 const portMax = 65_535;
@@ -65,6 +66,20 @@ export function defineProxies(secrets: Secrets): Resource {
       if (typeof secretId === "string") await forgetSecret(tx, secretId);
     },
   });
+}
+
+/** The way to a proxy with its password, for whoever connects through it; undefined when there is none with this id. */
+export async function findProxy(
+  db: Queryable,
+  secrets: Secrets,
+  id: string,
+): Promise<{ host: string; port: number; username?: string; password?: string } | undefined> {
+  const row = await findProxyRow(db, id);
+  if (row === undefined) return undefined;
+  const { host, port, username, passwordSecretId } = row;
+  if (username === "") return { host, port };
+  const password = passwordSecretId === null ? undefined : (await readKeptSecrets(db, secrets, [passwordSecretId])).get(passwordSecretId);
+  return { host, port, username, ...(password === undefined ? {} : { password }) };
 }
 
 /** A new text replaces the stored one, `HasValue: false` clears it, and anything else leaves it as it is. */

@@ -156,9 +156,8 @@ function isTarget(machine: CandidateMachine, roles: readonly string[], snapshot:
 function targetOf(machine: CandidateMachine): PlannedTarget | string {
   if (machine.communicationStyle === "None" || machine.uri === null || machine.thumbprint === null)
     return "it has no agent. Register one, or give the step other roles.";
-  if (machine.proxyId !== null)
-    return `it is to be reached through ${machine.proxyId}, and this server cannot connect through proxies yet. Take the proxy off the machine.`;
-  const agent = readAgentAddress({ style: machine.communicationStyle, uri: machine.uri, thumbprint: machine.thumbprint });
+  const { communicationStyle: style, uri, thumbprint, proxyId } = machine;
+  const agent = readAgentAddress({ style, uri, thumbprint, proxyId });
   if (agent === undefined) return `its address ${machine.uri} is not of the form https://host:port/. Correct it at the machine.`;
   return { machineId: machine.id, name: machine.name, agent };
 }

@@ -70,12 +70,6 @@ type Examination = MachineHealth & { lines?: readonly string[] };
 async function examine(machine: MachineAddress, run: TaskRun, agents: Agents): Promise<Examination> {
   const agent = readAgentAddress(machine);
   if (agent === undefined) return { healthStatus: "Unknown", statusSummary: "This machine has no agent that could be asked." };
-  if (machine.proxyId !== null) {
-    return {
-      healthStatus: "Unavailable",
-      statusSummary: `The way to this machine leads through ${machine.proxyId}, and this server cannot connect through proxies yet.`,
-    };
-  }
   const at = describeAgentAddress(agent);
   const startedMs = monotonicMs();
   for (;;) {
