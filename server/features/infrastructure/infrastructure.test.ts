@@ -337,6 +337,19 @@ test("a worker registers into pools, is found by its thumbprint, keeps its pools
   assert.equal((await node.call("DELETE", pool.Links.Self)).status, 200);
 });
 
+test("a machine policy keeps what a change leaves out, and says what it cannot be", async () => {
+  const policy = await node.post("/api/machinepolicies", { Name: "Gentle", ConnectionConnectTimeout: "00:00:30" });
+  const changed = await node.put(policy.Links.Self, { MachineCleanupPolicy: { DeleteMachinesBehavior: "DeleteUnavailableMachines" } });
+  assert.deepEqual(
+    [changed.ConnectionConnectTimeout, changed.MachineCleanupPolicy],
+    ["00:00:30", { DeleteMachinesBehavior: "DeleteUnavailableMachines", DeleteMachinesElapsedTimeSpan: "00:00:00" }],
+  );
+  const refused = await errorsOf("PUT", policy.Links.Self, { PollingRequestQueueTimeout: "2 minutes", ConnectionRetryCountLimit: 5_000 });
+  assert.match(refused, /PollingRequestQueueTimeout must be a timespan .* ConnectionRetryCountLimit must be/);
+  assert.match(await errorsOf("POST", "/api/machinepolicies", { Name: "GENTLE" }), /already a machine policy named 'GENTLE'/);
+  assert.match(await errorsOf("POST", "/api/workerpools", { Name: "Cloud", WorkerPoolType: "DynamicWorkerPool" }), /StaticWorkerPool/);
+});
+
 test("one machine policy and one pool are the default, which moves but never goes", async () => {
   const old = await node.get("/api/machinepolicies/MachinePolicies-1");
   assert.equal(old.IsDefault, true);

@@ -2,14 +2,16 @@
 
 import type { TSchema } from "@cuttle/contract/rest/shapes";
 import { MachinePolicy, MachinePolicyBody } from "@cuttle/contract/rest/machines";
+import { problem } from "../../../base/problems.ts";
 import { ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
 import { defineResource } from "../../../platform/resources/resources.ts";
 import type { ResourceField } from "../../../platform/resources/resources.ts";
 import type { SpaceFiller } from "../../organization/organization.ts";
+import { readPolicy } from "./machine-policy-rules.ts";
 
 /** Values of a new policy; timespans are "hh:mm:ss" as everywhere in the API. */
-const defaults = {
+export const policyDefaults = {
   ConnectionConnectTimeout: "00:01:00",
   ConnectionRetryCountLimit: 5,
   ConnectionRetrySleepInterval: "00:00:01",
@@ -34,7 +36,7 @@ const defaults = {
 };
 
 const settings = Object.fromEntries(
-  Object.entries(defaults).map(([member, empty]): [string, ResourceField] => [member, { column: "settings", key: member, empty }]),
+  Object.entries(policyDefaults).map(([member, empty]): [string, ResourceField] => [member, { column: "settings", key: member, empty }]),
 );
 
 export const machinePolicies = defineResource({
@@ -56,6 +58,11 @@ export const machinePolicies = defineResource({
   body: MachinePolicyBody,
   permissions: { view: "MachinePolicyView", create: "MachinePolicyCreate", edit: "MachinePolicyEdit", delete: "MachinePolicyDelete" },
   oneDefault: true,
+  beforeSave: async (_tx, { values, current }) => {
+    const policy = readPolicy(current ?? policyDefaults, values);
+    if (policy.faults.length > 0) throw problem.invalid(policy.faults);
+    Object.assign(values, policy.values);
+  },
   links: ({ Id }, base) => ({
     Machines: `${base}/machinepolicies/${Id}/machines`,
     Workers: `${base}/machinepolicies/${Id}/workers`,
@@ -81,7 +88,7 @@ export const machinePolicyRoutes: Route[] = [
         Name: "",
         Description: "",
         IsDefault: false,
-        ...defaults,
+        ...policyDefaults,
         Links: { Self: `/api/${space.id}/machinepolicies/template` },
       }),
   }),
