@@ -35,7 +35,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { processState, type ScriptStatusResponseV2 } from "@cuttle/contract/agent/script";
 import { eventually, scriptLines, startAgentProcess } from "../agent-process.ts";
 import { readBootId } from "../processes/processes.ts";
-import { launchScript } from "./shell.ts";
+import { prepareDirectly, type PreparedWrapper } from "./nursery.ts";
 
 /** Kills of the agent in the default run; more by the environment variable. */
 const rounds = Number(process.env["CUTTLE_TEST_KILLS"] ?? 10);
@@ -164,8 +164,11 @@ function homeAfterDeath(
   return { home, record, workspace, state: path };
 }
 
-const launch = (dead: { record: string; workspace: string }, attempt = 1) =>
-  launchScript({ ...dead, shell: "bash", attempt, streamBytesMax: 1e9, umask: 0o22, environment: process.env, arguments: [] });
+const launch = async (dead: { record: string; workspace: string }, attempt = 1): Promise<PreparedWrapper> => {
+  const wrapper = await prepareDirectly({ streamBytesMax: 1e9, umask: 0o22, environment: process.env }, dead.record, attempt);
+  await wrapper.go(dead.record, { shell: "bash", workspace: dead.workspace, arguments: [] });
+  return wrapper;
+};
 
 test("killed between the durable state and the spawn: the next agent runs it once, and the old attempt can never begin", async (t) => {
   const body = `echo run >> "$TentacleHome/mark"; exit 3`;
@@ -173,7 +176,7 @@ test("killed between the durable state and the spawn: the next agent runs it onc
   const agent = await startAgentProcess(t, { home: dead.home });
   // A wrapper of the dead agent that was late: it finds its attempt void.
   const late = await launch(dead);
-  assert.equal(await new Promise((resolve) => late.once("exit", resolve)), 72);
+  assert.equal(await new Promise((resolve) => late.onEnd(resolve)), 72);
   assert.equal(existsSync(join(dead.home, "mark")), false, "nothing runs before the server asks for the ticket");
   const answer = await agent.start({ ticket: "window", body, waitMs: 20_000 });
   assert.deepEqual([answer.State, answer.ExitCode, readFileSync(join(dead.home, "mark"), "utf8")], [processState.complete, 3, "run\n"]);

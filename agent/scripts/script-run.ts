@@ -8,7 +8,6 @@
 //   launching, wrapper not spawned or not begun  the next agent takes `started-N` first, so attempt N can never begin; then as waiting
 //   launching, wrapper began                     goes on without us; the next agent follows its files and takes its exit code
 //   the machine was rebooted meanwhile           `exit` may be there: then it counts; else -46, nobody can know
-import type { ChildProcess } from "node:child_process";
 import { existsSync, type FSWatcher, readFileSync, statSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -23,7 +22,8 @@ import {
 import { type HeldLock, type IsolationLocks, type LockRequest, stillRunningMessage, waitMessage } from "./isolation-locks.ts";
 import { LogClosedError, type OutputLog } from "./output-log.ts";
 import { isAlive, killTree, parseIdentity, type ProcessIdentity, signal } from "../processes/processes.ts";
-import { launchScript, shellName, shellPath, type SpareWrapper } from "./shell.ts";
+import type { Nursery, PreparedWrapper } from "./nursery.ts";
+import { shellName, shellPath } from "./shell.ts";
 import { type TicketState, writeTicketState } from "./ticket-state.ts";
 
 /** What the server is told about a script. */
@@ -42,14 +42,13 @@ export interface RunParts {
   record: string;
   log: OutputLog;
   locks: IsolationLocks;
-  environment: NodeJS.ProcessEnv;
-  umask: number;
+  nursery: Nursery;
   /** Most bytes kept of each of the script's streams; the rest is dropped and the log says so. */
   streamBytesMax: number;
   /** How long a child may hold the output open after the script itself has ended. */
   backgroundOutputWaitMs: number;
   /** A wrapper that waits in the record folder for a script, if there is one. */
-  spare?: SpareWrapper | undefined;
+  spare?: PreparedWrapper | undefined;
   /** Tells the operator about something the server cannot see. */
   report(message: string): void;
 }
@@ -94,7 +93,7 @@ export class ScriptRun {
   #state: TicketState;
   #over = false;
   #lock: HeldLock | undefined;
-  #child: ChildProcess | undefined;
+  #wrapper: PreparedWrapper | undefined;
   #cancel = new AbortController();
   #detach = new AbortController();
   #saving: Promise<unknown> = Promise.resolve();
@@ -210,7 +209,7 @@ export class ScriptRun {
         );
       }
     } finally {
-      this.#parts.spare?.dismiss();
+      (this.#wrapper ?? this.#parts.spare)?.dismiss();
       this.#lock?.release();
       await this.#parts.log.close().catch(() => {});
       this.#setEnded();
@@ -274,35 +273,21 @@ export class ScriptRun {
   }
 
   async #launch(): Promise<void> {
-    const { workspace, record, environment, umask, streamBytesMax, log } = this.#parts;
+    const { workspace, record, nursery, log } = this.#parts;
     const { shell } = this.#state;
     this.#throwIfDetached();
     await this.#keepTrying(() =>
       log.append([debug(`Starting ${shellName[shell]} in working directory '${workspace}' using 'Unicode (UTF-8)' encoding`)]),
     );
-    const { spare } = this.#parts;
-    if (spare !== undefined) {
-      this.#child = spare.process;
-      spare.go({ shell, workspace, arguments: this.#state.arguments });
-    } else {
-      try {
-        const launch = {
-          shell,
-          workspace,
-          record,
-          attempt: this.#state.attempt,
-          streamBytesMax,
-          umask,
-          environment,
-          arguments: this.#state.arguments,
-        };
-        this.#child = await launchScript(launch);
-      } catch (error) {
-        await this.#finish(agentExitCode.shellNotStarted, [stdErr(`${shellPath} could not be started: ${(error as Error).message}`)]);
-        return;
-      }
+    try {
+      this.#wrapper = this.#parts.spare ?? (await nursery.prepare(record, this.#state.attempt));
+    } catch (error) {
+      await this.#finish(agentExitCode.shellNotStarted, [stdErr(`${shellPath} could not be started: ${(error as Error).message}`)]);
+      return;
     }
-    this.#child.once("exit", () => this.#wake());
+    const wrapper = this.#wrapper;
+    wrapper.onEnd(() => this.#wake());
+    await this.#keepTrying(() => wrapper.go(record, { shell, workspace, arguments: this.#state.arguments }));
     await this.#follow();
   }
 
@@ -434,7 +419,7 @@ export class ScriptRun {
     const wrapper = this.#readIdentity(`wrapper-${this.#state.attempt}`);
     if (wrapper !== undefined) return !isAlive(wrapper);
     // It has not written its number yet: only when we launched it ourselves do we know whether it lives.
-    return this.#child === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null;
+    return this.#wrapper === undefined || this.#wrapper.hasEnded();
   }
 
   #readExitCode(): number | undefined {

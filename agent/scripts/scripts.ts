@@ -20,15 +20,8 @@ import { createIsolationLocks } from "./isolation-locks.ts";
 import { openOutputLog, type OutputLog } from "./output-log.ts";
 import { readBootId } from "../processes/processes.ts";
 import { ScriptRun, type ScriptStatus, voidAttempt } from "./script-run.ts";
-import {
-  findArgumentProblem,
-  findMissingProgram,
-  hasShell,
-  shellName,
-  type SpareWrapper,
-  splitArguments,
-  startSpareWrapper,
-} from "./shell.ts";
+import { createNursery, type PreparedWrapper } from "./nursery.ts";
+import { findArgumentProblem, findMissingProgram, hasShell, shellName, splitArguments } from "./shell.ts";
 import {
   readTicketState,
   type ScriptShell,
@@ -80,8 +73,10 @@ const completeWaitMs = 10_000;
 /** Before an answer, output that is already written becomes lines; this long at most. */
 const catchUpMs = 50;
 
-/** After a script has taken the spare wrapper it gets this head start before the next is made. */
-const spareDelayMs = 100;
+/** Wrappers that are ready for the next scripts. Each takes some 10 MB, most of it shared. */
+const sparesMax = 2;
+/** After a script has taken a spare wrapper it gets this head start before the next is made. */
+const spareDelayMs = 10;
 
 /** A script to start, as the server sent it. */
 export interface NewScript {
@@ -175,27 +170,42 @@ export function createScripts(parts: ScriptsParts): Scripts {
     return result;
   };
 
-  const wrapperSettings = { environment: parts.environment, umask, streamBytesMax: limits.streamBytesMax };
-  let spare: SpareWrapper | undefined;
+  const nursery = createNursery({ environment: parts.environment, umask, streamBytesMax: limits.streamBytesMax });
+  const spares: PreparedWrapper[] = [];
   let sparesMade = 0;
+  let sparesUnderWay = 0;
 
-  /** Has the next wrapper ready, once the script that took the last one has begun. */
-  const prepareSpare = async (): Promise<void> => {
-    if (stopping || spare !== undefined) return;
-    const folder = join(folders.spares, String(++sparesMade));
-    try {
-      await mkdir(folder, { mode: 0o700 });
-      const made = await startSpareWrapper(wrapperSettings, folder);
-      if (spare === undefined && !stopping) spare = made;
-      else await dismiss(made);
-    } catch {
-      // Without a spare a script starts some milliseconds later; what is wrong is said when it cannot start at all.
-      await rm(folder, { recursive: true, force: true }).catch(() => {});
+  /** Has wrappers ready for the next scripts. */
+  const prepareSpares = async (): Promise<void> => {
+    while (!stopping && spares.length + sparesUnderWay < sparesMax) {
+      const folder = join(folders.spares, String(++sparesMade));
+      sparesUnderWay++;
+      try {
+        await mkdir(folder, { mode: 0o700 });
+        spares.push(await nursery.prepare(folder, 1));
+      } catch {
+        // Without a spare a script starts some milliseconds later; what is wrong is said when it cannot start at all.
+        await rm(folder, { recursive: true, force: true }).catch(() => {});
+        return;
+      } finally {
+        sparesUnderWay--;
+      }
     }
+    if (stopping) await dismissSpares();
   };
-  const dismiss = async (unused: SpareWrapper): Promise<void> => {
-    unused.dismiss();
-    await rm(unused.record, { recursive: true, force: true, maxRetries: 3, retryDelay: 20 });
+  const takeSpare = async (): Promise<PreparedWrapper | undefined> => {
+    for (let spare = spares.shift(); spare !== undefined; spare = spares.shift()) {
+      setTimeout(() => void prepareSpares(), spareDelayMs).unref();
+      if (!spare.hasEnded()) return spare;
+      await rm(spare.record, { recursive: true, force: true });
+    }
+    return undefined;
+  };
+  const dismissSpares = async (): Promise<void> => {
+    for (const unused of spares.splice(0)) {
+      unused.dismiss();
+      await rm(unused.record, { recursive: true, force: true, maxRetries: 3, retryDelay: 20 });
+    }
   };
 
   const makeRun = (
@@ -203,7 +213,7 @@ export function createScripts(parts: ScriptsParts): Scripts {
     state: TicketState,
     log: OutputLog,
     lock: ConstructorParameters<typeof ScriptRun>[1],
-    own?: SpareWrapper,
+    own?: PreparedWrapper,
   ): ScriptRun => {
     const run = new ScriptRun(
       {
@@ -213,7 +223,8 @@ export function createScripts(parts: ScriptsParts): Scripts {
         record: record(key),
         log,
         locks,
-        ...wrapperSettings,
+        nursery,
+        streamBytesMax: limits.streamBytesMax,
         spare: own,
         backgroundOutputWaitMs: limits.backgroundOutputWaitMs,
         report: parts.report,
@@ -275,7 +286,7 @@ export function createScripts(parts: ScriptsParts): Scripts {
     };
     starting++;
     let log: OutputLog | undefined;
-    let own: SpareWrapper | undefined;
+    let own: PreparedWrapper | undefined;
     const lock =
       script.refusal === undefined ? locks.tryTake({ name: state.mutexName, exclusive: state.exclusive, taskId: state.taskId }) : undefined;
     // With the lock in hand one durable write is enough.
@@ -283,11 +294,9 @@ export function createScripts(parts: ScriptsParts): Scripts {
     try {
       await requireFreeDisk(script.files.reduce((sum, file) => sum + file.contents.length, Buffer.byteLength(script.body)));
       await rm(record(key), { recursive: true, force: true });
-      if (lock !== undefined && spare?.suits(scriptArguments)) {
-        own = spare;
-        spare = undefined;
+      if (lock !== undefined) own = await takeSpare();
+      if (own !== undefined) {
         await rename(own.record, record(key));
-        setTimeout(() => void prepareSpare(), spareDelayMs).unref();
       } else {
         await mkdir(record(key), { mode: 0o700 });
       }
@@ -423,7 +432,7 @@ export function createScripts(parts: ScriptsParts): Scripts {
           parts.report(`Ticket ${key} could not be taken up: ${(error as Error).message}`);
         }
       }
-      await prepareSpare();
+      void prepareSpares();
     },
 
     async start(script) {
@@ -542,7 +551,8 @@ export function createScripts(parts: ScriptsParts): Scripts {
       stopping = true;
       await Promise.all([...live.values()].map((run) => run.detach()));
       await Promise.all(turns.values());
-      if (spare !== undefined) await dismiss(spare);
+      await dismissSpares();
+      nursery.close();
     },
   };
 

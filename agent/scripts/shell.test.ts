@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { findArgumentProblem, splitArguments, startSpareWrapper } from "./shell.ts";
+import { prepareDirectly } from "./nursery.ts";
+import { findArgumentProblem, splitArguments } from "./shell.ts";
 
 const table: [text: string, expected: string[]][] = [
   ["", []],
@@ -46,8 +47,8 @@ test(
     writeFileSync(join(home, ".bashrc"), `: >${join(home, "ran")}\n`);
     // As under a service manager: no shell above it.
     const environment = { PATH: process.env["PATH"], HOME: home };
-    const spare = await startSpareWrapper({ streamBytesMax: 1e6, umask: 0o22, environment }, record);
-    const ended = new Promise((resolve) => spare.process.once("exit", resolve));
+    const spare = await prepareDirectly({ streamBytesMax: 1e6, umask: 0o22, environment }, record, 1);
+    const ended = new Promise((resolve) => spare.onEnd(resolve));
     while (!existsSync(join(record, "wrapper-1"))) await delay(5);
     spare.dismiss();
     await ended;

@@ -2,6 +2,7 @@
 // its output in files, and writes down how it ended. The agent only ever looks at these files, so it can die at any moment.
 //
 // Files in the script's record folder, N being the number of the attempt:
+//   command                what to run, from the agent
 //   wrapper-N              "<pid> <start time>" of this program, complete before started-N exists; its pid is the script's session
 //   started-N              made exclusively, by this program before the script begins, or by an agent that wants the attempt never to begin.
 //                          Exactly one of the two succeeds: that is how "was it started?" always has a certain answer.
@@ -22,14 +23,16 @@ const wrapperFailed = 71;
 /** Exit code of the wrapper when the agent had made the attempt void before. */
 const wrapperVoided = 72;
 
+/** File in the record folder: workspace, program and its arguments, each ended by NUL. */
+export const commandName = "command";
+
 /**
- * Arguments: attempt, limit of each stream in KiB, umask of the script; then either `go`, workspace, program and its arguments, or `wait`: then
- * workspace, program and arguments come over standard input, as their number and then each ended by NUL, and nothing is begun when it
- * closes before. Runs with `bash --norc -p -c` as leader of a session, in the record folder, which may be renamed meanwhile.
+ * Arguments: attempt, limit of each stream in KiB, umask of the script. It prepares and waits for a line on standard input; then it reads the
+ * command file. Nothing is begun when its input closes before. Runs with `bash --norc -p -c` as leader of a session, in the record folder,
+ * which may be renamed meanwhile.
  */
 export const wrapperText = `
-attempt=$1 kib=$2 mask=$3 mode=$4
-shift 4
+attempt=$1 kib=$2 mask=$3
 umask 077
 note() {
   local file=$1 pid=$2 line
@@ -45,13 +48,9 @@ keep() {
 note "wrapper-$attempt" $$ || exit ${wrapperFailed}
 exec 5> >(keep stdout)
 exec 6> >(exec 5>&-; keep stderr)
-if [ "$mode" = wait ]; then
-  IFS= read -r -d '' count || exit 0
-  while [ $# -lt "$count" ]; do
-    IFS= read -r -d '' field || exit 0
-    set -- "$@" "$field"
-  done
-fi
+read -r word || exit 0
+mapfile -d '' -t command <${commandName} && [ "\${#command[@]}" -gt 1 ] || exit ${wrapperFailed}
+set -- "\${command[@]}"
 workspace=$1
 shift
 set -C
