@@ -123,7 +123,7 @@ export function decodeValue(shape: Shape, value: BsonValue | undefined, direct: 
       if (typeof value === "number" || typeof value === "bigint") return Number(value) !== 0;
       return value === "true" ? true : value === "false" ? false : wrong("a boolean");
     case "int32": {
-      const number = toInteger(value);
+      const number = typeof value === "string" && shape.names !== undefined ? namedValue(shape.names, value) : toInteger(value);
       return number !== undefined && Math.abs(number) <= 0x80000000 && number !== 0x80000000 ? number : wrong("a 32-bit integer");
     }
     case "int64": {
@@ -186,9 +186,17 @@ export function decodeValue(shape: Shape, value: BsonValue | undefined, direct: 
   }
 }
 
+/** Older .NET libraries name the exact assembly; which one it is does not matter here. */
+const assemblyDetails = /(?:, (?:Version|Culture|PublicKeyToken)=[^,]{0,100}){1,3}$/;
+
+function namedValue(names: { readonly [name: string]: number }, text: string): number | undefined {
+  return Object.entries(names).find(([name]) => name.toLowerCase() === text.toLowerCase())?.[1];
+}
+
 function checkType(shape: Shape & { kind: "object" }, value: BsonDocument, direct: boolean, context: DecodeContext, path: string): void {
   const [firstKey] = value.keys();
-  const type = firstKey === "$type" ? value.get("$type") : undefined;
+  const sent = firstKey === "$type" ? value.get("$type") : undefined;
+  const type = typeof sent === "string" ? sent.replace(assemblyDetails, "") : sent;
   if (type === undefined) {
     // Like .NET: without a type name in first place an argument is just a generic object, which fits no parameter.
     if (direct) throw new ArgumentMismatch(`${path} has no type name in its first place.`);

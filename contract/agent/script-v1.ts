@@ -48,7 +48,7 @@ const startScript = {
   ...legacy("StartScriptCommand"),
   members: {
     ScriptBody: { kind: "string" },
-    Isolation: { kind: "int32" },
+    Isolation: { kind: "int32", names: { NoIsolation: 0, FullIsolation: 1 } },
     Scripts: { kind: "dictionary", of: { kind: "string" } },
     Files: { kind: "list", of: scriptFile },
     Arguments: { kind: "list", of: { kind: "string" } },

@@ -114,7 +114,7 @@ const startScript = {
     TaskId: { kind: "string" },
     ScriptTicket: ticket,
     DurationToWaitForScriptToFinish: { kind: "timespan" },
-    Isolation: { kind: "int32" },
+    Isolation: { kind: "int32", names: { NoIsolation: 0, FullIsolation: 1 } },
     ScriptIsolationMutexTimeout: { kind: "timespan" },
     IsolationMutexName: { kind: "string" },
     Scripts: { kind: "dictionary", of: { kind: "string" } },
