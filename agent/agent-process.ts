@@ -43,13 +43,16 @@ export interface AgentProcess {
 
 let serverIdentity: Promise<Identity> | undefined;
 
+/** The certificate of the server that all agents of a test file trust. */
+export const testServerIdentity = (): Promise<Identity> => (serverIdentity ??= createIdentity("test server"));
+
 /** Starts an agent that trusts the test's client. After the test the process, its scripts and its home are removed. */
 export async function startAgentProcess(
   t: Pick<TestContext, "after">,
   options: { arguments?: string[]; environment?: NodeJS.ProcessEnv; home?: string; nodeArguments?: string[] } = {},
 ): Promise<AgentProcess> {
   const home = options.home ?? mkdtempSync(join(tmpdir(), "cuttle-agent-"));
-  const identity = await (serverIdentity ??= createIdentity("test server"));
+  const identity = await testServerIdentity();
   const client = createHalibutClient({ identity, limits: { connectRetryPauseMs: 100 } });
   let port = 0;
   let child: ChildProcess;

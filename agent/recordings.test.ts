@@ -89,6 +89,7 @@ const differOnPurpose: { readonly [scenario: string]: string } = {
 const debugLinesOfRecordedAgent = 4;
 
 test("every recording of a script is either replayed or differs for a stated reason", () => {
+  // The others are in recordings-of-calls.test.ts.
   const all = readdirSync(folder).filter((name) => name.startsWith("v2-"));
   assert.deepEqual([...inSequence, ...sideBySide, ...Object.keys(differOnPurpose)].sort(), all.sort());
 });
