@@ -1,8 +1,8 @@
 // Wrappers from the nursery and from the agent itself: each waits for its word, runs its script once, and never outlives its use.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { eventually, processesOf } from "../agent-process.ts";
 import { createNursery, type Nursery, type PreparedWrapper } from "./nursery.ts";
@@ -59,6 +59,23 @@ test("a wrapper of the nursery runs its script with its arguments, as leader of 
   const body = 'printf "%s|" "$@" "$MINE" "$SHLVL"; (yes | head -1); ps -o sess= -p $$ | grep -qw "$PPID" && echo leads; exit 7';
   assert.equal(await run(wrapper, body), "a b|'\n$x|seen|2|y\nleads\n7\n");
   await eventually("the wrapper has ended", () => wrapper.hasEnded());
+});
+
+test("a wrapper's folder may be renamed the moment it is there, before the wrapper itself has begun", async (t) => {
+  const { folder, nursery, prepare } = place(t);
+  const moved = join(folder, "moved");
+  mkdirSync(moved);
+  for (let round = 0; round < 30; round++) {
+    const [first, second] = await Promise.all([prepare(`${round}a`), prepare(`${round}b`)]);
+    for (const wrapper of [first, second]) {
+      const record = join(moved, basename(wrapper.record));
+      renameSync(wrapper.record, record);
+      await eventually("it is prepared", () => existsSync(join(record, "wrapper-1")));
+      wrapper.dismiss();
+    }
+  }
+  // A folder that is not there makes no wrapper, neither there nor elsewhere.
+  await assert.rejects(nursery.prepare(join(folder, "missing"), 1));
 });
 
 test("a wrapper that is not wanted ends, and the others wait on", async (t) => {

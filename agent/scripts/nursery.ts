@@ -42,8 +42,9 @@ const answerMsMax = 5_000;
 
 /**
  * The nursery's text. Requests come over standard input, each field ended by NUL: `make`, id, folder, attempt; `go`, id; `drop`, id. To `make`
- * it answers with a line of id and process number. Each wrapper waits at a pipe from here, of which nobody else has the writing end; so it
- * hears the end of the nursery too. A handler for SIGPIPE, unlike ignoring it, is not inherited.
+ * it answers with a line of id and process number, 0 for none. It stands in the folder itself when it makes the wrapper, since the folder may be
+ * renamed as soon as it has answered. Each wrapper waits at a pipe from here, of which nobody else has the writing end; so it hears the end of
+ * the nursery too. A handler for SIGPIPE, unlike ignoring it, is not inherited.
  */
 const nurseryText = `
 kib=$1 mask=$2 wrapper=$3
@@ -53,10 +54,12 @@ declare -A pipes
 while IFS= read -r -d '' verb && IFS= read -r -d '' id; do
   if [ "$verb" = make ]; then
     IFS= read -r -d '' folder && IFS= read -r -d '' attempt || exit 0
+    cd "$folder" || { printf '%s 0\\n' "$id"; continue; }
     exec {pipe}> >(
       for other in "\${pipes[@]}"; do exec {other}>&-; done
-      cd "$folder" && exec setsid ${shellPath} --norc -p -c "$wrapper" cuttle-script "$attempt" "$kib" "$mask" >/dev/null
+      exec setsid ${shellPath} --norc -p -c "$wrapper" cuttle-script "$attempt" "$kib" "$mask" >/dev/null
     )
+    cd /
     pipes[$id]=$pipe
     printf '%s %s\\n' "$id" "$!"
   else
@@ -92,7 +95,7 @@ export function createNursery(settings: WrapperSettings): Nursery {
     shell.stdin!.on("error", giveUp);
     createInterface({ input: shell.stdout! }).on("line", (line) => {
       const [id = "", pid] = line.split(" ");
-      waiting.get(id)?.(Number(pid));
+      waiting.get(id)?.(Number(pid) || undefined);
       waiting.delete(id);
     });
   };
