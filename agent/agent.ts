@@ -5,7 +5,14 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { capability } from "@cuttle/contract/agent/capabilities";
-import { createHalibutListener, createHalibutPoller, type HalibutPoller, type Identity, type ServiceImplementation } from "@cuttle/halibut";
+import {
+  createHalibutListener,
+  createHalibutPoller,
+  type HalibutPoller,
+  type HttpProxy,
+  type Identity,
+  type ServiceImplementation,
+} from "@cuttle/halibut";
 import { createHome, type IdentityFiles, loadIdentity, takeHomeLock } from "./home/home.ts";
 import { createScripts, type ScriptLimits } from "./scripts/scripts.ts";
 import { createCapabilitiesService } from "./services/capabilities/capabilities.ts";
@@ -57,6 +64,8 @@ export interface PolledServer {
   subscription: string;
   /** Connections at once: how many calls this server can have under way. */
   connections: number;
+  /** The way to it leads through this proxy. */
+  proxy?: HttpProxy;
 }
 
 export interface Agent {
@@ -157,12 +166,18 @@ async function listen(
 
 /** Begins to ask a server for work, over as many connections as are wanted. */
 function poll(server: PolledServer, { report }: AgentSettings, identity: Identity, services: ServiceImplementation[]): HalibutPoller[] {
-  const at = `${server.host}:${server.port}`;
+  const through = server.proxy === undefined ? "" : ` through the proxy ${server.proxy.host}:${server.proxy.port}`;
+  const at = `${server.host}:${server.port}${through}`;
   return Array.from({ length: server.connections }, (_, index) => {
     let said: string | undefined;
     const poller = createHalibutPoller({
       identity,
-      server: { host: server.host, port: server.port, thumbprint: server.thumbprint },
+      server: {
+        host: server.host,
+        port: server.port,
+        thumbprint: server.thumbprint,
+        ...(server.proxy === undefined ? {} : { proxy: server.proxy }),
+      },
       subscription: server.subscription,
       services,
       onEvent: (event) => {

@@ -1,10 +1,11 @@
 // The command that runs the agent of an instance, with the settings of its file.
-import { createIdentity } from "@cuttle/halibut";
+import { createIdentity, type HttpProxy } from "@cuttle/halibut";
 import type { AgentSettings, PolledServer } from "../agent.ts";
 import {
   communicationStyle,
   type Configuration,
   portDefault,
+  type ProxySetting,
   readProxy,
   settingKeys,
   type TrustedServer,
@@ -42,6 +43,8 @@ export const agentCommand: Command = {
     const servers = configuration.trustedServers();
     const isListening = !/^true$/i.test(configuration.get(settingKeys.noListen) ?? "false");
     const poll = polledServers(servers, configuration, io.environment[countVariable], io.complain);
+    // The machine's own proxy settings are not looked at: on Linux the way without a proxy of the agent's own is the direct one.
+    const through = proxyOf(await readProxy(configuration, "polling"));
     if (!isListening && poll.length === 0)
       throw new CommandFailure(
         "This Tentacle does not listen and polls no server. Register it with register-with, or let it listen with configure --noListen=false.",
@@ -55,7 +58,7 @@ export const agentCommand: Command = {
       name,
       listen: isListening ? { host: configuration.get(settingKeys.listenAddress) || "0.0.0.0", port: listeningPort(configuration) } : null,
       trust: servers.map((server) => server.thumbprint.trim().toUpperCase()),
-      poll,
+      poll: through === undefined ? poll : poll.map((server) => ({ ...server, proxy: through })),
       identity,
       version: io.version,
       applications: configuration.applications(),
@@ -67,6 +70,12 @@ export const agentCommand: Command = {
     } satisfies AgentSettings);
   },
 };
+
+function proxyOf(setting: ProxySetting | "default" | "none"): HttpProxy | undefined {
+  if (typeof setting === "string") return undefined;
+  const { host, port, username, password } = setting;
+  return { host, port, ...(username === null ? {} : { username }), ...(password === null ? {} : { password }) };
+}
 
 async function makeIdentity(configuration: Configuration) {
   const identity = await createIdentity(certificateName);

@@ -7,6 +7,7 @@ import { createClusterApi } from "../support/cluster-api.ts";
 import type { ClusterApi, Document } from "../support/cluster-api.ts";
 import { clusterApiKey, createCluster, freePort } from "../support/cluster.ts";
 import type { AgentProcess, Cluster, ServerProcess } from "../support/cluster.ts";
+import { startConnectProxy } from "../support/connect-proxy.ts";
 import { eventually } from "../support/eventually.ts";
 import { createObserver } from "../support/observer.ts";
 import type { ObservedProject, Observer } from "../support/observer.ts";
@@ -121,6 +122,29 @@ describe("an agent that is set up by its commands", { ...linux, timeout: 180_000
       "it polls both addresses",
       () => /Polling 127\.0\.0\.1:/.test(polling.lastWords()) && /Polling localhost:/.test(polling.lastWords()),
     );
+    assert.deepEqual(await observer.faultsOf(await observer.deploy(project)), []);
+  });
+
+  test("polls through the proxy that it is given, and only through it", async () => {
+    const proxy = await startConnectProxy();
+    const words = ["polling-proxy", "--instance", "polling", "--proxyEnable", "true", "--proxyHost", "127.0.0.1"];
+    await agent(...words, "--proxyPort", String(proxy.port), "--proxyUsername", "ann", "--proxyPassword", "s3cret: of ann");
+    await polling.stop();
+    await polling.start();
+    const told = `through the proxy 127.0.0.1:${proxy.port}`;
+    await eventually("it polls through the proxy", () =>
+      polling.lastWords().includes(`Polling localhost:${server.ready.commsPort} ${told}`),
+    );
+    assert.deepEqual(await observer.faultsOf(await observer.deploy(project)), []);
+    const credentials = Buffer.from("ann:s3cret: of ann").toString("base64");
+    for (const head of proxy.asked)
+      assert.match(head, new RegExp(`^CONNECT (localhost|127\\.0\\.0\\.1):${server.ready.commsPort} .*${credentials}`, "s"));
+    assert.doesNotMatch(polling.lastWords(), /s3cret/);
+    proxy.close();
+    await eventually("without the proxy it has no way", () => /Not connected to .* through the proxy/.test(polling.lastWords()));
+    await agent("polling-proxy", "--instance", "polling", "--proxyEnable", "false");
+    await polling.stop();
+    await polling.start();
     assert.deepEqual(await observer.faultsOf(await observer.deploy(project)), []);
   });
 

@@ -1,13 +1,11 @@
 // An agent behind a proxy is reached by what the proxy is at that moment, and never around it.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { connect, createServer } from "node:net";
-import type { AddressInfo, Socket } from "node:net";
 import { test } from "node:test";
 import { capabilitiesServiceV2 } from "@cuttle/contract/agent/capabilities";
 import { createHalibutListener, createIdentity } from "@cuttle/halibut";
 import type { HttpProxy } from "@cuttle/halibut";
+import { startConnectProxy } from "../../../test/support/connect-proxy.ts";
 import { createAgents, createPollingQueue } from "./agents.ts";
 
 test("an agent is asked through its proxy, which is looked up at each call, and is offline without it", async (t) => {
@@ -20,27 +18,13 @@ test("an agent is asked through its proxy, which is looked up at each call, and 
     ],
   });
   const { port } = await listener.listen({ host: "127.0.0.1", port: 0 });
-  const asked: string[] = [];
-  const sockets = new Set<Socket>();
-  const proxyServer = createServer((socket) => {
-    sockets.add(socket.on("error", () => {}));
-    socket.once("data", (head) => {
-      asked.push(head.toString("latin1"));
-      const onward = connect(port, "127.0.0.1", () => {
-        socket.write("HTTP/1.1 200 OK\r\n\r\n");
-        socket.pipe(onward).pipe(socket);
-      });
-      sockets.add(onward.on("error", () => {}));
-    });
-  }).listen(0, "127.0.0.1");
-  await once(proxyServer, "listening");
+  const proxy = await startConnectProxy();
   let known: Record<string, HttpProxy> = {};
   const agents = createAgents({ identity: server, polling: createPollingQueue(), findProxy: async (id) => known[id] });
   t.after(async () => {
     await agents.close();
     await listener.close();
-    for (const socket of sockets) socket.destroy();
-    proxyServer.close();
+    proxy.close();
   });
   const terms = { beforeSend: async () => {}, signal: new AbortController().signal };
   const ask = (proxyId: string) =>
@@ -48,10 +32,10 @@ test("an agent is asked through its proxy, which is looked up at each call, and 
 
   const gone = await ask("Proxies-1");
   assert.ok(!gone.ok && gone.failure === "offline" && /Proxies-1, which is not there any more/.test(gone.message), JSON.stringify(gone));
-  known = { "Proxies-1": { host: "127.0.0.1", port: (proxyServer.address() as AddressInfo).port, username: "u", password: "p" } };
+  known = { "Proxies-1": { host: "127.0.0.1", port: proxy.port, username: "u", password: "p" } };
   assert.deepEqual(await ask("Proxies-1"), { ok: true, reply: ["IScriptServiceV2"] });
-  assert.equal(asked.length, 1);
-  assert.match(asked[0]!, new RegExp(`^CONNECT 127.0.0.1:${port} .*${Buffer.from("u:p").toString("base64")}`, "s"));
+  assert.equal(proxy.asked.length, 1);
+  assert.match(proxy.asked[0]!, new RegExp(`^CONNECT 127.0.0.1:${port} .*${Buffer.from("u:p").toString("base64")}`, "s"));
   assert.equal((await ask("")).ok, true);
-  assert.equal(asked.length, 1, "an agent without a proxy is asked directly");
+  assert.equal(proxy.asked.length, 1, "an agent without a proxy is asked directly");
 });
