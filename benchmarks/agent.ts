@@ -1,7 +1,7 @@
 // The agent as it is installed, from its bundle: how long until it listens, what it takes at rest, how large its archives are, and how fast it
-// runs small scripts, one after the other and many at once, listening and polling. `--no-archives` leaves the sizes out.
+// runs small scripts, one after the other and many at once, listening and polling; and what its commands take. `--no-archives` leaves the sizes out.
 
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import fs from "node:fs/promises";
 import os from "node:os";
@@ -16,11 +16,14 @@ import { percentile, residentMb } from "./programs.ts";
 
 const root = path.dirname(import.meta.dirname);
 const rounds = 11;
+const commandRounds = 7;
 const scriptsInSequence = 50;
 const scriptsAtOnce = 20;
 const restMs = 10_000;
-/** What the answer to a start may wait for the script's end. */
-const waitMs = 5_000;
+/** What the answer to a start may wait for the script's end, so that a small script takes one call. */
+const startWaitMs = 5_000;
+/** A script that is not waited for, since that would keep its connection from the others, is asked for this often. */
+const askMs = 100;
 const subscription = "poll://benchmarkagent000001/";
 
 const folder = await fs.mkdtemp(path.join(os.tmpdir(), "cuttle-bench-agent-"));
@@ -60,7 +63,7 @@ type Call = (method: string, param: unknown) => Promise<unknown>;
 let tickets = 0;
 
 /** Start, look until it is over, complete: as a server does it. */
-async function runScript(call: Call, body: string): Promise<void> {
+async function runScript(call: Call, body: string, waitMs: number | null = startWaitMs): Promise<void> {
   const Ticket = { TaskId: `bench-${process.pid}-${++tickets}` };
   let status = (await call("StartScript", {
     ScriptTicket: Ticket,
@@ -75,6 +78,7 @@ async function runScript(call: Call, body: string): Promise<void> {
     Arguments: [],
   })) as ScriptStatusResponseV2;
   while (status.State !== processState.complete) {
+    if (waitMs === null) await new Promise((resolve) => setTimeout(resolve, askMs));
     status = (await call("GetStatus", { Ticket, LastLogSequence: status.NextLogSequence })) as ScriptStatusResponseV2;
   }
   if (status.ExitCode !== 0) throw new Error(`A script ended with ${status.ExitCode}: ${JSON.stringify(status.Logs)}`);
@@ -90,15 +94,48 @@ async function measure(mode: string, call: Call): Promise<void> {
     for (let n = 0; n < scriptsInSequence; n++) await runScript(call, "echo hello");
     sequence.push(performance.now() - startedMs);
     startedMs = performance.now();
-    await Promise.all(Array.from({ length: scriptsAtOnce }, () => runScript(call, "sleep 1")));
+    await Promise.all(Array.from({ length: scriptsAtOnce }, () => runScript(call, "sleep 1", null)));
     atOnce.push(performance.now() - startedMs);
   }
   results[`${mode}: ${scriptsInSequence} scripts in sequence, s, median of 3`] = percentile(sequence, 0.5) / 1000;
   results[`${mode}: ${scriptsAtOnce} one-second scripts at once, s, median of 3`] = percentile(atOnce, 0.5) / 1000;
 }
 
+/** The commands that need no server, on a machine folder of their own, in an order in which each works. */
+async function measureCommands(): Promise<void> {
+  const config = path.join(folder, "commands", "agent.config");
+  const commands: readonly string[][] = [
+    ["version"],
+    ["help"],
+    ["create-instance", "--instance", "bench", "--config", config, "--home", path.dirname(config)],
+    ["new-certificate", "--instance", "bench"],
+    ["configure", "--instance", "bench", "--port", "10933", "--trust", server.thumbprint],
+    ["show-thumbprint", "--instance", "bench"],
+    ["show-configuration", "--instance", "bench"],
+    ["update-trust", "--instance", "bench", "--oldThumbprint", server.thumbprint, "--newThumbprint", server.thumbprint],
+    ["list-instances"],
+    ["delete-instance", "--instance", "bench"],
+  ];
+  const took = new Map(commands.map(([name]) => [name!, [] as number[]]));
+  for (let round = 0; round < commandRounds; round++) {
+    for (const words of commands) {
+      const startedMs = performance.now();
+      const { status, stderr } = spawnSync(process.execPath, [path.join(folder, "agent", "cuttle-agent.mjs"), ...words], {
+        env: { ...process.env, TentacleMachineConfigurationHomeDirectory: path.join(folder, "machine") },
+        encoding: "utf8",
+      });
+      if (status !== 0) throw new Error(`${words.join(" ")} ended with ${status}: ${stderr}`);
+      took.get(words[0]!)!.push(performance.now() - startedMs);
+    }
+  }
+  const medians = [...took].map(([name, values]) => ({ name, ms: percentile(values, 0.5) })).toSorted((a, b) => a.ms - b.ms);
+  results[`fastest command, ${medians[0]!.name}, ms, median of ${commandRounds}`] = medians[0]!.ms;
+  results[`slowest command, ${medians.at(-1)!.name}, ms, median of ${commandRounds}`] = medians.at(-1)!.ms;
+}
+
 try {
   await makeBundle({ root, program: "agent", folder: path.join(folder, "agent"), withNode: false });
+  await measureCommands();
   const listening = ["--port", "0", "--listen-address", "127.0.0.1"];
   // The first start makes a certificate and fills the code cache.
   const first = await startAgent("listening", listening);
