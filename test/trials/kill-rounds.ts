@@ -6,6 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { createCluster } from "../support/cluster.ts";
 import { createClusterApi } from "../support/cluster-api.ts";
 import { createObserver } from "../support/observer.ts";
+import { createRandom } from "./random.ts";
 
 export interface KillTrial {
   serverKills: number;
@@ -110,15 +111,4 @@ export async function runKillTrial(trial: KillTrial): Promise<{ results: KillRes
 
 function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
-}
-
-/** Numbers in [0, 1) that a seed repeats (a small counter-based generator; good enough to scatter moments). */
-function createRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -1,0 +1,193 @@
+// The trial of chaos: several nodes on one database and one folder, deployments going out all the time, and meanwhile nodes that are killed
+// (kill -9), frozen for longer than their lease, and a database that is killed and started again. The outside observer judges what came of it.
+import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { createCluster } from "../support/cluster.ts";
+import type { PostgresProcess, ServerProcess } from "../support/cluster.ts";
+import { createClusterApi } from "../support/cluster-api.ts";
+import type { ClusterApi } from "../support/cluster-api.ts";
+import { createObserver } from "../support/observer.ts";
+import type { Acknowledged } from "../support/observer.ts";
+import { createRandom } from "./random.ts";
+
+export interface ChaosTrial {
+  nodes: number;
+  agents: number;
+  /** At least so many; more when the disturbances are not over by then. */
+  deployments: number;
+  kills: number;
+  /** Of a node, each longer than the lease. */
+  pauses: number;
+  databaseKills: number;
+  /** The same seed chooses the same victims, moments and lengths. */
+  seed: number;
+  /** Leaves the folder with all logs when something is wrong. */
+  keepFolderOnFaults: boolean;
+  /** Told as it happens, a sentence each. */
+  report(line: string): void;
+}
+
+export interface ChaosResult {
+  acknowledged: number;
+  inSuccess: number;
+  /** From the kill or freezing of a node until another one had its task, for each task that this was seen of. */
+  takeoversMs: number[];
+  seconds: number;
+  faults: string[];
+}
+
+/** Deployments under way at once, each to an environment of its own. */
+const inFlight = 8;
+const steps = Array.from({ length: 3 }, () => ({ lines: 8, pauseMs: 25 }));
+/** A node is frozen for longer than a lease (4 s), some time more. */
+const freezeMs = { min: 4_500, more: 2_500 };
+/** A killed node stays away for up to so long. */
+const awayMsMax = 2_000;
+/** Between two disturbances. */
+const gapMs = { min: 200, more: 1_200 };
+/** A deployment that is disturbed again and again takes long; one that takes longer than this is lost. */
+const finalMsMax = 240_000;
+const takeoverLookMs = 25;
+const takeoverMsMax = 20_000;
+
+type Disturbance = "kill" | "pause" | "database";
+
+export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
+  const random = createRandom(trial.seed);
+  const cluster = await createCluster();
+  const startedMs = performance.now();
+  const faults: string[] = [];
+  const takeoversMs: number[] = [];
+  let inSuccess = 0;
+  try {
+    const postgres = await cluster.postgres();
+    const { connectionString } = await postgres.start();
+    const first = await cluster.server({ name: "node-1", connectionString });
+    await first.start();
+    const masterKey = await cluster.masterKeyOf(first);
+    const nodes = [first];
+    for (let n = 2; n <= trial.nodes; n++) nodes.push(await cluster.server({ name: `node-${n}`, connectionString, masterKey }));
+    await Promise.all(nodes.slice(1).map((node) => node.start()));
+    const agents = await Promise.all(
+      Array.from({ length: trial.agents }, async (_, index) => {
+        const agent = await cluster.agent({ name: `web-${index + 1}`, trust: first.ready.thumbprint });
+        await agent.start();
+        return agent;
+      }),
+    );
+    /** Nodes that are dead or frozen at the moment. */
+    const disturbed = new Set<ServerProcess>();
+    const api = createClusterApi(() => nodes.filter((node) => !disturbed.has(node)).map((node) => node.ready.url));
+    const observer = createObserver({ folder: path.join(cluster.root, "observed"), api });
+    const project = await observer.prepare({
+      name: "shop",
+      environments: inFlight,
+      machines: agents.map((agent) => ({ name: agent.name, port: agent.port, thumbprint: agent.ready.thumbprint })),
+      steps,
+    });
+    trial.report(`${trial.nodes} nodes, ${trial.agents} agents in ${cluster.root}; seed ${trial.seed}.`);
+
+    const underWay = new Set<Acknowledged>();
+    let isDisturbing = true;
+    let done = 0;
+    async function deployOn(environment: number): Promise<void> {
+      while (observer.acknowledged.length < trial.deployments || isDisturbing) {
+        const deployment = await observer.deploy(project, environment);
+        underWay.add(deployment);
+        await observer.final(deployment, finalMsMax);
+        underWay.delete(deployment);
+        if (++done % 50 === 0) trial.report(`  ${done} deployments are final.`);
+      }
+    }
+
+    const order: Disturbance[] = shuffled(
+      [
+        ...Array.from({ length: trial.kills }, () => "kill" as const),
+        ...Array.from({ length: trial.pauses }, () => "pause" as const),
+        ...Array.from({ length: trial.databaseKills }, () => "database" as const),
+      ],
+      random,
+    );
+    async function disturbAll(): Promise<void> {
+      const recovering = new Set<Promise<void>>();
+      for (const disturbance of order) {
+        await pause(gapMs.min + random() * gapMs.more);
+        const [share, length] = [random(), random()];
+        if (disturbance === "database") {
+          // Alone, so that what follows it can be told apart in the logs.
+          await Promise.all(recovering);
+          await killDatabase(postgres);
+          continue;
+        }
+        // One node is always left alone: "with at least one healthy node …" is what is promised.
+        while (disturbed.size >= trial.nodes - 1) await Promise.race(recovering);
+        const healthy = nodes.filter((node) => !disturbed.has(node));
+        const victim = healthy[Math.floor(share * healthy.length)]!;
+        const recovery = disturb(disturbance, victim, length).finally(() => recovering.delete(recovery));
+        recovering.add(recovery);
+      }
+      await Promise.all(recovering);
+      isDisturbing = false;
+    }
+    async function disturb(how: "kill" | "pause", victim: ServerProcess, length: number): Promise<void> {
+      disturbed.add(victim);
+      const itsTasks = await tasksOf(api, victim, underWay);
+      const atMs = performance.now();
+      if (how === "kill") await victim.kill();
+      else await victim.freeze();
+      const seen = Promise.all(itsTasks.map(async (taskId) => takeover(api, taskId, victim, atMs)));
+      await pause(how === "kill" ? length * awayMsMax : freezeMs.min + length * freezeMs.more);
+      if (how === "kill") await victim.start();
+      else victim.thaw();
+      disturbed.delete(victim);
+      takeoversMs.push(...(await seen).filter((ms) => ms !== undefined));
+    }
+
+    await Promise.all([disturbAll(), ...Array.from({ length: inFlight }, (_, environment) => deployOn(environment))]);
+    trial.report("All disturbances are over and all deployments final; the observer looks at each of them.");
+    for (const deployment of observer.acknowledged) {
+      const found = await observer.faultsOf(deployment);
+      if (found.length === 0) inSuccess += 1;
+      faults.push(...found);
+    }
+    faults.push(...(await observer.faultsOverall()));
+    return { acknowledged: observer.acknowledged.length, inSuccess, takeoversMs, seconds: (performance.now() - startedMs) / 1000, faults };
+  } catch (error) {
+    faults.push(`The trial did not come to its end: ${String(error)}`);
+    throw error;
+  } finally {
+    const keepFolder = trial.keepFolderOnFaults && faults.length > 0;
+    await cluster.close({ keepFolder });
+    if (keepFolder) trial.report(`Logs and homes are kept in ${cluster.root}.`);
+  }
+}
+
+async function killDatabase(postgres: PostgresProcess): Promise<void> {
+  await postgres.killDatabase();
+  await postgres.start();
+}
+
+/** Tasks under way that a node says are its own; empty when nobody can tell now. */
+async function tasksOf(api: ClusterApi, node: ServerProcess, underWay: ReadonlySet<Acknowledged>): Promise<string[]> {
+  const tasks = await Promise.all([...underWay].map(({ taskId }) => api.get(`/api/tasks/${taskId}`)));
+  return tasks.filter((task) => task.State === "Executing" && task.ServerNode === `OctopusServerNodes-${node.name}`).map(({ Id }) => Id);
+}
+
+/** How long after the disturbance another node had the task; undefined when none was seen with it, or it had ended just before. */
+async function takeover(api: ClusterApi, taskId: string, from: ServerProcess, sinceMs: number): Promise<number | undefined> {
+  while (performance.now() - sinceMs < takeoverMsMax) {
+    const task = await api.get(`/api/tasks/${taskId}`);
+    const isElsewhere = task.ServerNode !== `OctopusServerNodes-${from.name}`;
+    if (isElsewhere && task.State === "Executing") return performance.now() - sinceMs;
+    if (task.IsCompleted) return undefined;
+    await pause(takeoverLookMs);
+  }
+  return undefined;
+}
+
+function shuffled<T>(items: readonly T[], random: () => number): T[] {
+  return items
+    .map((item) => ({ item, at: random() }))
+    .toSorted((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}
