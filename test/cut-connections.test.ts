@@ -1,0 +1,253 @@
+// Connections that are cut at every byte of each call to an agent, in both directions and both modes, over real TLS: a call ends as a whole
+// answer or as an error that tells whether it may have arrived, it is made at most once, and what is asked again afterwards is whole.
+// Every byte of StartScript, and some of the others; `npm run cuts` takes every byte of all of them.
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { test, type TestContext } from "node:test";
+import { capabilitiesServiceV2 } from "@cuttle/contract/agent/capabilities";
+import { processState, scriptServiceV2, type ScriptStatusResponseV2 } from "@cuttle/contract/agent/script";
+import {
+  createHalibutClient,
+  createHalibutListener,
+  createHalibutPoller,
+  createIdentity,
+  createPollingQueue,
+  HalibutCallError,
+  type PollingQueue,
+  type ServiceContract,
+} from "@cuttle/halibut";
+import { scriptLines } from "../agent/agent-process.ts";
+import { createScripts } from "../agent/scripts/scripts.ts";
+import { createCapabilitiesService } from "../agent/services/capabilities/capabilities.ts";
+import { createScriptServices } from "../agent/services/script/script.ts";
+import { eventually } from "./support/eventually.ts";
+import { startCuttingProxy, type Direction } from "./support/cutting-proxy.ts";
+
+const linux = { skip: process.platform === "linux" ? false : "the agent runs on Linux" } as const;
+const everyByte = process.env["CUTTLE_TEST_CUTS"] === "all";
+/** Of calls that change nothing new, so many bytes lie between two cuts; a prime, so that the places differ from call to call. */
+const stride = everyByte ? 1 : 13;
+
+/** The document of a request can be whole when the last bytes of its compression are missing; then the method may be called. */
+const deflateTailBytesMax = 16;
+
+/** Of one call, whatever is cut; one that hangs is a fault. */
+const callMsMax = 30_000;
+const quick = { connectRetryPauseMs: 1, reconnectMsMin: 1, reconnectMsMax: 5 };
+
+type Mode = "listening" | "polling";
+
+async function openAgent(t: TestContext, mode: Mode) {
+  const folder = mkdtempSync(path.join(tmpdir(), "cuttle-cuts-"));
+  const home = path.join(folder, "home");
+  mkdirSync(home);
+  const [server, agent] = await Promise.all([createIdentity("server"), createIdentity("agent")]);
+  const scripts = createScripts({ home, environment: process.env, limits: {}, report: () => {} });
+  await scripts.takeUp();
+  let served = 0;
+  const services = [createCapabilitiesService(["IScriptServiceV2"]), ...createScriptServices(scripts)].map((service) => ({
+    ...service,
+    methods: Object.fromEntries(
+      Object.entries(service.methods).map(([name, method]): [string, typeof method] => [
+        name,
+        (...given) => {
+          served += 1;
+          return method(...given);
+        },
+      ]),
+    ),
+  }));
+  const subscription = "poll://cuts";
+  const queue = createPollingQueue();
+  /** Connections over which the server could hand out a call, by their asking for one. */
+  const asking = new Set<Promise<unknown>>();
+  let changed = Promise.withResolvers<void>();
+  const change = (): void => {
+    changed.resolve();
+    changed = Promise.withResolvers<void>();
+  };
+  const watchedQueue: PollingQueue = {
+    take(peer, waitMs, signal) {
+      const taken = queue.take(peer, waitMs, signal);
+      asking.add(taken);
+      change();
+      void taken.finally(() => {
+        asking.delete(taken);
+        change();
+      });
+      return taken;
+    },
+  };
+  const listening = mode === "listening";
+  // Who holds the port: the agent, or the server that the agent polls.
+  const listener = createHalibutListener({
+    identity: listening ? agent : server,
+    isTrusted: (thumbprint) => thumbprint === (listening ? server : agent).thumbprint,
+    services: listening ? services : [],
+    ...(listening ? {} : { polling: { queue: watchedQueue, mayPoll: () => true } }),
+  });
+  const { port } = await listener.listen({ host: "127.0.0.1", port: 0 });
+  const proxy = await startCuttingProxy({
+    connector: listening ? server : agent,
+    listener: listening ? agent : server,
+    target: () => port,
+  });
+  const client = createHalibutClient({ identity: server, limits: quick });
+  const poller = createHalibutPoller({
+    identity: agent,
+    server: { host: "127.0.0.1", port: proxy.port, thumbprint: server.thumbprint },
+    subscription,
+    services,
+    limits: quick,
+  });
+  if (!listening) poller.start();
+  t.after(async () => {
+    await poller.close();
+    await client.close();
+    queue.close();
+    await proxy.close();
+    await listener.close();
+    await scripts.stop();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  });
+  return {
+    folder,
+    home,
+    proxy,
+    /** Ends the connections that are there, and returns when the server would give none of them a call any more. The next one is cut as said. */
+    async endAll(cut?: { direction: Direction; bytes: number }): Promise<void> {
+      // A polling agent that is just coming back would else take the cut, and be ended before there is a call.
+      while (!listening && asking.size === 0) await changed.promise;
+      if (cut !== undefined) proxy.cutNext(cut.direction, cut.bytes);
+      const there = [...asking];
+      proxy.endAll();
+      while (there.some((one) => asking.has(one))) await changed.promise;
+    },
+    /** How often a method of the agent was called. */
+    served: () => served,
+    /** The direction in which requests travel. */
+    toAgent: (listening ? "there" : "back") as Direction,
+    toServer: (listening ? "back" : "there") as Direction,
+    call(contract: ServiceContract, method: string, params: readonly unknown[]): Promise<unknown> {
+      const terms = { timeoutMs: callMsMax };
+      return listening
+        ? client.call({ host: "127.0.0.1", port: proxy.port, thumbprint: agent.thumbprint }, contract, method, params, terms)
+        : queue.call({ subscription, thumbprint: agent.thumbprint }, contract, method, params, terms);
+    },
+  };
+}
+type CutAgent = Awaited<ReturnType<typeof openAgent>>;
+
+/** Cuts one call after the other, `every` so many bytes, in both directions; each whole answer is shown to `check`. Says how many were cut. */
+async function sweep(agent: CutAgent, every: number, ask: () => Promise<unknown>, check: (answer: unknown) => void): Promise<number> {
+  const { proxy } = agent;
+  // A whole call over a connection of its own tells how long it is.
+  await agent.endAll();
+  check(await ask());
+  const length = { ...proxy.passed };
+  let cuts = 0;
+  for (const direction of [agent.toAgent, agent.toServer]) {
+    for (let bytes = 0; bytes < length[direction]; bytes += every) {
+      await agent.endAll({ direction, bytes });
+      const before = agent.served();
+      let failure: unknown;
+      try {
+        check(await ask());
+      } catch (error) {
+        failure = error;
+      }
+      const calls = agent.served() - before;
+      const where = `cut after ${bytes} of ${length[direction]} bytes ${direction === agent.toAgent ? "to the agent" : "to the server"}`;
+      if (failure === undefined) {
+        assert.equal(calls, 1, `${where}: answered, with so many calls of the method`);
+        continue;
+      }
+      cuts += 1;
+      assert.ok(failure instanceof HalibutCallError, `${where}: ${(failure as Error).stack}`);
+      assert.equal(failure.kind, "connection-lost", `${where}: ${failure.message}`);
+      assert.equal(failure.requestMayHaveArrived, true, `${where}: what was surely not sent is tried again`);
+      assert.ok(calls <= 1, `${where}: called ${calls} times`);
+      if (direction === agent.toAgent && bytes < length[direction] - deflateTailBytesMax)
+        assert.equal(calls, 0, `${where}: half a request was taken for a whole one`);
+    }
+  }
+  // The call is answered over the next connection as if nothing had been.
+  await agent.endAll();
+  check(await ask());
+  return cuts;
+}
+
+for (const mode of ["listening", "polling"] as const) {
+  test(`D2 D3 D5 D7: ${mode}, cut at every byte of each call`, { ...linux, timeout: 600_000 }, async (t) => {
+    const agent = await openAgent(t, mode);
+    const trace = path.join(agent.folder, "trace");
+    const runs = (): number => (existsSync(trace) ? readFileSync(trace, "utf8").split("\n").length - 1 : 0);
+    const start = (ticket: string, body: string): Promise<unknown> =>
+      agent.call(scriptServiceV2, "StartScript", [
+        {
+          ScriptTicket: { TaskId: ticket },
+          ScriptBody: body,
+          TaskId: "ServerTasks-1",
+          DurationToWaitForScriptToFinish: null,
+          Isolation: 0,
+          ScriptIsolationMutexTimeout: 0,
+          IsolationMutexName: null,
+          Scripts: {},
+          Files: [],
+          Arguments: [],
+        },
+      ]);
+    const status = (ticket: string): Promise<unknown> =>
+      agent.call(scriptServiceV2, "GetStatus", [{ Ticket: { TaskId: ticket }, LastLogSequence: 0 }]);
+    const isComplete = (answer: unknown): boolean => (answer as ScriptStatusResponseV2).State === processState.complete;
+    const checkEnded = (answer: unknown): void => {
+      const { ExitCode, Logs, State } = answer as ScriptStatusResponseV2;
+      assert.deepEqual([State, ExitCode, scriptLines(Logs)], [processState.complete, 7, ["one", "two"]]);
+    };
+    const ofTicket = (ticket: string) => (answer: unknown) => assert.equal((answer as ScriptStatusResponseV2).Ticket.TaskId, ticket);
+    const cuts: Record<string, number> = {};
+
+    cuts["GetCapabilities"] = await sweep(
+      agent,
+      stride,
+      () => agent.call(capabilitiesServiceV2, "GetCapabilities", []),
+      (answer) => assert.deepEqual(answer, { SupportedCapabilities: ["IScriptServiceV2"] }),
+    );
+
+    const body = `echo $$ >>"${trace}"; echo one; echo two; exit 7`;
+    cuts["StartScript"] = await sweep(agent, 1, () => start("swept", body), ofTicket("swept"));
+    await eventually("the script is over", async () => isComplete(await status("swept")));
+    assert.equal(runs(), 1, "started hundreds of times under one ticket, it ran once");
+
+    cuts["GetStatus"] = await sweep(agent, stride, () => status("swept"), checkEnded);
+
+    await start("endless", `echo $$ >>"${trace}"; while :; do sleep 0.05; done`);
+    await eventually("the endless one has begun", () => runs() === 2);
+    cuts["CancelScript"] = await sweep(
+      agent,
+      stride,
+      () => agent.call(scriptServiceV2, "CancelScript", [{ Ticket: { TaskId: "endless" }, LastLogSequence: 0 }]),
+      ofTicket("endless"),
+    );
+    const cancelled = await eventually("it is cancelled", async () => {
+      const answer = (await status("endless")) as ScriptStatusResponseV2;
+      return isComplete(answer) && answer;
+    });
+    assert.equal(cancelled.ExitCode, -1);
+
+    cuts["CompleteScript"] = await sweep(
+      agent,
+      stride,
+      () => agent.call(scriptServiceV2, "CompleteScript", [{ Ticket: { TaskId: "swept" } }]),
+      (answer) => assert.ok(answer === null || answer === undefined),
+    );
+    assert.equal(existsSync(path.join(agent.home, "Runs", "swept")), false, "what it left is gone");
+    const late = (await start("swept", body)) as ScriptStatusResponseV2;
+    assert.deepEqual([late.State, late.ExitCode, runs()], [processState.complete, 7, 2], "a late start is answered from what is kept");
+
+    t.diagnostic(`calls that were cut: ${JSON.stringify(cuts)}`);
+    for (const [method, count] of Object.entries(cuts)) assert.ok(count > 40, `${method} was cut ${count} times`);
+  });
+}
