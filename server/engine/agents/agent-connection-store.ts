@@ -1,6 +1,7 @@
 // SQL of which process holds connections of which polling agent; the only writer of both tables. A process counts while its own mark is
 // fresh by the database's clock; what a dead one left behind is ignored at once and removed later.
 
+import { normalSubscription } from "@cuttle/halibut";
 import type { Queryable } from "../../platform/database/database.ts";
 
 export interface ConnectedPeer {
@@ -77,7 +78,7 @@ export async function findConnections(
     `SELECT node_name, connections, since FROM agent_connections JOIN polling_nodes USING (process)
      WHERE subscription = $1 AND thumbprint = $2 AND alive_until > clock_timestamp()
      ORDER BY lower(node_name), since`,
-    [agent.subscription, agent.thumbprint],
+    [normalSubscription(agent.subscription), agent.thumbprint],
   );
   return rows.map((row) => ({ nodeName: row.node_name, connections: row.connections, since: row.since }));
 }
