@@ -119,6 +119,21 @@ describe("agents that poll any node", { ...linux, timeout: 300_000 }, () => {
     await nodesAre("one", "node-b");
   });
 
+  test("D1 D2 D7: the node that holds the connection is frozen in mid-script until it counts as dead, and wakes up", async () => {
+    const deployment = await observer.deploy(projects.one);
+    await observer.began(deployment, 1);
+    await holder.freeze();
+    nodes.splice(nodes.indexOf(holder), 1);
+    try {
+      await nodesAre("one", "");
+    } finally {
+      holder.thaw();
+      nodes.push(holder);
+    }
+    assert.deepEqual(await observer.faultsOf(deployment), []);
+    await nodesAre("one", "node-b");
+  });
+
   test("D2 D4 D7: the owner is frozen while its request waits as a row; another node takes over; the old request is given to nobody", async () => {
     const taker = await cluster.server({ name: "node-c", connectionString, masterKey: await cluster.masterKeyOf(owner) });
     await agents.one.stop();
@@ -132,7 +147,7 @@ describe("agents that poll any node", { ...linux, timeout: 300_000 }, () => {
     });
     await owner.freeze();
     try {
-      nodes.splice(0, 1);
+      nodes.splice(nodes.indexOf(owner), 1);
       await taker.start();
       nodes.push(taker);
       await eventually("the other node owns the task", async () => (await ownerOf(deployment)) === "OctopusServerNodes-node-c", 60_000);
@@ -143,7 +158,7 @@ describe("agents that poll any node", { ...linux, timeout: 300_000 }, () => {
       await observer.began(deployment, 1);
     } finally {
       owner.thaw();
-      nodes.unshift(owner);
+      nodes.push(owner);
     }
     assert.deepEqual(await observer.faultsOf(deployment), []);
   });

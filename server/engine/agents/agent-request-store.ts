@@ -91,6 +91,7 @@ export async function claimRequests(
 ): Promise<ClaimedRequest[]> {
   const rows = await database.query<{
     id: string;
+    position: number;
     format_version: number;
     subscription: string;
     thumbprint: string;
@@ -122,6 +123,7 @@ export async function claimRequests(
     ],
     { name: "agent-request-claim" },
   );
+  rows.sort((one, other) => one.position - other.position);
   return rows.map((row) => ({
     id: row.id,
     formatVersion: row.format_version,

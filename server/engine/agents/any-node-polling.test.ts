@@ -10,7 +10,7 @@ import { scriptServiceV1 } from "@cuttle/contract/agent/script-v1";
 import type { CallOptions, CollectedCall, HalibutCallError, InMemoryPollingQueue, ServiceContract } from "@cuttle/halibut";
 import { eventually } from "../../../test/support/eventually.ts";
 import { startPostgres } from "../../../test/support/postgres.ts";
-import { openDatabase } from "../../platform/database/database.ts";
+import { DatabaseUnavailable, openDatabase } from "../../platform/database/database.ts";
 import type { Database } from "../../platform/database/database.ts";
 import { createMasterKey, createSecrets } from "../../platform/secrets/secrets.ts";
 import { markAlive } from "./agent-connection-store.ts";
@@ -255,6 +255,52 @@ test("who gives up knows whether the request may have arrived, and it is not han
   await eventually("the holder gives it up too", () => collected.givingUp.reason === "cancelled");
   collected.settle({ ok: false, error: new Error("cut") });
   assert.deepEqual(await states(ground), []);
+});
+
+test("D5: a request whose storing was not confirmed may have arrived, even if it cannot be found", async (t) => {
+  const ground = await prepare(t);
+  const a = await ground.node("a");
+  const { execute } = ground.database;
+  ground.database.execute = async (text, values, options) => {
+    if (text.startsWith("INSERT INTO agent_requests")) throw new DatabaseUnavailable("cut", undefined);
+    return await execute(text, values, options);
+  };
+  assert.deepEqual(await failureOf(askToStart(a)), ["connection-lost", true]);
+});
+
+test("D5: a crash of the database empties the tables: an open call ends as interrupted", async (t) => {
+  const ground = await prepare(t);
+  const a = await ground.node("a");
+  const call = askToStart(a);
+  await eventually("it waits", async () => (await states(ground)).length === 1);
+  await ground.database.execute(`TRUNCATE agent_requests`);
+  assert.deepEqual(await failureOf(call), ["connection-lost", true]);
+});
+
+test("S3: megabytes of output arrive as they were; an answer that was moved to another request is refused", async (t) => {
+  const ground = await prepare(t);
+  const [a, b] = [await ground.node("a"), await ground.node("b")];
+  b.polling.connected(agent);
+  const Logs = Array.from({ length: 20_000 }, (_, n) => ({ Source: 1, Occurred: new Date(n), Text: `${n} ${"ä€😀".repeat(40)}` }));
+  const flood = { ...answer, Logs, NextLogSequence: Logs.length };
+  const call = ask(a);
+  (await collect(b)).settle({ ok: true, result: flood });
+  assert.deepEqual(await call, flood);
+
+  const { query } = ground.database;
+  let kept: unknown;
+  ground.database.query = async <Row>(text: string, values?: readonly unknown[], options?: { name: string }) => {
+    if (!text.includes("SET state = 'answered'")) return await query<Row>(text, values, options);
+    kept ??= values![2];
+    return await query<Row>(text, [values![0], values![1], kept], options);
+  };
+  const [first, second] = [ask(a), ask(a)];
+  for (let n = 0; n < 2; n++) (await collect(b)).settle({ ok: true, result: answer });
+  const outcomes = await Promise.allSettled([first, second]);
+  assert.deepEqual(outcomes.map((one) => (one.status === "rejected" ? (one.reason as Error).name : "answered")).sort(), [
+    "SecretUnreadable",
+    "answered",
+  ]);
 });
 
 test("rule 12: without any notification calls only take longer", async (t) => {

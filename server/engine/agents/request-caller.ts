@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import { HalibutCallError } from "@cuttle/halibut";
 import type { CallOptions, PollingPeer, ServiceContract } from "@cuttle/halibut";
 import type { Database } from "../../platform/database/database.ts";
+import { isConnectionLoss } from "../../platform/database/database.ts";
 import { insertRequest, listProgress, takeResponse, withdrawRequest } from "./agent-request-store.ts";
 import type { CallLease } from "./agent-request-store.ts";
 import { agentKey } from "./connected-agent.ts";
@@ -87,8 +88,8 @@ export function createRequestCaller(parts: {
         if (error instanceof HalibutCallError) throw error;
         tell(error);
         const left = await withdrawRequest(database, id).catch(() => "unknown" as const);
-        // A statement whose confirmation was lost may have stored the row.
-        const requestMayHaveArrived = left === "unknown" || left?.sent === true;
+        // A statement whose confirmation was lost may have stored the row, or may do so in a moment: not finding it says nothing.
+        const requestMayHaveArrived = left === "unknown" || (left?.sent ?? isConnectionLoss(error));
         throw new HalibutCallError("connection-lost", `${what}: the request could not be stored for the node that has the agent.`, {
           requestMayHaveArrived,
           cause: error,
