@@ -22,6 +22,8 @@ const claimMax = 64;
 /** Agents named in one statement. */
 const agentsPerStatementMax = 1_000;
 const storeRetryMs = 200;
+/** A stop waits no longer for calls that are being cut; what is still held then counts as held by a dead process. */
+const stopMsMax = 3_000;
 
 export interface RequestHolder {
   /** Something may be there for this agent. */
@@ -194,7 +196,9 @@ export function createRequestHolder(parts: {
     withdrawn: (id) => held.get(id)?.withdrawn.abort(),
     async stop() {
       stopping.abort();
-      await Promise.all(serving);
+      const waited = new AbortController();
+      await Promise.race([Promise.all(serving), pause(stopMsMax, waited.signal)]);
+      waited.abort();
     },
   };
 }
