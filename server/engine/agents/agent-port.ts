@@ -31,8 +31,8 @@ export async function openAgentPort(parts: {
   log: ServerLog;
 }): Promise<AgentPort> {
   const tell = createRefusalLog(parts.log);
-  /** By the address of the connection. */
-  const polling = new Map<string, PollingPeer>();
+  /** By the address of the connection; an address may be in use again before the end of its former connection is told. */
+  const polling = new Map<string, PollingPeer[]>();
   const listener = createHalibutListener({
     identity: parts.identity,
     services: [],
@@ -42,11 +42,13 @@ export async function openAgentPort(parts: {
       if (event.kind === "refused") tell(event);
       else if (event.kind === "identified" && event.subscription !== null) {
         const peer = { subscription: event.subscription, thumbprint: event.thumbprint };
-        polling.set(event.remote, peer);
+        polling.set(event.remote, [...(polling.get(event.remote) ?? []), peer]);
         parts.presence.connected(peer);
       } else if (event.kind === "closed") {
-        const peer = polling.get(event.remote);
-        if (polling.delete(event.remote)) parts.presence.disconnected(peer!);
+        const [peer, ...others] = polling.get(event.remote) ?? [];
+        if (others.length === 0) polling.delete(event.remote);
+        else polling.set(event.remote, others);
+        if (peer !== undefined) parts.presence.disconnected(peer);
       }
     },
   });
