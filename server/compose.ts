@@ -4,7 +4,7 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { ServerConfig } from "./config.ts";
-import { createAgents, createPollingQueue, loadServerIdentity, openAgentPort } from "./engine/agents/agents.ts";
+import { createAgents, createAnyNodePolling, createPollingQueue, loadServerIdentity, openAgentPort } from "./engine/agents/agents.ts";
 import { createLateCompleter } from "./engine/execution/execution.ts";
 import { createTaskEngine, enqueueTask } from "./engine/tasks/tasks.ts";
 import type { LogFolder } from "./engine/tasks/tasks.ts";
@@ -72,13 +72,18 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
       readPart: (file, from, to) => shared.readPart(`${taskLogFolder}/${file}`, from, to),
     };
 
-    const polling = createPollingQueue();
+    const instance = randomUUID();
+    const collected = createPollingQueue();
+    const polling = createAnyNodePolling({ database, secrets, local: collected, nodeName: config.nodeName, process: instance, log });
+    await polling.start();
+    undo.push(() => polling.stop());
     const agents = createAgents({ identity, polling, findProxy: (id) => findProxy(database, secrets, id) });
     undo.push(() => agents.close());
 
     const agentPort = await openAgentPort({
       identity,
-      polling,
+      polling: collected,
+      presence: polling,
       isRegistered: (agent) => isPollingAgent(database, agent),
       host: config.commsHost,
       port: config.commsPort,
@@ -86,7 +91,6 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     });
     undo.push(() => agentPort.close());
 
-    const instance = randomUUID();
     let wakeEngine = (): void => {};
     const registry = createNodeRegistry({
       database,

@@ -18,6 +18,8 @@ interface Mutant {
 
 const takeover = "test/cluster/takeover.test.ts";
 const twoNodes = "test/cluster/two-nodes-process.test.ts";
+const anyNode = "server/engine/agents/any-node-polling.test.ts";
+const requestStore = "server/engine/agents/agent-request-store.ts";
 
 const mutants: Mutant[] = [
   {
@@ -181,6 +183,60 @@ const mutants: Mutant[] = [
     put: "if (passOver)",
     test: twoNodes,
     pattern: "cancel is acknowledged",
+  },
+  {
+    rule: "D4, rule 13",
+    name: "a polling agent is handed requests of an old epoch",
+    file: requestStore,
+    find: "FROM found WHERE r.id = found.id AND found.is_current",
+    put: "FROM found WHERE r.id = found.id",
+    test: anyNode,
+    pattern: "old epoch is dropped",
+  },
+  {
+    rule: "D4, rule 13",
+    name: "another node sends for a lease that is lost",
+    file: requestStore,
+    find: "AND r.expires_at > clock_timestamp() AND ${leaseIsCurrent}`",
+    put: "AND r.expires_at > clock_timestamp()`",
+    test: anyNode,
+    pattern: "between hand-out and the first byte",
+  },
+  {
+    rule: "D5, rule 13",
+    name: "what a dead node has sent is handed out again",
+    file: requestStore,
+    find: "(r.state = 'claimed' AND NOT r.sent AND ${holderIsDead})",
+    put: "(r.state = 'claimed' AND ${holderIsDead})",
+    test: anyNode,
+    pattern: "what a dead node had sent",
+  },
+  {
+    rule: "rule 12",
+    name: "nobody looks for requests by itself",
+    file: "server/engine/agents/any-node-polling.ts",
+    find: "for (const agent of await listAwaitedAgents(database)) holder.hint(agentKey(agent))",
+    put: "await listAwaitedAgents(database)",
+    test: anyNode,
+    pattern: "without any notification",
+  },
+  {
+    rule: "D2, rule 13",
+    name: "a former holder sends what another one has",
+    file: requestStore,
+    find: "WHERE r.id = $1 AND r.holder = $2 AND r.state = 'claimed' AND r.expires_at",
+    put: "WHERE r.id = $1 AND $2::uuid IS NOT NULL AND r.state = 'claimed' AND r.expires_at",
+    test: anyNode,
+    pattern: "what a dead node had sent",
+  },
+  {
+    rule: "rule 7",
+    name: "a start without an answer is taken for answered by the next one",
+    file: "server/engine/execution/run-script.ts",
+    find: 'if (!one.ok && one.failure === "interrupted") {',
+    put: 'if (one.ok) unansweredStart = false;\n        if (!one.ok && one.failure === "interrupted") {',
+    test: takeover,
+    pattern: "whose first answer was lost",
   },
 ];
 

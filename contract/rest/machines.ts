@@ -1,6 +1,23 @@
 // Deployment targets and workers and what belongs to them: endpoints, connection status, machine policies, worker pools.
 
-import { anything, flag, id, links, list, map, name, object, oneOf, optional, orNull, text, time, whole, written } from "./shapes.ts";
+import {
+  anything,
+  count,
+  flag,
+  id,
+  links,
+  list,
+  map,
+  name,
+  object,
+  oneOf,
+  optional,
+  orNull,
+  text,
+  time,
+  whole,
+  written,
+} from "./shapes.ts";
 
 /** What the server can talk to today. Others are refused on writing, because old clients cannot read a style they do not know. */
 export const communicationStyles = ["TentaclePassive", "TentacleActive", "None"] as const;
@@ -69,6 +86,8 @@ export const MachineConnection = object({
   CurrentTentacleVersion: orNull(text()),
   LastChecked: orNull(time()),
   Logs: list(object({ Category: text(), OccurredAt: time(), MessageText: text(), Detail: orNull(text()) })),
+  /** Of a polling agent: the nodes to which it is connected now. Other servers of this API do not say it. */
+  ConnectedNodes: list(object({ NodeName: text(), Connections: count(), Since: time() })),
   Links: links(),
 });
 

@@ -7,6 +7,7 @@ import { registration } from "./0004-registration.ts";
 import { scriptGeneration } from "./0005-script-generation.ts";
 import { tenantsAndTags } from "./0006-tenants-and-tags.ts";
 import { deferrableReferences } from "./0007-deferrable-references.ts";
+import { agentRequests } from "./0008-agent-requests.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -17,4 +18,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0005-script-generation", sql: scriptGeneration },
   { name: "0006-tenants-and-tags", sql: tenantsAndTags },
   { name: "0007-deferrable-references", sql: deferrableReferences },
+  { name: "0008-agent-requests", sql: agentRequests },
 ];

@@ -298,6 +298,23 @@ describe("a node that sleeps through its lease", () => {
     }
   });
 
+  test("rule 7: a start whose first answer was lost may still be on its way: its ticket is not forgotten at once", async () => {
+    const set = await stage({ tombstones: false });
+    set.agent.behave = () => {
+      set.agent.loseAnswers(1);
+      return { lines: ["one"], exitCode: 0, questions: 2 };
+    };
+    try {
+      await set.node("only");
+      assert.equal(await finalState(set.database, await enqueue(set.database)), "Success");
+      assert.equal(set.agent.startCalls.length, 2);
+      assert.deepEqual(set.agent.completed, [], "the ticket rests");
+      assert.equal(set.agent.executions.length, 1, "one execution");
+    } finally {
+      await set.close();
+    }
+  });
+
   test("D4: a start that it had not yet sent when it fell asleep never leaves it", async () => {
     const set = await stage();
     try {

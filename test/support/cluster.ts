@@ -83,8 +83,8 @@ export interface Cluster {
   readonly root: string;
   /** Made, not started. Nodes with one connection string share one folder. */
   server(options: ServerOptions): Promise<ServerProcess>;
-  /** Without `poll` it listens. */
-  agent(options: { name: string; trust: string; poll?: { port: number; subscription: string } }): Promise<AgentProcess>;
+  /** Without `poll` it listens; with several ports it polls each of them. */
+  agent(options: { name: string; trust: string; poll?: { port: number | readonly number[]; subscription: string } }): Promise<AgentProcess>;
   /** Runs a command of the agent to its end, on a machine whose instances are this cluster's. */
   agentCommand(...words: string[]): Promise<{ exitCode: number | null; stdout: string; stderr: string }>;
   /** The agent of an instance that commands have made; `home` as its settings say. */
@@ -159,7 +159,11 @@ export async function createCluster(): Promise<Cluster> {
         ...flags({ home: folder, trust, name, "free-disk-min": 1 }),
         ...(poll === undefined
           ? flags({ port, "listen-address": "127.0.0.1" })
-          : ["--no-listen", ...flags({ poll: `127.0.0.1:${poll.port}`, subscription: poll.subscription })]),
+          : [
+              "--no-listen",
+              ...[poll.port].flat().flatMap((one) => flags({ poll: `127.0.0.1:${one}` })),
+              ...flags({ subscription: poll.subscription }),
+            ]),
       ];
       return Object.assign(made<AgentReady>(name, words), { home: folder, port });
     },

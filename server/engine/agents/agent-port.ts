@@ -2,7 +2,7 @@
 // everybody else a page. It knows nothing of machines; who is registered is asked for every new connection.
 
 import { createHalibutListener } from "@cuttle/halibut";
-import type { HalibutListener, Identity, ListenerEvent, PollingQueue } from "@cuttle/halibut";
+import type { HalibutListener, Identity, ListenerEvent, PollingPeer, PollingQueue } from "@cuttle/halibut";
 import { monotonicMs } from "../../base/clock.ts";
 import type { ServerLog } from "../../platform/telemetry/telemetry.ts";
 
@@ -24,11 +24,15 @@ export async function openAgentPort(parts: {
   identity: Identity;
   polling: PollingQueue;
   isRegistered: FindPollingAgent;
+  /** Is told of every connection over which a polling agent asks, and of its end. */
+  presence: { connected(peer: PollingPeer): void; disconnected(peer: PollingPeer): void };
   host: string | undefined;
   port: number;
   log: ServerLog;
 }): Promise<AgentPort> {
   const tell = createRefusalLog(parts.log);
+  /** By the address of the connection; an address may be in use again before the end of its former connection is told. */
+  const polling = new Map<string, PollingPeer[]>();
   const listener = createHalibutListener({
     identity: parts.identity,
     services: [],
@@ -36,6 +40,16 @@ export async function openAgentPort(parts: {
     polling: { queue: parts.polling, mayPoll: (subscription, thumbprint) => parts.isRegistered({ thumbprint, subscription }) },
     onEvent: (event) => {
       if (event.kind === "refused") tell(event);
+      else if (event.kind === "identified" && event.subscription !== null) {
+        const peer = { subscription: event.subscription, thumbprint: event.thumbprint };
+        polling.set(event.remote, [...(polling.get(event.remote) ?? []), peer]);
+        parts.presence.connected(peer);
+      } else if (event.kind === "closed") {
+        const [peer, ...others] = polling.get(event.remote) ?? [];
+        if (others.length === 0) polling.delete(event.remote);
+        else polling.set(event.remote, others);
+        if (peer !== undefined) parts.presence.disconnected(peer);
+      }
     },
   });
   const { port } = await listen(listener, parts);

@@ -15,11 +15,19 @@ import { scriptServiceV1 } from "@cuttle/contract/agent/script-v1";
 import type { ScriptStatusRequest, ScriptStatusResponse, StartScriptCommand } from "@cuttle/contract/agent/script-v1";
 import type { ScriptTicket } from "@cuttle/contract/agent/script";
 import { createHalibutClient, HalibutCallError } from "@cuttle/halibut";
-import type { CallOptions, HttpProxy, Identity, InMemoryPollingQueue, ServiceContract } from "@cuttle/halibut";
+import type { CallOptions, HttpProxy, Identity, ServiceContract } from "@cuttle/halibut";
 import { monotonicMs } from "../../base/clock.ts";
+import type { CallLease } from "./agent-request-store.ts";
+import type { PollingCalls } from "./any-node-polling.ts";
+import { StreamsNotRouted, TooLargeToRoute } from "./request-text.ts";
 import { assertSoundStart, assertSoundTicket } from "./sound-commands.ts";
 
 export { createPollingQueue } from "@cuttle/halibut";
+export { findConnections } from "./agent-connection-store.ts";
+export type { AgentConnection } from "./agent-connection-store.ts";
+export { createAnyNodePolling } from "./any-node-polling.ts";
+export type { AnyNodePolling, PollingCalls } from "./any-node-polling.ts";
+export type { CallLease } from "./agent-request-store.ts";
 export { openAgentPort } from "./agent-port.ts";
 export type { AgentPort, FindPollingAgent } from "./agent-port.ts";
 export { loadServerIdentity } from "./server-identity.ts";
@@ -51,7 +59,7 @@ export function describeAgentAddress(agent: AgentAddress): string {
 
 /**
  * `offline`: nothing of the call reached the agent. `untrusted`: somebody else's certificate is at that address. `interrupted`: the
- * connection was lost or time ran out while it may have arrived. `refused`: the agent answered with an error. `unsupported`: it
+ * connection was lost or time ran out while it may have arrived. `refused`: the agent answered with an error, or the call cannot be made in this way. `unsupported`: it
  * lacks the service.
  */
 export type AgentFailure = "offline" | "untrusted" | "interrupted" | "refused" | "unsupported";
@@ -60,6 +68,8 @@ export type Answer<R> = { ok: true; reply: R } | { ok: false; failure: AgentFail
 export interface CallTerms {
   /** Proves, just before the first byte of the call, that it may still go out; what it throws is thrown on. */
   beforeSend: () => Promise<void>;
+  /** On whose behalf the call is made, when it is a task's: a node that sends it for us proves the same of it. */
+  lease?: CallLease;
   /** Gives up: the connection is closed, the agent may go on with what it received. */
   signal: AbortSignal;
 }
@@ -95,8 +105,8 @@ const capabilitiesCacheMax = 10_000;
 /** Extension point: the way to a proxy, with its password; undefined when there is none with this id. */
 export type FindProxy = (id: string) => Promise<HttpProxy | undefined>;
 
-/** `polling` holds the calls that polling agents are to collect; it is closed with the rest. */
-export function createAgents(parts: { identity: Identity; polling: InMemoryPollingQueue; findProxy: FindProxy }): Agents {
+/** `polling` makes the calls that polling agents are to collect; it is closed with the rest. */
+export function createAgents(parts: { identity: Identity; polling: PollingCalls; findProxy: FindProxy }): Agents {
   const client = createHalibutClient({ identity: parts.identity });
   const { polling } = parts;
   const known = new Map<string, { at: number; capabilities: readonly string[] }>();
@@ -122,7 +132,10 @@ export function createAgents(parts: { identity: Identity; polling: InMemoryPolli
           }
         },
       };
-      if ("subscription" in agent) return { ok: true, reply: (await polling.call(agent, contract, method, params, options)) as R };
+      if ("subscription" in agent) {
+        const asked = terms.lease === undefined ? options : { ...options, lease: terms.lease };
+        return { ok: true, reply: (await polling.call(agent, contract, method, params, asked)) as R };
+      }
       const { proxyId, ...peer } = agent;
       const proxy = proxyId === undefined ? undefined : await parts.findProxy(proxyId);
       if (proxyId !== undefined && proxy === undefined)
@@ -132,6 +145,8 @@ export function createAgents(parts: { identity: Identity; polling: InMemoryPolli
     } catch (error) {
       if (refusal !== undefined) throw refusal;
       if (terms.signal.aborted) throw terms.signal.reason;
+      if (error instanceof StreamsNotRouted || error instanceof TooLargeToRoute)
+        return { ok: false, failure: "refused", message: error.message };
       if (!(error instanceof HalibutCallError)) throw error;
       return { ok: false, failure: failureOf(error), message: error.message };
     }

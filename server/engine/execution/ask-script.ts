@@ -5,6 +5,7 @@ import type { ScriptStatusResponseV2 } from "@cuttle/contract/agent/script";
 import { isolationMutexTimeoutNoneMs, processOutputSource, processState, scriptIsolationLevel } from "@cuttle/contract/agent/script";
 import { monotonicMs, pause } from "../../base/clock.ts";
 import type { AgentAddress, Agents, Answer, CallTerms } from "../agents/agents.ts";
+import type { TaskRun } from "../tasks/tasks.ts";
 
 /** What was printed, standard error included. `late`: it did not end in time and was cancelled. */
 export type AskedScript = { exitCode: number; lines: string[] } | "late";
@@ -18,10 +19,11 @@ export async function askByScript(
   agents: Agents,
   agent: AgentAddress,
   script: { taskId: string; bash: string; powerShell: string; timeoutMs: number },
-  signal: AbortSignal,
+  run: Pick<TaskRun, "lost" | "lease">,
 ): Promise<Answer<AskedScript>> {
+  const signal = run.lost;
   const Ticket = { TaskId: randomUUID() };
-  const terms: CallTerms = { beforeSend: async () => {}, signal };
+  const terms: CallTerms = { beforeSend: async () => {}, lease: run.lease, signal };
   const startedMs = monotonicMs();
   const lines: string[] = [];
   let answer: Answer<ScriptStatusResponseV2> = await agents.startScript(

@@ -61,9 +61,9 @@ export const completionQuarantineMs = 60 * 60_000;
 export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarget, parts: ScriptRunParts): Promise<ScriptResult> {
   if (row.state === "done") return { outcome: row.outcome ?? "unknown", message: row.message };
 
-  const terms: CallTerms = { beforeSend: run.checkLease, signal: run.lost };
+  const terms: CallTerms = { beforeSend: run.checkLease, lease: run.lease, signal: run.lost };
   // Questions change nothing at the agent: they may go out without proof.
-  const asking: CallTerms = { beforeSend: async () => {}, signal: run.lost };
+  const asking: CallTerms = { beforeSend: async () => {}, lease: run.lease, signal: run.lost };
   const ticket = { TaskId: row.ticket };
   let output: OutputState = restoreOutputState(row.logState);
   let cursor = row.logNext;
@@ -204,8 +204,8 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     answer = await ask(() => talk.start(), {
       repeatable: talk.repeatable,
       onTry: (one) => {
-        if (one.ok) unansweredStart = false;
-        else if (one.failure === "interrupted") {
+        // For good: a later answer says nothing of the one that was lost, which another node may hold and send when it wakes up.
+        if (!one.ok && one.failure === "interrupted") {
           unansweredStart = true;
           mayHaveStarted = true;
         }

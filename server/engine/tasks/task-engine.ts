@@ -195,6 +195,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
     const log = createTaskLog({ taskId: task.id, epoch: task.epoch, folder: parts.folder, guarded, lost: lease.lost });
     const run: TaskRun = {
       task,
+      lease: ours,
       lost: lease.lost,
       cancelRequested: lease.cancelRequested,
       guarded,

@@ -57,6 +57,8 @@ export interface TaskLog {
 /** What a handler gets to work with. Everything on it throws LeaseLost once another node may own the task. */
 export interface TaskRun {
   task: ClaimedTask;
+  /** What this run holds, for whoever must prove in the database that it is still the current one. */
+  lease: { taskId: string; owner: string; epoch: number };
   /** Aborts when the lease is lost or the node lets go: send nothing, write nothing. */
   lost: AbortSignal;
   /** Aborts when somebody asked to cancel. */

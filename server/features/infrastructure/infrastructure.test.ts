@@ -332,7 +332,8 @@ test("a worker registers into pools, is found by its thumbprint, keeps its pools
   assert.deepEqual(changed.body.WorkerPoolIds, ["WorkerPools-1"]);
   const health = { healthStatus: "Healthy", statusSummary: "fine" } as const;
   assert.equal(await node.database.transaction((tx) => recordMachineHealth(tx, worker.Id, health)), true);
-  assert.equal((await node.get(`${worker.Links.Self}/connection`)).Status, "Online");
+  const connection = await node.get(`${worker.Links.Self}/connection`);
+  assert.deepEqual([connection.Status, connection.ConnectedNodes], ["Online", []]);
   assert.equal((await node.call("POST", worker.Links.Self, undefined, { "X-HTTP-Method-Override": "DELETE" })).status, 200);
   assert.equal((await node.call("DELETE", pool.Links.Self)).status, 200);
 });

@@ -6,14 +6,23 @@ import type { TSchema } from "@cuttle/contract/rest/shapes";
 import { page } from "@cuttle/contract/rest/shapes";
 import { MachineConnection } from "@cuttle/contract/rest/machines";
 import type { PermissionName } from "@cuttle/contract/rest/permissions";
+import { findConnections } from "../../../engine/agents/agents.ts";
 import type { Queryable } from "../../../platform/database/database.ts";
 import { ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
 import { listQuery } from "../../../platform/resources/resources.ts";
 import type { Document, Resource } from "../../../platform/resources/resources.ts";
+import { readAgentAddress } from "./endpoint-rules.ts";
 
-/** What the last check of the connection found. */
-function presentConnection(document: Document, path: "machines" | "workers") {
+/** What the last check of the connection found, and to which nodes a polling agent is connected now. */
+async function presentConnection(db: Queryable, document: Document, path: "machines" | "workers") {
+  const agent = readAgentAddress({
+    style: document["CommunicationStyle"] as string,
+    uri: document["Uri"] as string | null,
+    thumbprint: document["Thumbprint"] as string | null,
+    proxyId: null,
+  });
+  const nodes = agent !== undefined && "subscription" in agent ? await findConnections(db, agent) : [];
   const self = `/api/${document.SpaceId}/${path}/${document.Id}`;
   return {
     Id: document.Id,
@@ -22,6 +31,7 @@ function presentConnection(document: Document, path: "machines" | "workers") {
     CurrentTentacleVersion: document["AgentVersion"],
     LastChecked: document["HealthCheckedAt"],
     Logs: [],
+    ConnectedNodes: nodes.map((one) => ({ NodeName: one.nodeName, Connections: one.connections, Since: one.since.toISOString() })),
     Links: { Self: `${self}/connection`, Machine: self },
   };
 }
@@ -46,7 +56,7 @@ export function endpointRoutes(resource: Resource, path: "machines" | "workers",
       permission,
       answer: MachineConnection,
       handler: async ({ db, space, params }) =>
-        ok(presentConnection(await resource.get(db, space.id, (params as { id: string }).id), path)),
+        ok(await presentConnection(db, await resource.get(db, space.id, (params as { id: string }).id), path)),
     }),
     distinct("names", "OperatingSystem"),
     distinct("shells", "ShellName"),

@@ -73,7 +73,7 @@ async function examine(machine: MachineAddress, run: TaskRun, agents: Agents): P
   const at = describeAgentAddress(agent);
   const startedMs = monotonicMs();
   for (;;) {
-    const answer = await agents.capabilities(agent, { beforeSend: async () => {}, signal: run.lost });
+    const answer = await agents.capabilities(agent, { beforeSend: async () => {}, lease: run.lease, signal: run.lost });
     if (answer.ok) {
       if (answer.reply.includes(capability.scriptServiceV2)) return await examineByScript(agent, run, agents);
       if (!answer.reply.includes(capability.scriptServiceV1))
@@ -99,7 +99,7 @@ async function examine(machine: MachineAddress, run: TaskRun, agents: Agents): P
 
 async function examineByScript(agent: AgentAddress, run: TaskRun, agents: Agents): Promise<Examination> {
   const script = { ...healthScript, taskId: run.task.id, timeoutMs: scriptTimeoutMs };
-  const asked = await askByScript(agents, agent, script, run.lost);
+  const asked = await askByScript(agents, agent, script, run);
   if (!asked.ok) return { healthStatus: "Unhealthy", statusSummary: `The agent answered, but its script failed. ${asked.message}` };
   if (asked.reply === "late") {
     const statusSummary = `The agent answered, but a script of the health check did not end within ${scriptTimeoutMs / 1000} s and was cancelled.`;

@@ -1,0 +1,48 @@
+// One address in front of several ports, as a load balancer that passes TCP on: each new connection goes to the first port that takes it.
+// It does not look into what it carries.
+import net from "node:net";
+
+export interface TcpBalancer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** `ports` in the order in which they are tried. */
+export async function startTcpBalancer(ports: readonly number[]): Promise<TcpBalancer> {
+  const sockets = new Set<net.Socket>();
+  const server = net.createServer((from) => {
+    keep(from);
+    pass(from, ports);
+  });
+
+  function keep(socket: net.Socket): void {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.once("close", () => sockets.delete(socket));
+  }
+
+  function pass(from: net.Socket, [first, ...rest]: readonly number[]): void {
+    if (first === undefined) return void from.destroy();
+    const to = net.connect({ port: first, host: "127.0.0.1" });
+    keep(to);
+    const next = (): void => pass(from, rest);
+    to.once("error", next);
+    to.once("connect", () => {
+      to.removeListener("error", next);
+      from.pipe(to).pipe(from);
+      // A side that is cut, not ended, takes the other with it.
+      from.once("close", () => to.destroy());
+      to.once("close", () => from.destroy());
+    });
+  }
+
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as net.AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+}
