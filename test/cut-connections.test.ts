@@ -1,6 +1,6 @@
 // Connections that are cut at every byte of each call to an agent, in both directions and both modes, over real TLS: a call ends as a whole
 // answer or as an error that tells whether it may have arrived, it is made at most once, and what is asked again afterwards is whole.
-// Every byte of StartScript, and some of the others; `npm run cuts` takes every byte of all of them.
+// Every byte of StartScript to a listening agent, and some of the rest; `npm run cuts` takes every byte of all of them.
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,6 +15,7 @@ import {
   createIdentity,
   createPollingQueue,
   HalibutCallError,
+  type HalibutLimits,
   type PollingQueue,
   type ServiceContract,
 } from "@cuttle/halibut";
@@ -37,9 +38,13 @@ const deflateTailBytesMax = 16;
 const callMsMax = 30_000;
 const quick = { connectRetryPauseMs: 1, reconnectMsMin: 1, reconnectMsMax: 5 };
 
+/** Starts with tickets of their own are cut so far into each direction, and so many bytes lie between two cuts. */
+const coldBytesMax = 700;
+const coldStride = everyByte ? 7 : 61;
+
 type Mode = "listening" | "polling";
 
-async function openAgent(t: TestContext, mode: Mode) {
+async function openAgent(t: TestContext, mode: Mode, limits: Partial<HalibutLimits> = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), "cuttle-cuts-"));
   const home = path.join(folder, "home");
   mkdirSync(home);
@@ -86,6 +91,7 @@ async function openAgent(t: TestContext, mode: Mode) {
     identity: listening ? agent : server,
     isTrusted: (thumbprint) => thumbprint === (listening ? server : agent).thumbprint,
     services: listening ? services : [],
+    limits,
     ...(listening ? {} : { polling: { queue: watchedQueue, mayPoll: () => true } }),
   });
   const { port } = await listener.listen({ host: "127.0.0.1", port: 0 });
@@ -94,13 +100,13 @@ async function openAgent(t: TestContext, mode: Mode) {
     listener: listening ? agent : server,
     target: () => port,
   });
-  const client = createHalibutClient({ identity: server, limits: quick });
+  const client = createHalibutClient({ identity: server, limits: { ...quick, ...limits } });
   const poller = createHalibutPoller({
     identity: agent,
     server: { host: "127.0.0.1", port: proxy.port, thumbprint: server.thumbprint },
     subscription,
     services,
-    limits: quick,
+    limits: { ...quick, ...limits },
   });
   if (!listening) poller.start();
   t.after(async () => {
@@ -130,8 +136,8 @@ async function openAgent(t: TestContext, mode: Mode) {
     /** The direction in which requests travel. */
     toAgent: (listening ? "there" : "back") as Direction,
     toServer: (listening ? "back" : "there") as Direction,
-    call(contract: ServiceContract, method: string, params: readonly unknown[]): Promise<unknown> {
-      const terms = { timeoutMs: callMsMax };
+    call(contract: ServiceContract, method: string, params: readonly unknown[], timeoutMs = callMsMax): Promise<unknown> {
+      const terms = { timeoutMs };
       return listening
         ? client.call({ host: "127.0.0.1", port: proxy.port, thumbprint: agent.thumbprint }, contract, method, params, terms)
         : queue.call({ subscription, thumbprint: agent.thumbprint }, contract, method, params, terms);
@@ -180,7 +186,7 @@ async function sweep(agent: CutAgent, every: number, ask: () => Promise<unknown>
 }
 
 for (const mode of ["listening", "polling"] as const) {
-  test(`D2 D3 D5 D7: ${mode}, cut at every byte of each call`, { ...linux, timeout: 600_000 }, async (t) => {
+  test(`D2 D3 D5 D7: ${mode}, cut at any byte of each call`, { ...linux, timeout: 600_000 }, async (t) => {
     const agent = await openAgent(t, mode);
     const trace = path.join(agent.folder, "trace");
     const runs = (): number => (existsSync(trace) ? readFileSync(trace, "utf8").split("\n").length - 1 : 0);
@@ -217,9 +223,27 @@ for (const mode of ["listening", "polling"] as const) {
     );
 
     const body = `echo $$ >>"${trace}"; echo one; echo two; exit 7`;
-    cuts["StartScript"] = await sweep(agent, 1, () => start("swept", body), ofTicket("swept"));
+    cuts["StartScript"] = await sweep(agent, mode === "listening" || everyByte ? 1 : 3, () => start("swept", body), ofTicket("swept"));
     await eventually("the script is over", async () => isComplete(await status("swept")));
     assert.equal(runs(), 1, "started hundreds of times under one ticket, it ran once");
+
+    // Each with a ticket of its own, so that the start that is cut is the first one: it runs once, whether it had arrived or not.
+    const cold = path.join(agent.folder, "cold");
+    let tickets = 0;
+    let ticket = "";
+    for (const direction of [agent.toAgent, agent.toServer]) {
+      for (let bytes = 0; bytes < coldBytesMax; bytes += coldStride) {
+        ticket = `cold-${++tickets}`;
+        const once = (): Promise<unknown> => start(ticket, `echo ${ticket} >>"${cold}"`);
+        await agent.endAll({ direction, bytes });
+        await once().catch((error: unknown) => assert.ok(error instanceof HalibutCallError, String(error)));
+        await agent.endAll();
+        ofTicket(ticket)(await once());
+      }
+    }
+    const coldRuns = (): string[] => (existsSync(cold) ? readFileSync(cold, "utf8").trimEnd().split("\n") : []);
+    await eventually("each of them has run", () => new Set(coldRuns()).size === tickets);
+    assert.equal(coldRuns().length, tickets, "and none of them twice");
 
     cuts["GetStatus"] = await sweep(agent, stride, () => status("swept"), checkEnded);
 
@@ -251,3 +275,33 @@ for (const mode of ["listening", "polling"] as const) {
     for (const [method, count] of Object.entries(cuts)) assert.ok(count > 40, `${method} was cut ${count} times`);
   });
 }
+
+/** Short, so that what is noticed by them is noticed soon. */
+const impatient = { pollHoldMs: 50, pollControlMs: 300, pollMs: 600, proceedMs: 300 };
+
+test("S5 A1: a polling connection that has gone silent is given up by both sides, and its successor gets the calls", linux, async (t) => {
+  const agent = await openAgent(t, "polling", impatient);
+  const ask = (timeoutMs?: number): Promise<unknown> => agent.call(capabilitiesServiceV2, "GetCapabilities", [], timeoutMs);
+  await ask();
+  agent.proxy.silenceAll();
+  // Whoever is handed out over the silent connection learns that it may have arrived, at its own deadline at the latest; nobody waits for ever.
+  await ask(2_000).catch((error: unknown) => {
+    assert.ok(error instanceof HalibutCallError && error.requestMayHaveArrived, String(error));
+    assert.ok(error.kind === "timed-out" || error.kind === "connection-lost", error.kind);
+  });
+  await eventually("both sides have left the silent connection", () => {
+    const { from, to } = agent.proxy.openCount;
+    return from === 1 && to === 1;
+  });
+  assert.deepEqual(await ask(), { SupportedCapabilities: ["IScriptServiceV2"] });
+});
+
+test("S5 A1: a pooled connection that has gone silent is given up before a request is sent over it", linux, async (t) => {
+  const agent = await openAgent(t, "listening", impatient);
+  const ask = (): Promise<unknown> => agent.call(capabilitiesServiceV2, "GetCapabilities", []);
+  await ask();
+  agent.proxy.silenceAll();
+  const before = agent.served();
+  assert.deepEqual(await ask(), { SupportedCapabilities: ["IScriptServiceV2"] });
+  assert.equal(agent.served() - before, 1);
+});

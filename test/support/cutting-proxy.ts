@@ -13,6 +13,10 @@ export interface CuttingProxy {
   readonly passed: Readonly<Record<Direction, number>>;
   /** The next connection passes so many bytes in that direction, and then ends both ways. Later ones are whole again. */
   cutNext(direction: Direction, bytes: number): void;
+  /** From now on nothing passes over the connections that are there, and neither side is told. Later ones are whole. */
+  silenceAll(): void;
+  /** Connections that a side has not given up. */
+  readonly openCount: { from: number; to: number };
   /** Ends the connections that are there now. */
   endAll(): void;
   close(): Promise<void>;
@@ -20,12 +24,13 @@ export interface CuttingProxy {
 
 /** `connector` and `listener` are who the two sides take this proxy for, each in the place of the other. */
 export async function startCuttingProxy(parts: { connector: Identity; listener: Identity; target: () => number }): Promise<CuttingProxy> {
-  const open = new Set<TLSSocket>();
+  const open = new Map<TLSSocket, "from" | "to">();
   let armed: { direction: Direction; bytes: number } | undefined;
   let passed = { there: 0, back: 0 };
+  let silence = new AbortController();
 
-  const keep = (socket: TLSSocket): void => {
-    open.add(socket);
+  const keep = (socket: TLSSocket, side: "from" | "to"): void => {
+    open.set(socket, side);
     socket.on("error", () => {}).on("close", () => open.delete(socket));
   };
 
@@ -34,7 +39,7 @@ export async function startCuttingProxy(parts: { connector: Identity; listener: 
     armed = undefined;
     const own = { there: 0, back: 0 };
     passed = own;
-    keep(from);
+    keep(from, "from");
     from.pause();
     let to: TLSSocket;
     try {
@@ -43,16 +48,17 @@ export async function startCuttingProxy(parts: { connector: Identity; listener: 
       from.destroy();
       return;
     }
-    keep(to);
+    keep(to, "to");
     const end = (): void => {
       from.destroy();
       to.destroy();
     };
-    from.once("close", end);
-    to.once("close", end);
+    const silent = silence.signal;
+    for (const socket of [from, to]) socket.once("close", () => silent.aborted || end());
     if (from.destroyed) return end();
     const pass = (direction: Direction, source: TLSSocket, sink: TLSSocket): void => {
       source.on("data", (bytes: Buffer) => {
+        if (silent.aborted) return;
         const left = cut?.direction === direction ? cut.bytes - own[direction] : Infinity;
         own[direction] += Math.min(left, bytes.length);
         if (bytes.length < left) return void sink.write(bytes);
@@ -75,8 +81,16 @@ export async function startCuttingProxy(parts: { connector: Identity; listener: 
     cutNext(direction, bytes) {
       armed = { direction, bytes };
     },
+    silenceAll() {
+      silence.abort();
+      silence = new AbortController();
+    },
+    get openCount() {
+      const sides = [...open.values()];
+      return { from: sides.filter((side) => side === "from").length, to: sides.filter((side) => side === "to").length };
+    },
     endAll() {
-      for (const socket of open) socket.destroy();
+      for (const socket of open.keys()) socket.destroy();
     },
     close,
   };
