@@ -6,17 +6,26 @@ import { runChaosTrial } from "./chaos-run.ts";
 /** What a cluster on one machine can have. */
 const countMax = 100_000;
 
-const { values } = parseArgs({
-  options: {
-    nodes: { type: "string", default: "3" },
-    agents: { type: "string", default: "4" },
-    deployments: { type: "string", default: "100" },
-    kills: { type: "string", default: "20" },
-    pauses: { type: "string", default: "10" },
-    "database-kills": { type: "string", default: "1" },
-    seed: { type: "string", default: String(Date.now() % 100_000) },
-  },
-});
+const options = {
+  nodes: { type: "string", default: "3" },
+  agents: { type: "string", default: "4" },
+  deployments: { type: "string", default: "100" },
+  kills: { type: "string", default: "20" },
+  pauses: { type: "string", default: "10" },
+  "database-kills": { type: "string", default: "1" },
+  seed: { type: "string", default: String(Date.now() % 100_000) },
+} as const;
+
+function readWords() {
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    const known = Object.entries(options).map(([name, { default: usual }]) => `--${name} ${usual}`);
+    console.error(`${(error as Error).message}. What there is, with what it is when left out: ${known.join(" ")}`);
+    process.exit(2);
+  }
+}
+const values = readWords();
 
 function count(name: keyof typeof values, min: number): number {
   const number = Number(values[name]);

@@ -4,7 +4,7 @@
 // rests on that.
 
 import { HalibutCallError, normalSubscription } from "@cuttle/halibut";
-import type { InMemoryPollingQueue, PollingPeer, ServiceContract } from "@cuttle/halibut";
+import type { InMemoryPollingQueue, PollingPeer } from "@cuttle/halibut";
 import { monotonicMs, pause } from "../../base/clock.ts";
 import type { Database } from "../../platform/database/database.ts";
 import type { Secrets } from "../../platform/secrets/secrets.ts";
@@ -13,7 +13,7 @@ import { listAwaitedAgents, removeLeftovers } from "./agent-request-store.ts";
 import { agentKey } from "./connected-agent.ts";
 import type { ConnectedAgent } from "./connected-agent.ts";
 import { createRequestCaller } from "./request-caller.ts";
-import type { RoutedCallOptions } from "./request-caller.ts";
+import type { RequestCaller } from "./request-caller.ts";
 import { createRequestHolder } from "./request-holder.ts";
 import { createRequestText } from "./request-text.ts";
 
@@ -32,13 +32,7 @@ const agentsPerStatementMax = 1_000;
 
 /** Makes calls to polling agents. */
 export interface PollingCalls {
-  call(
-    peer: PollingPeer,
-    contract: ServiceContract,
-    method: string,
-    params: readonly unknown[],
-    options: RoutedCallOptions,
-  ): Promise<unknown>;
+  call: RequestCaller["call"];
   /** Cancels all calls. */
   close(): void;
 }
