@@ -36,8 +36,11 @@ function place(t: TestContext, environment = settings.environment): Place {
       mkdirSync(workspace);
       writeFileSync(join(workspace, "Bootstrap.sh"), body);
       await wrapper.go(wrapper.record, { shell: "bash", workspace, arguments: ["a b", "'\n$x"] });
-      await eventually("it has ended", () => existsSync(join(wrapper.record, "exit")) && existsSync(join(wrapper.record, "stdout.closed")));
-      return `${readFileSync(join(wrapper.record, "stdout"), "utf8")}${readFileSync(join(wrapper.record, "exit"), "utf8")}`;
+      const exit = join(wrapper.record, "exit");
+      // A code counts once its line end is there: the file exists a moment before it is written.
+      const hasCode = (): boolean => existsSync(exit) && readFileSync(exit, "utf8").endsWith("\n");
+      await eventually("it has ended", () => hasCode() && existsSync(join(wrapper.record, "stdout.closed")));
+      return `${readFileSync(join(wrapper.record, "stdout"), "utf8")}${readFileSync(exit, "utf8")}`;
     },
   };
 }
@@ -48,8 +51,14 @@ function parentOf(wrapper: PreparedWrapper): number {
   return Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ")[1]);
 }
 
+/** Its file exists a moment before it is written. */
+function isPrepared(record: string): boolean {
+  const note = join(record, "wrapper-1");
+  return existsSync(note) && readFileSync(note, "utf8").endsWith("\n");
+}
+
 async function prepared(wrapper: PreparedWrapper): Promise<PreparedWrapper> {
-  await eventually("it is prepared", () => existsSync(join(wrapper.record, "wrapper-1")));
+  await eventually("it is prepared", () => isPrepared(wrapper.record));
   return wrapper;
 }
 
@@ -70,7 +79,7 @@ test("a wrapper's folder may be renamed the moment it is there, before the wrapp
     for (const wrapper of [first, second]) {
       const record = join(moved, basename(wrapper.record));
       renameSync(wrapper.record, record);
-      await eventually("it is prepared", () => existsSync(join(record, "wrapper-1")));
+      await eventually("it is prepared", () => isPrepared(record));
       wrapper.dismiss();
     }
   }
