@@ -3,6 +3,7 @@
 
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { pause } from "./base/clock.ts";
 import type { ServerConfig } from "./config.ts";
 import { createAgents, createAnyNodePolling, createPollingQueue, loadServerIdentity, openAgentPort } from "./engine/agents/agents.ts";
 import { createLateCompleter } from "./engine/execution/execution.ts";
@@ -12,7 +13,7 @@ import { findProxy, isPollingAgent } from "./features/infrastructure/infrastruct
 import { createDeployTask, createHealthTask, healthArgumentsVersion } from "./features/runs/runs.ts";
 import { ensureAdministrator, ensureFirstSpace, featureRoutes, hashOfNewPassword } from "./features/features.ts";
 import { migrations } from "./migrations/migrations.ts";
-import { createBackgroundLoop, createNodeRegistry, readInstallationId } from "./platform/cluster/cluster.ts";
+import { checkJoin, createBackgroundLoop, createFitness, createNodeRegistry, readInstallationId } from "./platform/cluster/cluster.ts";
 import { migrate, openDatabase } from "./platform/database/database.ts";
 import { openSharedFolder } from "./platform/files/files.ts";
 import { createHttpServer } from "./platform/http/http.ts";
@@ -67,6 +68,16 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     const identity = await loadServerIdentity({ database, secrets });
 
     const shared = await openSharedFolder({ root: config.sharedFolder });
+    const folderIdentity = await checkJoin({ database, sharedFolder: shared, adoptFolder: config.adoptSharedFolder, log });
+    const fitness = createFitness({
+      probes: [
+        { name: "Database", check: () => database.query("SELECT 1") },
+        { name: "Shared folder", check: () => shared.check(folderIdentity) },
+      ],
+      log,
+    });
+    fitness.start();
+    undo.push(() => fitness.stop());
     const logFolder: LogFolder = {
       createPart: (file) => shared.createPart(`${taskLogFolder}/${file}`),
       readPart: (file, from, to) => shared.readPart(`${taskLogFolder}/${file}`, from, to),
@@ -99,6 +110,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
       version: await ownVersion(),
       taskCap: config.taskCap,
       taskCapForced: config.taskCapGiven,
+      impairments: () => fitness.impairments(),
       log,
     });
     await registry.start();
@@ -141,10 +153,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
           });
         },
         queueableTasks: ["Health"],
-        probes: [
-          { name: "Database", check: async () => void (await database.query("SELECT 1")) },
-          { name: "Shared folder", check: async () => void (await shared.space()) },
-        ],
+        fitness,
       }),
       reportFault: ({ error, route, requestId }) => log.error({ err: error, route, request: requestId }, "A request failed."),
     });
@@ -168,12 +177,18 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
         createHealthTask({ agents }),
       ],
       nodeName: config.nodeName,
-      taskCap: () => registry.taskCap(),
+      taskCap: () => (fitness.isAble() ? registry.taskCap() : 0),
+      isAble: () => fitness.isAble(),
       log,
     });
     await engine.start();
     wakeEngine = () => engine.wake();
     undo.push(() => engine.stop());
+    // First of all: balancers send no more requests here, and have the time they need to notice while everything still works.
+    undo.push(async () => {
+      fitness.leave();
+      await pause(config.stopDelayMs);
+    });
 
     const first = addresses[0];
     if (first === undefined) throw new Error("The node listens nowhere.");

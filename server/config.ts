@@ -10,6 +10,8 @@ import { MasterKeyProblem, parseMasterKey } from "./platform/secrets/secrets.ts"
 
 const taskCapDefault = 5;
 const taskCapMax = 1_000; // a node that should run more than this needs neighbours, not a bigger number
+const stopDelayDefault = 0; // who stands behind a balancer sets what that needs to notice
+const stopDelayMax = 300;
 const webListenPrefixesDefault = "http://localhost:8065";
 const commsListenPortDefault = 10_943; // where agents that poll expect a server
 const nodeNameCharactersMax = 50; // part of the name each database session shows, which ends after 63
@@ -65,6 +67,18 @@ export const settings = {
     "CUTTLE_CLUSTER_SHARED",
     "folder",
     "folder that all nodes share, for task logs (default: shared in the home folder)",
+  ),
+  adoptSharedFolder: setting(
+    "adoptSharedFolder",
+    "CUTTLE_ADOPT_SHARED_FOLDER",
+    "true|false",
+    "use the folder of --clusterShared although the cluster has used another one, which is lost for good (default: false)",
+  ),
+  stopDelay: setting(
+    "stopDelay",
+    "CUTTLE_STOP_DELAY",
+    "seconds",
+    `how long this node still serves requests after it has told load balancers that it stops (default: ${stopDelayDefault})`,
   ),
   taskCap: setting(
     "taskCap",
@@ -148,6 +162,9 @@ export interface ServerConfig {
   commsHost: string | undefined;
   /** Absolute folder that all nodes share. */
   sharedFolder: string;
+  /** True when the operator said that the cluster shall use this folder from now on. */
+  adoptSharedFolder: boolean;
+  stopDelayMs: number;
   taskCap: number;
   logLevel: (typeof logLevels)[number];
   /** True when the operator named the cap, so that it replaces what the cluster remembers. */
@@ -193,6 +210,8 @@ export function readConfig(sources: ConfigSources): ServerConfig {
     commsPort: checkNumber("commsListenPort", given.commsListenPort, { min: 0, max: 65_535, fallback: commsListenPortDefault }, faults),
     commsHost: checkCommsAddress(given.commsListenAddress ?? "*", faults),
     sharedFolder: path.resolve(given.clusterShared ?? path.join(home, "shared")),
+    adoptSharedFolder: checkSwitch("adoptSharedFolder", given.adoptSharedFolder, faults),
+    stopDelayMs: 1_000 * checkNumber("stopDelay", given.stopDelay, { min: 0, max: stopDelayMax, fallback: stopDelayDefault }, faults),
     taskCap: checkNumber("taskCap", given.taskCap, { min: 0, max: taskCapMax, fallback: taskCapDefault }, faults),
     taskCapGiven: given.taskCap !== undefined,
     logLevel: checkLogLevel(given.logLevel, faults),
@@ -267,6 +286,12 @@ function checkNumber(
   if (number >= limits.min && number <= limits.max) return number;
   faults.push(`${nameOf(name)} must be a number from ${limits.min} to ${limits.max}, not "${shown(text)}".`);
   return limits.fallback;
+}
+
+function checkSwitch(name: SettingName, text: string | undefined, faults: string[]): boolean {
+  const word = (text ?? "false").trim().toLowerCase();
+  if (word !== "true" && word !== "false") faults.push(`${nameOf(name)} is true or false, not "${shown(text ?? "")}".`);
+  return word === "true";
 }
 
 function checkNodeName(text: string, faults: string[]): string {

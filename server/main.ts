@@ -6,8 +6,10 @@ import { ConfigProblem, readConfig, settings } from "./config.ts";
 import type { ServerConfig, SettingName } from "./config.ts";
 import { MasterKeyProblem, parseMasterKey, readMasterKeyFile } from "./platform/secrets/secrets.ts";
 
-/** An orderly stop gets this long: running calls end, leases are let go, the embedded database writes its checkpoint. */
+/** An orderly stop gets this long, its delay besides: running calls end, leases are let go, the embedded database writes its checkpoint. */
 const stopTimeoutMs = 30_000;
+/** A day: longer waits belong to whoever calls. */
+const waitSecondsMax = 86_400;
 const exitCodes = { done: 0, failed: 1, wrongUse: 2, stoppedAtOnce: 130 };
 
 type Flags = Partial<Record<SettingName, string>>;
@@ -41,7 +43,7 @@ async function run(flags: Flags & { readyLine?: boolean }): Promise<number> {
   }
   if (!signals.received()) announce(node, flags.readyLine === true);
   await signals.first;
-  return await stopInTime(node);
+  return await stopInTime(node, config.stopDelayMs + stopTimeoutMs);
 }
 
 /** Loads the server late, so that wrong settings and help are answered without it, and while the database is already starting. */
@@ -90,14 +92,14 @@ function watchSignals(): { first: Promise<void>; received(): boolean } {
   return { first: promise, received: () => count > 0 };
 }
 
-async function stopInTime(node: ServerNode): Promise<number> {
+async function stopInTime(node: ServerNode, limitMs: number): Promise<number> {
   const timer = setTimeout(() => {
     complain(
-      `The node did not stop within ${stopTimeoutMs / 1000} s and is ended. Nothing is lost: another node, or this one at its next start, goes on with its tasks.`,
+      `The node did not stop within ${limitMs / 1000} s and is ended. Nothing is lost: another node, or this one at its next start, goes on with its tasks.`,
     );
     // Not exit(): it waits for threads, and one that hangs in a file server's answer may be why we are here.
     process.kill(process.pid, "SIGKILL");
-  }, stopTimeoutMs);
+  }, limitMs);
   try {
     await node.stop();
     return exitCodes.done;
@@ -126,6 +128,54 @@ async function showThumbprint(flags: Flags & { format?: string }): Promise<numbe
     const thumbprint = await readThumbprint(config);
     say(flags.format === "json" ? JSON.stringify({ Thumbprint: thumbprint }) : thumbprint);
   });
+}
+
+interface NodeFlags {
+  drain?: string;
+  wait?: string;
+  cancelTasks?: boolean;
+}
+
+async function changeNode(flags: Flags & NodeFlags): Promise<number> {
+  const config = settingsFrom(flags);
+  const complaint = wrongNodeFlags(flags);
+  if (complaint !== undefined) {
+    complain(complaint);
+    return exitCodes.wrongUse;
+  }
+  let code = exitCodes.done;
+  const failed = await explained(config, async () => {
+    const { changeNodeRecord } = await import("./offline-commands.ts");
+    const change = {
+      nodeName: config.nodeName,
+      // Only as a word of this command: what the machine sets for its next start is no wish to change anything now.
+      taskCap: flags.taskCap === undefined ? undefined : config.taskCap,
+      drain: flags.drain === undefined ? undefined : flags.drain.toLowerCase() === "true",
+      waitSeconds: Number(flags.wait ?? 0),
+      cancelTasks: flags.cancelTasks === true,
+    };
+    const result = await changeNodeRecord(config, change, say);
+    const { node } = result;
+    say(`Node ${node.name} ${node.isInMaintenanceMode ? "is drained: it starts no task" : `runs up to ${node.taskCap} tasks at once`}.`);
+    if (result.outcome !== "still-running") return;
+    const hint = change.cancelTasks
+      ? "They were asked to end and have not yet"
+      : "Wait longer with --wait, or cancel them with --cancel-tasks";
+    complain(`It still runs ${result.running.join(", ")}. ${hint}.`);
+    code = exitCodes.failed;
+  });
+  return failed === exitCodes.done ? code : failed;
+}
+
+/** What is wrong with the words of the command `node`; undefined when nothing is. */
+function wrongNodeFlags({ drain, wait, cancelTasks, taskCap }: Flags & NodeFlags): string | undefined {
+  if (drain === undefined && taskCap === undefined) return "Say what to change: --taskCap=<number>, --drain=true or --drain=false.";
+  if (drain !== undefined && !/^(true|false)$/i.test(drain)) return `--drain is true or false, not "${drain}".`;
+  if (wait !== undefined && !(/^\d{1,6}$/.test(wait) && Number(wait) <= waitSecondsMax))
+    return `--wait is a number of seconds up to ${waitSecondsMax}, not "${wait}".`;
+  if ((wait !== undefined || cancelTasks === true) && drain?.toLowerCase() !== "true")
+    return "--wait and --cancel-tasks only go with --drain=true.";
+  return undefined;
 }
 
 async function changeDatabase(flags: Flags & { delete?: boolean }): Promise<number> {
@@ -189,6 +239,18 @@ function commandLine(finish: (code: number) => void): Command {
   addSettings(program.command("database").description("work on the cluster's database"), ofDatabase)
     .option("--delete", "end the embedded database of this home folder and remove everything in it")
     .action(async (flags: Flags & { delete?: boolean }) => finish(await changeDatabase(flags)));
+  addSettings(program.command("node").description("change what a node may run, drain it before maintenance, and wait until it is empty"), [
+    ...ofDatabase,
+    "serverNodeName",
+    "taskCap",
+  ])
+    .option(
+      "--drain <true|false>",
+      "true: it starts no task from now on, and load balancers send requests elsewhere; false: it works again",
+    )
+    .option("--wait <seconds>", "with --drain=true: how long to wait for the tasks it runs (default: 0)")
+    .option("--cancel-tasks", "with --drain=true: cancel what still runs after the wait")
+    .action(async (flags: Flags & NodeFlags) => finish(await changeNode(flags)));
   program
     .command("version")
     .description("print the version")

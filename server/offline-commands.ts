@@ -1,9 +1,11 @@
 // Commands that need the cluster's database but no running node: they open it, do their one thing and close it again.
 import { existsSync } from "node:fs";
 import type { ServerConfig } from "./config.ts";
+import { changeNode } from "./node-command.ts";
+import type { NodeChange, NodeChangeResult } from "./node-command.ts";
 import { loadServerIdentity } from "./engine/agents/agents.ts";
 import { errorCode, openDatabase, startEmbeddedPostgres } from "./platform/database/database.ts";
-import type { DatabaseConnection } from "./platform/database/database.ts";
+import type { Database, DatabaseConnection } from "./platform/database/database.ts";
 import { removeEmbeddedPostgres } from "./platform/database/embedded-postgres.ts";
 import { openSecrets } from "./platform/secrets/secrets.ts";
 
@@ -18,19 +20,24 @@ export class CommandProblem extends Error {
   }
 }
 
+/** Changes the record of a node and waits as asked (node-command.ts). Throws CommandProblem where there is no such node. */
+export async function changeNodeRecord(
+  config: ServerConfig,
+  change: NodeChange,
+  say: (sentence: string) => void,
+): Promise<Exclude<NodeChangeResult, { outcome: "no-such-node" }>> {
+  const result = await withNodesDatabase(config, "cuttle node", (database) => changeNode(database, change, say));
+  if (result.outcome !== "no-such-node") return result;
+  throw new CommandProblem(
+    `No node named '${change.nodeName}' is known to this cluster. Name it with --serverNodeName as it was named when it was started.`,
+  );
+}
+
 /** Thumbprint of the cluster's certificate. Throws CommandProblem for a database that no node has used yet. */
 export async function readThumbprint(config: ServerConfig): Promise<string> {
-  return await withDatabase(config, async (connection) => {
-    const database = openDatabase({ connection, applicationName: "cuttle show-thumbprint", connectionsMax: 1 });
-    try {
-      const secrets = await openSecrets({ database, masterKey: config.masterKey, home: config.home });
-      return (await loadServerIdentity({ database, secrets })).thumbprint;
-    } catch (error) {
-      if (errorCode(error) !== undefinedTable) throw error;
-      throw new CommandProblem(neverUsed, error);
-    } finally {
-      await database.close();
-    }
+  return await withNodesDatabase(config, "cuttle show-thumbprint", async (database) => {
+    const secrets = await openSecrets({ database, masterKey: config.masterKey, home: config.home });
+    return (await loadServerIdentity({ database, secrets })).thumbprint;
   });
 }
 
@@ -42,6 +49,21 @@ export async function deleteDatabase(config: ServerConfig): Promise<void> {
     );
   }
   await removeEmbeddedPostgres({ ...config.database, log: quiet });
+}
+
+/** Works on a database that nodes have used. Throws CommandProblem for one that none has. */
+async function withNodesDatabase<T>(config: ServerConfig, applicationName: string, work: (database: Database) => Promise<T>): Promise<T> {
+  return await withDatabase(config, async (connection) => {
+    const database = openDatabase({ connection, applicationName, connectionsMax: 1 });
+    try {
+      return await work(database);
+    } catch (error) {
+      if (errorCode(error) !== undefinedTable) throw error;
+      throw new CommandProblem(neverUsed, error);
+    } finally {
+      await database.close();
+    }
+  });
 }
 
 const quiet = { info: (): void => undefined, warn: (): void => undefined };

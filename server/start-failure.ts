@@ -1,11 +1,12 @@
 // Says in one sentence why a node could not start and what to do: for the person at the terminal, who knows the settings, not the code.
 import type { ServerConfig } from "./config.ts";
+import { JoinRefused } from "./platform/cluster/cluster.ts";
 import { DatabaseTooOld, DatabaseUnavailable, SchemaTooNew } from "./platform/database/database.ts";
 import { EmbeddedPostgresError } from "./platform/database/embedded-postgres.ts";
 import { MasterKeyProblem } from "./platform/secrets/secrets.ts";
 
 /** Errors whose message already is that sentence. */
-const speaking = [EmbeddedPostgresError, MasterKeyProblem, DatabaseTooOld, SchemaTooNew];
+const speaking = [EmbeddedPostgresError, JoinRefused, MasterKeyProblem, DatabaseTooOld, SchemaTooNew];
 
 /** A sentence for what is known, the whole error with its stack for what is not. Holds no secret. */
 export function explainStartFailure(error: unknown, config: ServerConfig): string {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
-import type { AddressInfo } from "node:net";
+import net, { type AddressInfo } from "node:net";
 import { availableParallelism, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -56,12 +56,25 @@ const linesDiffer: { readonly [scenario: string]: string } = {
 
 const folder = mkdtempSync(join(tmpdir(), "cuttle-registration-"));
 let communications: { port: number; close(): Promise<void> };
+/** Where the recording met a port that nobody listens on. */
+let closedPort: number;
 
 before(async () => {
   const listener = createHalibutListener({ identity: await createIdentity("a server"), isTrusted: () => false, services: [] });
   const { port } = await listener.listen({ host: "127.0.0.1", port: 0 });
   communications = { port, close: () => listener.close() };
+  closedPort = await portWithNobody();
 });
+
+/** Nobody listens there: its number was somebody's a moment ago, and is given to others last. */
+async function portWithNobody(): Promise<number> {
+  const server = net.createServer();
+  await new Promise<void>((resolve) => server.listen({ port: 0, host: "127.0.0.1" }, resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
 after(async () => {
   await communications.close();
   rmSync(folder, { recursive: true, force: true });
@@ -114,7 +127,12 @@ async function run(words: readonly string[], file: string, port: number) {
     serve: () => assert.fail("no agent is to run"),
   };
   // The recorded places, at the ports of this run.
-  const placed = words.map((word) => word.replace("127.0.0.1:18065", `127.0.0.1:${port}`).replace(/\b10943$/, String(communications.port)));
+  const placed = words.map((word) =>
+    word
+      .replace("127.0.0.1:18065", `127.0.0.1:${port}`)
+      .replace(/\b10943$/, String(communications.port))
+      .replace(/^18943$/, String(closedPort)),
+  );
   const isPolling = placed.includes("TentacleActive") || (placed[0] === "poll-server" && !placed.includes("--reuse-server-thumbprint"));
   if (isPolling && !placed.includes("--server-comms-port")) placed.push("--server-comms-port", String(communications.port));
   const at = placed.indexOf("--instance");
@@ -124,6 +142,7 @@ async function run(words: readonly string[], file: string, port: number) {
     steady(line)
       .replaceAll(`127.0.0.1:${port}`, "127.0.0.1:18065")
       .replaceAll(String(communications.port), "10943")
+      .replaceAll(String(closedPort), "18943")
       .replaceAll(`--config "${file}"`, "--instance Tentacle");
   return { exitCode, stdout: stdout.map(plain), stderr: stderr.map(plain) };
 }

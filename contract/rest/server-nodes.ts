@@ -14,6 +14,8 @@ export const ServerNodeSummary = object({
   IsInMaintenanceMode: flag(),
   MaxConcurrentTasks: whole(),
   RunningTaskCount: whole(),
+  /** What the node needs and cannot reach; it takes no task until that is back. */
+  Impairments: list(text()),
   Links: links(),
 });
 export const ServerNodesSummary = object({ Nodes: list(ServerNodeSummary), Links: links() });

@@ -65,6 +65,21 @@ export const ServerTaskBody = object({
   Description: Type.Optional(orNull(text())),
   Arguments: Type.Optional(orNull(map(anything()))),
 });
+/** Why a task does not go on, as far as the cluster can tell. */
+export const TaskWaiting = object({
+  TaskId: id(),
+  State: text(),
+  IsWaiting: flag(),
+  Reasons: list(
+    object({
+      Kind: oneOf(["TasksAhead", "TaskCap", "NoNode", "Starting", "NodeLost", "AgentSilent"]),
+      Message: text(),
+      /** What it waits for: tasks, nodes or machines. */
+      RelatedDocumentIds: list(id()),
+    }),
+  ),
+  Links: links(),
+});
 export const TaskType = object({ Id: text(), Name: text() });
 
 export const Event = object({

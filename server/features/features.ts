@@ -2,6 +2,7 @@
 
 import type { LogFolder } from "../engine/tasks/tasks.ts";
 import { systemActor } from "../platform/audit/audit.ts";
+import type { Fitness } from "../platform/cluster/cluster.ts";
 import type { Database, Transaction } from "../platform/database/database.ts";
 import type { Route } from "../platform/http/http.ts";
 import type { Secrets } from "../platform/secrets/secrets.ts";
@@ -9,7 +10,6 @@ import { infrastructureFillers, infrastructureRoutes } from "./infrastructure/in
 import type { AskForHealthCheck } from "./infrastructure/infrastructure.ts";
 import { libraryFillers, libraryRoutes } from "./library/library.ts";
 import { operationsRoutes } from "./operations/operations.ts";
-import type { Probe } from "./operations/operations.ts";
 import { ensureFirstSpace as ensureSpace, organizationRoutes, withEmptyCollections } from "./organization/organization.ts";
 import type { SpaceFiller } from "./organization/organization.ts";
 import { projectsFillers, projectsRoutes } from "./projects/projects.ts";
@@ -34,8 +34,8 @@ export interface FeaturesParts {
   askForHealthCheck: AskForHealthCheck;
   /** Task names that POST /tasks accepts. */
   queueableTasks: readonly string[];
-  /** What readiness means here: the database and the shared folder. */
-  probes: readonly Probe[];
+  /** Whether this node can work: the database and the shared folder. */
+  fitness: Pick<Fitness, "look">;
 }
 
 const spaceFillers: readonly SpaceFiller[] = [...infrastructureFillers, ...libraryFillers, ...projectsFillers];

@@ -5,6 +5,8 @@ import type { TestContext } from "node:test";
 import { ensureAdministrator, ensureFirstSpace, featureRoutes } from "../../server/features/features.ts";
 import type { FeaturesParts } from "../../server/features/features.ts";
 import type { LogFolder } from "../../server/engine/tasks/tasks.ts";
+import { createFitness } from "../../server/platform/cluster/cluster.ts";
+import type { Probe } from "../../server/platform/cluster/cluster.ts";
 import { openDatabase } from "../../server/platform/database/database.ts";
 import type { Database } from "../../server/platform/database/database.ts";
 import { createHttpServer } from "../../server/platform/http/http.ts";
@@ -47,7 +49,12 @@ const nobodyKey = "API-NOBODYNOBODYNOBODYNOBODYNOBODY1";
 
 export async function startApiNode(
   t: TestContext | undefined,
-  options: Partial<FeaturesParts> & { routes?: (own: Route[]) => Route[]; jsonBodyBytesMax?: number; prefixes?: string } = {},
+  options: Partial<FeaturesParts> & {
+    probes?: readonly Probe[];
+    routes?: (own: Route[]) => Route[];
+    jsonBodyBytesMax?: number;
+    prefixes?: string;
+  } = {},
 ): Promise<ApiNode> {
   const postgres = await startPostgres();
   const { connection, drop } = await postgres.createDatabase();
@@ -74,7 +81,10 @@ export async function startApiNode(
     nodeChanged: () => {},
     askForHealthCheck: async () => {},
     queueableTasks: ["Health"],
-    probes: [{ name: "database", check: async () => void (await database.query("SELECT 1")) }],
+    fitness: createFitness({
+      probes: options.probes ?? [{ name: "Database", check: () => database.query("SELECT 1") }],
+      log: { warn: () => {} },
+    }),
     ...options,
   });
   const routes = options.routes?.(own) ?? own;

@@ -78,6 +78,12 @@ export interface ServerOptions {
   environment?: NodeJS.ProcessEnv;
 }
 
+export interface CommandResult {
+  exitCode: number | null;
+  stdout: string;
+  stderr: string;
+}
+
 export interface Cluster {
   /** Everything lies below it. */
   readonly root: string;
@@ -85,8 +91,10 @@ export interface Cluster {
   server(options: ServerOptions): Promise<ServerProcess>;
   /** Without `poll` it listens; with several ports it polls each of them. */
   agent(options: { name: string; trust: string; poll?: { port: number | readonly number[]; subscription: string } }): Promise<AgentProcess>;
+  /** Runs a command of the server to its end, with the home and the settings of that node. */
+  serverCommand(server: ServerProcess, ...words: string[]): Promise<CommandResult>;
   /** Runs a command of the agent to its end, on a machine whose instances are this cluster's. */
-  agentCommand(...words: string[]): Promise<{ exitCode: number | null; stdout: string; stderr: string }>;
+  agentCommand(...words: string[]): Promise<CommandResult>;
   /** The agent of an instance that commands have made; `home` as its settings say. */
   agentInstance(options: { name: string; home: string }): AgentProcess;
   postgres(): Promise<PostgresProcess>;
@@ -94,6 +102,24 @@ export interface Cluster {
   masterKeyOf(server: ServerProcess): Promise<string>;
   /** Ends everything. `keepFolder` leaves the folder with all logs. */
   close(options?: { keepFolder?: boolean }): Promise<void>;
+}
+
+/** Runs a program of ours to its end. */
+function runCommand(words: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<CommandResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, words, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...environment },
+      timeout: commandMsMax,
+    });
+    const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
+    child.stdout.on("data", (piece: Buffer) => stdout.push(piece));
+    child.stderr.on("data", (piece: Buffer) => stderr.push(piece));
+    child.once("error", reject);
+    child.once("close", (exitCode) =>
+      resolve({ exitCode, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() }),
+    );
+  });
 }
 
 const repository = fileURLToPath(new URL("../../", import.meta.url));
@@ -105,6 +131,8 @@ export async function createCluster(): Promise<Cluster> {
   await fs.chmod(root, 0o711); // the embedded database's account passes through
   const dismiss = watchOver(root);
   const processes: ClusterProcess<unknown>[] = [];
+  /** What each server is started with, by its name. */
+  const environments = new Map<string, NodeJS.ProcessEnv>();
   /** Where the agent's commands keep what all instances of a machine share. */
   const instances = { TentacleMachineConfigurationHomeDirectory: path.join(root, "machine") };
 
@@ -139,16 +167,14 @@ export async function createCluster(): Promise<Cluster> {
           taskCap,
         }),
       ];
-      return Object.assign(
-        made<ServerReady>(name, words, {
-          ADMIN_USERNAME: "admin",
-          ADMIN_API_KEY: clusterApiKey,
-          ...(connectionString === undefined ? {} : { DB_CONNECTION_STRING: connectionString }),
-          ...(masterKey === undefined ? {} : { MASTER_KEY: masterKey }),
-          ...environment,
-        }),
-        { home: folder },
-      );
+      environments.set(name, {
+        ADMIN_USERNAME: "admin",
+        ADMIN_API_KEY: clusterApiKey,
+        ...(connectionString === undefined ? {} : { DB_CONNECTION_STRING: connectionString }),
+        ...(masterKey === undefined ? {} : { MASTER_KEY: masterKey }),
+        ...environment,
+      });
+      return Object.assign(made<ServerReady>(name, words, environments.get(name)), { home: folder });
     },
     async agent({ name, trust, poll }) {
       const folder = await home(name);
@@ -167,21 +193,15 @@ export async function createCluster(): Promise<Cluster> {
       ];
       return Object.assign(made<AgentReady>(name, words), { home: folder, port });
     },
+    serverCommand(server, ...words) {
+      const [command = "", ...rest] = words;
+      return runCommand(
+        [path.join(programs, "server", "cuttle-server.mjs"), command, ...flags({ home: server.home }), ...rest],
+        environments.get(server.name),
+      );
+    },
     agentCommand(...words) {
-      return new Promise((resolve, reject) => {
-        const child = spawn(process.execPath, [path.join(programs, "agent", "cuttle-agent.mjs"), ...words], {
-          stdio: ["ignore", "pipe", "pipe"],
-          env: { ...process.env, ...instances },
-          timeout: commandMsMax,
-        });
-        const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
-        child.stdout.on("data", (piece: Buffer) => stdout.push(piece));
-        child.stderr.on("data", (piece: Buffer) => stderr.push(piece));
-        child.once("error", reject);
-        child.once("close", (exitCode) =>
-          resolve({ exitCode, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() }),
-        );
-      });
+      return runCommand([path.join(programs, "agent", "cuttle-agent.mjs"), ...words], instances);
     },
     agentInstance(options) {
       const words = [path.join(programs, "agent", "cuttle-agent.mjs"), "run", "--instance", options.name, "--noninteractive"];

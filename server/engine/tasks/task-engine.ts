@@ -66,6 +66,8 @@ export interface TaskEngineParts {
   nodeName: string;
   /** Most tasks at once on this node, asked at each look; 0 takes none. */
   taskCap: () => number;
+  /** False while this node lacks what every task needs; then a task that cannot write its log is let go of, not failed. */
+  isAble?: () => boolean;
   log: EngineLog;
 }
 
@@ -192,7 +194,14 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
       }
     };
 
-    const log = createTaskLog({ taskId: task.id, epoch: task.epoch, folder: parts.folder, guarded, lost: lease.lost });
+    const log = createTaskLog({
+      taskId: task.id,
+      epoch: task.epoch,
+      folder: parts.folder,
+      guarded,
+      lost: lease.lost,
+      ...(parts.isAble === undefined ? {} : { isAble: parts.isAble }),
+    });
     const run: TaskRun = {
       task,
       lease: ours,
@@ -212,6 +221,11 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
         outcome = await handler.run(run);
       } catch (error) {
         if (error instanceof LeaseLost || lease.lost.aborted) throw error;
+        if (error instanceof LogNotWritable && parts.isAble?.() === false) {
+          // The shared folder is gone from this node, which says nothing about the task: a node that has it goes on.
+          lease.lose("this node cannot write to the shared folder");
+          throw error;
+        }
         parts.log.error({ err: error, task: task.id, epoch: task.epoch }, "A task ended by an unexpected error.");
         outcome = { state: "Failed", message: failureText(error) };
       }

@@ -58,6 +58,8 @@ export function createTaskLog(parts: {
   guarded: (work: (tx: Transaction) => Promise<void>) => Promise<void>;
   lost: AbortSignal;
   writeRetryMs?: number;
+  /** False while this node cannot reach the folder at all: then another node should go on, and nothing is tried again here. */
+  isAble?: () => boolean;
 }): TaskLogWriter {
   const pending: Pending[] = [];
   const writeRetryMs = parts.writeRetryMs ?? writeRetryMsDefault;
@@ -84,7 +86,7 @@ export function createTaskLog(parts: {
         const abandoned = part;
         part = undefined;
         await abandoned?.file.close().catch(() => {});
-        if (monotonicMs() - startedMs > writeRetryMs) throw new LogNotWritable(error);
+        if (monotonicMs() - startedMs > writeRetryMs || parts.isAble?.() === false) throw new LogNotWritable(error);
         await pause(writeRetryPauseMs, parts.lost);
       }
     }

@@ -2,15 +2,14 @@
 
 import type { Route } from "../../platform/http/http.ts";
 import { eventRoutes } from "./events/events.ts";
-import { nodeRoutes } from "./nodes/nodes.ts";
+import { listRunningTasks, nodeRoutes } from "./nodes/nodes.ts";
 import type { NodesParts } from "./nodes/nodes.ts";
 import { statusRoutes } from "./status/status.ts";
-import type { Probe } from "./status/status.ts";
 import { taskRoutes } from "./tasks/tasks.ts";
 import type { TasksParts } from "./tasks/tasks.ts";
 
-export type { Probe } from "./status/status.ts";
+export { listRunningTasks };
 
-export function operationsRoutes(parts: NodesParts & TasksParts & { probes: readonly Probe[] }): Route[] {
+export function operationsRoutes(parts: NodesParts & TasksParts): Route[] {
   return [...taskRoutes(parts), ...eventRoutes, ...nodeRoutes(parts), ...statusRoutes(parts)];
 }

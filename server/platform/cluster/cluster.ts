@@ -7,8 +7,11 @@ import { markNodeStopped, reportNode } from "./node-store.ts";
 
 export type { BackgroundLoop } from "./background-loop.ts";
 export { createBackgroundLoop } from "./background-loop.ts";
+export { createFitness, probeDeadlineMs } from "./fitness.ts";
+export type { Fitness, Probe, ProbeFinding } from "./fitness.ts";
 export { readInstallationId } from "./installation-store.ts";
-export { deleteNode, findNode, listNodes, updateNode } from "./node-store.ts";
+export { checkJoin, JoinRefused } from "./join.ts";
+export { deleteNode, findNode, listNodes, nodeIdOf, updateNode } from "./node-store.ts";
 export type { ServerNode } from "./node-store.ts";
 
 /** A node that was not seen for this long is shown as offline. Tasks do not wait for it: their leases are much shorter. */
@@ -44,6 +47,8 @@ export function createNodeRegistry(parts: {
   taskCap: number;
   /** Overrides what the registry says, when the operator gave it at this start. */
   taskCapForced: boolean;
+  /** What this node lacks now, by name. */
+  impairments: () => readonly string[];
   log: { warn(fields: object, message: string): void };
 }): NodeRegistry {
   const stopping = new AbortController();
@@ -60,6 +65,7 @@ export function createNodeRegistry(parts: {
       forceTaskCap: start && parts.taskCapForced,
       offlineAfterMs,
       start,
+      impairments: parts.impairments(),
     });
     if (node === undefined) throw new NodeNameTaken(parts.nodeName);
     cap = node.taskCap;

@@ -11,6 +11,8 @@ export interface ServerNode {
   startedAt: Date;
   lastSeenAt: Date;
   isOffline: boolean;
+  /** What it stands on and cannot reach, by name. Not empty: it takes no task. */
+  impairments: string[];
 }
 
 interface Row {
@@ -22,9 +24,15 @@ interface Row {
   started_at: Date;
   last_seen_at: Date;
   is_offline: boolean;
+  impairments: string[];
 }
 
-const columns = `id, name, task_cap, is_in_maintenance_mode, version, started_at, last_seen_at`;
+/** The id under which a node of that name is entered; ids are compared without case. */
+export function nodeIdOf(name: string): string {
+  return `OctopusServerNodes-${name}`;
+}
+
+const columns = `id, name, task_cap, is_in_maintenance_mode, version, started_at, last_seen_at, impairments`;
 
 function toNode(row: Row): ServerNode {
   return {
@@ -36,6 +44,7 @@ function toNode(row: Row): ServerNode {
     startedAt: row.started_at,
     lastSeenAt: row.last_seen_at,
     isOffline: row.is_offline,
+    impairments: row.impairments,
   };
 }
 
@@ -45,19 +54,29 @@ function toNode(row: Row): ServerNode {
  */
 export async function reportNode(
   database: Queryable,
-  node: { name: string; instance: string; version: string; taskCap: number; forceTaskCap: boolean; offlineAfterMs: number; start: boolean },
+  node: {
+    name: string;
+    instance: string;
+    version: string;
+    taskCap: number;
+    forceTaskCap: boolean;
+    offlineAfterMs: number;
+    start: boolean;
+    impairments: readonly string[];
+  },
 ): Promise<ServerNode | undefined> {
   const rows = await database.query<Row>(
-    `INSERT INTO server_nodes AS known (id, name, task_cap, instance, version)
-     VALUES ('OctopusServerNodes-' || $1, $1, $3, $2, $4)
+    `INSERT INTO server_nodes AS known (id, name, task_cap, instance, version, impairments)
+     VALUES ('OctopusServerNodes-' || $1, $1, $3, $2, $4, $8)
      ON CONFLICT (lower(name)) DO UPDATE
        SET last_seen_at = now(), instance = EXCLUDED.instance, version = EXCLUDED.version, stopped_at = NULL,
+           impairments = EXCLUDED.impairments,
            started_at = CASE WHEN $6 THEN now() ELSE known.started_at END,
            task_cap = CASE WHEN $5 THEN EXCLUDED.task_cap ELSE known.task_cap END
        WHERE known.instance = EXCLUDED.instance OR $6 OR known.stopped_at IS NOT NULL
           OR known.last_seen_at < now() - $7 * interval '1 millisecond'
      RETURNING ${columns}, false AS is_offline`,
-    [node.name, node.instance, node.taskCap, node.version, node.forceTaskCap, node.start, node.offlineAfterMs],
+    [node.name, node.instance, node.taskCap, node.version, node.forceTaskCap, node.start, node.offlineAfterMs, node.impairments],
     { name: "node-report" },
   );
   return rows[0] === undefined ? undefined : toNode(rows[0]);

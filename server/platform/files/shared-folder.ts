@@ -27,6 +27,7 @@ const freeBytesFloor = 1024 ** 3;
 const freeShareFloor = 0.05;
 const identityFolder = "cuttle-shared-folder";
 const identityFile = `${identityFolder}/identity`;
+const identityCharacters = 36; // a UUID
 
 export interface SharedFolderOptions {
   /** Absolute path. Made when its parent exists. */
@@ -68,6 +69,8 @@ export interface SharedFolder {
   remove(file: string): Promise<void>;
   /** Random text in a file of the folder, made by the first node: nodes with different ones do not share it. */
   identity(): Promise<string>;
+  /** Whether this still is the folder of that identity, and not a mount point without its mount. Answers within two seconds or fails. */
+  check(identity: string): Promise<void>;
   /** Whether there is room. Answers within two seconds or fails. */
   space(): Promise<{ freeBytes: number; floorBytes: number; belowFloor: boolean }>;
 }
@@ -285,7 +288,19 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
         if (!(await onFile(identityFile, "look for", (place) => isThere(place)))) throw error;
       });
     }
-    return Buffer.from(await readPart(identityFile, 0, 36)).toString("utf8");
+    return Buffer.from(await readPart(identityFile, 0, identityCharacters)).toString("utf8");
+  }
+
+  async function check(expected: string): Promise<void> {
+    try {
+      const found = await gate.run({ doing: "tell which folder it is", timeoutMs: probeTimeoutMs }, (state) =>
+        readOpen(path.join(root, identityFile), 0, state.expired ? 0 : identityCharacters),
+      );
+      if (Buffer.from(found).toString("utf8") === expected) return;
+    } catch (error) {
+      throw describeFailure(error, root, "look at");
+    }
+    throw new SharedFolderError("refused", `${root} is not the shared folder that this node began with. Check what is mounted there.`);
   }
 
   async function space(): Promise<{ freeBytes: number; floorBytes: number; belowFloor: boolean }> {
@@ -301,7 +316,7 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
     }
   }
 
-  return { root, createPart, readPart, writeOnce, readOnce, remove, identity, space };
+  return { root, createPart, readPart, writeOnce, readOnce, remove, identity, check, space };
 }
 
 /** Answers the name again; throws kind refused for one that is not ours. */

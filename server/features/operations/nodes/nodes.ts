@@ -12,16 +12,19 @@ import {
 import { problem } from "../../../base/problems.ts";
 import { recordEvent } from "../../../platform/audit/audit.ts";
 import { deleteNode, findNode, listNodes, offlineAfterMs, updateNode } from "../../../platform/cluster/cluster.ts";
-import type { ServerNode } from "../../../platform/cluster/cluster.ts";
+import type { Fitness, ServerNode } from "../../../platform/cluster/cluster.ts";
 import type { Queryable } from "../../../platform/database/database.ts";
 import { change, nothing, ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
 import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
 import { countRunningTasks, listRunningTasks } from "./node-task-store.ts";
 
+export { listRunningTasks };
+
 export interface NodesParts {
   /** The name of the node that answers. */
   nodeName: string;
+  fitness: Pick<Fitness, "look">;
   /** A node's record was changed through this node; it should look at its own at once. */
   nodeChanged: () => void;
 }
@@ -48,6 +51,7 @@ function presentSummary(node: ServerNode, running: ReadonlyMap<string, number>) 
     Rank: "Follower",
     IsLeader: false,
     IsOffline: node.isOffline,
+    Impairments: node.isOffline ? [] : node.impairments,
     RunningTaskCount: running.get(node.name.toLowerCase()) ?? 0,
   };
 }
@@ -102,6 +106,9 @@ export function nodeRoutes(parts: NodesParts): Route[] {
       permission: "anyone",
       answer: ServerNodeSummary,
       handler: async ({ db }) => {
+        // Before anything is asked of a database that may hang: a balancer has to hear it in time.
+        const away = (await parts.fitness.look()).filter((one) => one.state !== "ok").map((one) => one.name);
+        if (away.length > 0) throw problem.unavailable(`This node cannot work now (${away.join(", ")}). Ask another one.`);
         const own = (await listNodes(db, offlineAfterMs)).find((node) => node.name.toLowerCase() === parts.nodeName.toLowerCase());
         if (own === undefined) throw problem.unavailable("This node is not registered in its cluster yet.");
         // It answers, so it is not offline, however late its last report is.

@@ -1,39 +1,19 @@
 // Whether the server is well: for clients, load balancers and orchestrators.
 
 import { ProbeResult, ServerHealth, ServerStatus } from "@cuttle/contract/rest/server-nodes";
-import { listNodes, offlineAfterMs } from "../../../platform/cluster/cluster.ts";
+import { listNodes, offlineAfterMs, probeDeadlineMs } from "../../../platform/cluster/cluster.ts";
+import type { Fitness, ProbeFinding } from "../../../platform/cluster/cluster.ts";
 import { ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
 
-/** Something this node stands on. `check` settles when it is well and rejects with a sentence when it is not. */
-export interface Probe {
-  name: string;
-  check: (signal: AbortSignal) => Promise<void>;
+/** Anyone may ask, so the answer names what is away but not why. */
+function present({ name, state }: ProbeFinding): { Name: string; Status: "ok" | "failing"; Message: string | null } {
+  if (state === "ok") return { Name: name, Status: "ok", Message: null };
+  if (state === "late") return { Name: name, Status: "failing", Message: `No answer within ${probeDeadlineMs / 1000} s.` };
+  return { Name: name, Status: "failing", Message: `The ${name} is not available.` };
 }
 
-/** Load balancers ask every few seconds and count a late answer as none. */
-const probeDeadlineMs = 2_000;
-
-async function runProbe(probe: Probe): Promise<{ Name: string; Status: "ok" | "failing"; Message: string | null }> {
-  const deadline = AbortSignal.timeout(probeDeadlineMs);
-  const late = new Promise<never>((_resolve, reject) => {
-    deadline.addEventListener("abort", () => reject(new Error(`No answer within ${probeDeadlineMs / 1000} s.`)), { once: true });
-  });
-  try {
-    await Promise.race([probe.check(deadline), late]);
-    return { Name: probe.name, Status: "ok", Message: null };
-  } catch {
-    // Anyone may ask, so the answer names what is away but not why.
-    const isLate = deadline.aborted;
-    return {
-      Name: probe.name,
-      Status: "failing",
-      Message: isLate ? `No answer within ${probeDeadlineMs / 1000} s.` : `The ${probe.name} is not available.`,
-    };
-  }
-}
-
-export function statusRoutes(parts: { probes: readonly Probe[] }): Route[] {
+export function statusRoutes(parts: { fitness: Pick<Fitness, "look"> }): Route[] {
   return [
     read({
       path: "/health/live",
@@ -48,7 +28,7 @@ export function statusRoutes(parts: { probes: readonly Probe[] }): Route[] {
       permission: "anyone",
       answer: ProbeResult,
       handler: async () => {
-        const checks = await Promise.all(parts.probes.map(runProbe));
+        const checks = (await parts.fitness.look()).map(present);
         const isWell = checks.every((one) => one.Status === "ok");
         return { status: isWell ? 200 : 503, body: { Status: isWell ? "ok" : "failing", Checks: checks } };
       },

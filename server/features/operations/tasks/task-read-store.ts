@@ -102,15 +102,18 @@ export async function findTask(db: Queryable, spaceId: string | undefined, id: s
   return row;
 }
 
-/** Unfinished tasks that must end before this one may run, oldest first. */
+/** Unfinished tasks that go before this one, oldest first: those of its tag; without a tag, or as the first of it, those that were queued before. */
 export async function listTasksAhead(
   db: Queryable,
   task: TaskRow,
   window: { skip: number; take: number },
 ): Promise<{ rows: TaskRow[]; total: number }> {
-  const where = `t.concurrency_tag = $1 AND t.number < $2 AND t.completed_at IS NULL AND $3`;
-  const values = [task.concurrency_tag, task.number, task.completed_at === null];
-  const rows = await db.query<TaskRow>(`SELECT ${columns} FROM tasks t WHERE ${where} ORDER BY t.number OFFSET $4 LIMIT $5`, [
+  const where = `t.completed_at IS NULL AND EXISTS (
+      SELECT 1 FROM task_queue own JOIN task_queue other ON other.task_id = t.id
+       WHERE own.task_id = $1 AND own.state = 'queued' AND other.position < own.position
+         AND (CASE WHEN own.is_head THEN other.is_head OR other.state = 'running' ELSE other.tag = own.tag END))`;
+  const values = [task.id];
+  const rows = await db.query<TaskRow>(`SELECT ${columns} FROM tasks t WHERE ${where} ORDER BY t.number OFFSET $2 LIMIT $3`, [
     ...values,
     window.skip,
     window.take,

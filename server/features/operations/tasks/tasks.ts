@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { Type } from "typebox";
 import { page } from "@cuttle/contract/rest/shapes";
 import type { Static } from "@cuttle/contract/rest/shapes";
-import { ServerTask, ServerTaskBody, ServerTaskDetails, ServerTaskPage, TaskType } from "@cuttle/contract/rest/server-tasks";
+import { ServerTask, ServerTaskBody, ServerTaskDetails, ServerTaskPage, TaskType, TaskWaiting } from "@cuttle/contract/rest/server-tasks";
 import { problem } from "../../../base/problems.ts";
 import type { Json, LogFolder } from "../../../engine/tasks/tasks.ts";
 import { enqueueTask, readTaskLog, requestCancel } from "../../../engine/tasks/tasks.ts";
@@ -16,6 +16,7 @@ import { readHealthArguments } from "./health-arguments.ts";
 import { buildLogTree, rawLogText } from "./log-tree.ts";
 import * as store from "./task-read-store.ts";
 import type { TaskFilter, TaskRow } from "./task-read-store.ts";
+import { whyWaiting } from "./waiting.ts";
 
 export interface TasksParts {
   database: Database;
@@ -68,6 +69,7 @@ function present(row: TaskRow) {
       Raw: `${self}/raw`,
       Cancel: `${self}/cancel`,
       QueuedBehind: `${self}/queued-behind{?skip,take}`,
+      Waiting: `${self}/waiting`,
       Artifacts: `${base}/artifacts?regarding=${row.id}`,
       Interruptions: `${base}/interruptions?regarding=${row.id}`,
       Web: `/app#/${row.space_id ?? "system"}/tasks/${row.id}`,
@@ -245,6 +247,24 @@ export function taskRoutes(parts: TasksParts): Route[] {
         const { rows, total } = await store.listTasksAhead(db, row, window);
         const path = `/api/${row.space_id === null ? "" : `${row.space_id}/`}tasks/${row.id}/queued-behind`;
         return ok(pageOf({ itemType: "Task", items: rows.map(present), total, wanted: window, path, query: wanted }));
+      },
+    }),
+    read({
+      path: "/tasks/{id}/waiting",
+      scope: "either",
+      permission: "TaskView",
+      answer: TaskWaiting,
+      handler: async ({ db, space, params }) => {
+        const row = await getTask(db, space, params.id);
+        const reasons = await whyWaiting(db, row);
+        const { Self } = present(row).Links;
+        return ok({
+          TaskId: row.id,
+          State: row.state,
+          IsWaiting: reasons.length > 0,
+          Reasons: reasons,
+          Links: { Self: `${Self}/waiting`, Task: Self },
+        });
       },
     }),
     change({
