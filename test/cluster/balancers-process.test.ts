@@ -14,12 +14,16 @@ import type { ApiAnswer, ClusterApi } from "../support/cluster-api.ts";
 import { createCluster, freePort } from "../support/cluster.ts";
 import type { Cluster, ServerProcess } from "../support/cluster.ts";
 import { eventually } from "../support/eventually.ts";
+import { createObserver } from "../support/observer.ts";
+import type { ObservedProject, Observer } from "../support/observer.ts";
 
 const examples = fileURLToPath(new URL("../../examples/load-balancers/", import.meta.url));
 const readers = 6;
 const writers = 3;
-/** Requests of each that come after the kill, so that the balancer has noticed and goes on. */
-const requestsAfterKill = 40;
+/** Requests of each that come after what happens, so that the balancer has noticed and goes on. */
+const requestsAfterwards = 40;
+/** A balancer looks every half second; its node waits for that when it stops. */
+const environment = { CUTTLE_STOP_DELAY: "2", ADMIN_PASSWORD: "a password of some length" };
 const streamModule = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
 const balancers = [
@@ -58,13 +62,15 @@ for (const balancer of balancers) {
     let web: string;
     let agentsPort: number;
     let api: ClusterApi;
+    let observer: Observer;
+    let project: ObservedProject;
 
     before(async () => {
       cluster = await createCluster();
       const { connectionString } = await (await cluster.postgres()).start();
-      const first = await cluster.server({ name: "node-1", connectionString });
+      const first = await cluster.server({ name: "node-1", connectionString, environment });
       await first.start();
-      const second = await cluster.server({ name: "node-2", connectionString, masterKey: await cluster.masterKeyOf(first) });
+      const second = await cluster.server({ name: "node-2", connectionString, masterKey: await cluster.masterKeyOf(first), environment });
       await second.start();
       nodes = [first, second];
       const webPort = await freePort();
@@ -92,6 +98,15 @@ for (const balancer of balancers) {
       running = spawn(balancer.program, balancer.words(file, cluster.root), { stdio: "ignore", cwd: cluster.root });
       api = createClusterApi(() => [web]);
       await eventually("the balancer reaches a node", () => api.get("/api"));
+      observer = createObserver({ folder: path.join(cluster.root, "observed"), api });
+      const agent = await cluster.agent({ name: "web-1", trust: first.ready.thumbprint });
+      await agent.start();
+      project = await observer.prepare({
+        name: "shop",
+        environments: 2,
+        machines: [{ name: "web-1", port: agent.port, thumbprint: agent.ready.thumbprint }],
+        steps: Array.from({ length: 3 }, () => ({ lines: 5, pauseMs: 100 })),
+      });
     });
     after(async () => {
       if (running?.exitCode === null) {
@@ -131,16 +146,17 @@ for (const balancer of balancers) {
       socket.destroy();
     });
 
-    test("A1 D9: a node that is killed under load costs no read, and no change is made twice", async () => {
+    /** Reads, changes and deployments all the while that `happening` takes, and some time after. Whatever breaks off or is doubled is told. */
+    async function underLoad(name: string, happening: () => Promise<void>): Promise<void> {
       const me = await api.get("/api/users/me");
       const made: string[] = [];
-      let killed = false;
+      let isOver = false;
       let reads = 0;
       const failures: string[] = [];
       async function loop(work: (turn: number) => Promise<void>): Promise<void> {
-        for (let turn = 0, left = requestsAfterKill; left > 0; turn++) {
+        for (let turn = 0, left = requestsAfterwards; left > 0; turn++) {
           await work(turn);
-          if (killed) left -= 1;
+          if (isOver) left -= 1;
         }
       }
       const read = async (): Promise<void> => {
@@ -149,7 +165,7 @@ for (const balancer of balancers) {
         if (typeof answer === "string" || answer.status !== 200) failures.push(typeof answer === "string" ? answer : answer.text);
       };
       const write = async (writer: number, turn: number): Promise<void> => {
-        const Purpose = `${writer}-${turn}`;
+        const Purpose = `${name}-${writer}-${turn}`;
         // One try: whether a change that broke off was made is what the balancer must not decide.
         const answer = await api.once(web, "POST", `/api/users/${me.Id}/apikeys`, { Purpose }).catch(() => undefined);
         if (answer?.status === 201) made.push(Purpose);
@@ -158,9 +174,10 @@ for (const balancer of balancers) {
         ...Array.from({ length: readers }, () => loop(read)),
         ...Array.from({ length: writers }, (_, writer) => loop((turn) => write(writer, turn))),
       ]);
+      const deployments = [await observer.deploy(project, 0), await observer.deploy(project, 1)];
       await eventually("the load is on", () => reads > 100);
-      await nodes[1].kill();
-      killed = true;
+      await happening();
+      isOver = true;
       await load;
       assert.deepEqual(failures, [], `of ${reads} reads`);
       const { Items } = await api.get(`/api/users/${me.Id}/apikeys?take=100000`);
@@ -171,6 +188,76 @@ for (const balancer of balancers) {
         [],
         "what was acknowledged is there",
       );
+      for (const deployment of deployments) {
+        assert.equal((await observer.final(deployment)).State, "Success");
+        assert.deepEqual(await observer.faultsOf(deployment), []);
+      }
+    }
+
+    const drain = async (IsInMaintenanceMode: boolean): Promise<void> => {
+      await api.put("/api/octopusservernodes/OctopusServerNodes-node-2", { IsInMaintenanceMode });
+    };
+    const answering = async (): Promise<Set<string | null>> => {
+      const answers = await Promise.all(Array.from({ length: 12 }, () => api.once(web, "GET", "/api")));
+      return new Set(answers.map((answer) => answer.headers.get("octopus-node")));
+    };
+
+    test("A1 D2 D9: a node that is drained under load costs no read and no deployment, and no change is made twice", async () => {
+      await underLoad("drained", async () => {
+        await drain(true);
+        // Its record is read by the node every two seconds; nginx asks nobody, and a drained node serves requests as before.
+        await eventually(
+          "the node knows",
+          async () => (await api.once(nodes[1].ready.url, "GET", "/api/octopusservernodes/ping")).status === 418,
+        );
+        if (balancer.name === "HAProxy") await eventually("it gets nothing new", async () => !(await answering()).has("node-2"));
+      });
+      await drain(false);
+      await eventually("it is asked again", async () => (await answering()).has("node-2"));
+    });
+
+    test("A1 D2 D9: a node that is stopped under load costs no read and no deployment, and no change is made twice", async () => {
+      await underLoad("stopped", async () => assert.equal(await nodes[1].stop(), 0));
+      await nodes[1].start();
+      await eventually("it is asked again", async () => (await answering()).has("node-2"));
+    });
+
+    test("S1: a session that began on one node holds on every node, and ends on all when it is signed out", async () => {
+      const own = { "X-Octopus-ApiKey": "" };
+      const signedIn = await api.once(web, "POST", "/api/users/login", { Username: "admin", Password: environment.ADMIN_PASSWORD }, own);
+      assert.equal(signedIn.status, 200, signedIn.text);
+      const cookies = signedIn.headers.getSetCookie().map((one) => one.split(";")[0]!);
+      const session = { ...own, Cookie: cookies.join("; ") };
+      const me = (url: string): Promise<ApiAnswer> => api.once(url, "GET", "/api/users/me", undefined, session);
+      for (const { ready } of nodes) assert.equal((await me(ready.url)).body.Username, "admin");
+      const token = decodeURIComponent(cookies.find((one) => /csrf/i.test(one))!.replace(/^[^=]*=/, ""));
+      const signedOut = await api.once(web, "POST", "/api/users/logout", {}, { ...session, "X-Octopus-Csrf-Token": token });
+      assert.equal(signedOut.status, 200, signedOut.text);
+      for (const { ready } of nodes) assert.equal((await me(ready.url)).status, 401);
+    });
+
+    test("D2: an agent that polls the balancer's address runs its scripts, whichever node has them", async () => {
+      const subscription = `poll://${balancer.name.toLowerCase().padEnd(20, "0")}/`;
+      const polling = await cluster.agent({
+        name: "behind",
+        trust: nodes[0].ready.thumbprint,
+        poll: { port: agentsPort, subscription },
+      });
+      await polling.start();
+      const own = await observer.prepare({
+        name: "behind",
+        environments: 2,
+        machines: [{ name: "behind", subscription, thumbprint: polling.ready.thumbprint }],
+        steps: [{ lines: 3, pauseMs: 20 }],
+      });
+      for (const deployment of [await observer.deploy(own, 0), await observer.deploy(own, 1)]) {
+        assert.equal((await observer.final(deployment)).State, "Success");
+        assert.deepEqual(await observer.faultsOf(deployment), []);
+      }
+    });
+
+    test("A1 D2 D9: a node that is killed under load costs no read and no deployment, and no change is made twice", async () => {
+      await underLoad("killed", () => nodes[1].kill());
     });
   });
 }

@@ -52,7 +52,7 @@ test("a node that is about to stop is not able, however well everything is", asy
   const fitness = createFitness({ probes: [{ name: "Database", check: async () => undefined }], log });
   fitness.leave();
   assert.deepEqual(await fitness.look(), [
-    { name: "Node", state: "failing" },
+    { name: "Node", state: "leaving" },
     { name: "Database", state: "ok" },
   ]);
   assert.equal(fitness.isAble(), false);

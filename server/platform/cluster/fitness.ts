@@ -12,7 +12,7 @@ export interface Probe {
 /** What one probe has shown. */
 export interface ProbeFinding {
   name: string;
-  state: "ok" | "failing" | "late";
+  state: "ok" | "failing" | "late" | "leaving";
 }
 
 export interface Fitness {
@@ -33,7 +33,7 @@ export const probeDeadlineMs = 2_000;
 /** So long a node may go on taking tasks after what it stands on has failed, a probe's deadline besides. */
 const lookEveryMs = 1_000;
 /** Shown beside the probes once the node is about to stop. */
-const leaving: ProbeFinding = { name: "Node", state: "failing" };
+const leaving: ProbeFinding = { name: "Node", state: "leaving" };
 
 export function createFitness(parts: { probes: readonly Probe[]; log: { warn(fields: object, message: string): void } }): Fitness {
   const stopping = new AbortController();

@@ -104,16 +104,19 @@ export function nodeRoutes(parts: NodesParts): Route[] {
       path: "/octopusservernodes/ping",
       scope: "system",
       permission: "anyone",
+      query: Type.Object({ drained: Type.Optional(Type.Integer({ minimum: 400, maximum: 499 })) }),
       answer: ServerNodeSummary,
-      handler: async ({ db }) => {
+      handler: async ({ db, query: wanted }) => {
         // Before anything is asked of a database that may hang: a balancer has to hear it in time.
-        const away = (await parts.fitness.look()).filter((one) => one.state !== "ok").map((one) => one.name);
+        const findings = await parts.fitness.look();
+        const away = findings.filter((one) => one.state === "failing" || one.state === "late").map((one) => one.name);
         if (away.length > 0) throw problem.unavailable(`This node cannot work now (${away.join(", ")}). Ask another one.`);
         const own = (await listNodes(db, offlineAfterMs)).find((node) => node.name.toLowerCase() === parts.nodeName.toLowerCase());
         if (own === undefined) throw problem.unavailable("This node is not registered in its cluster yet.");
-        // It answers, so it is not offline, however late its last report is.
-        const takesWork = !own.isInMaintenanceMode;
-        return { status: takesWork ? 200 : 418, body: presentSummary(own, await countRunningTasks(db)) };
+        // It answers, so it is not offline, however late its last report is. A node about to stop is on its way out like a drained one;
+        // some balancers let requests under way end only for a status of their own choice.
+        const takesWork = !own.isInMaintenanceMode && findings.every((one) => one.state === "ok");
+        return { status: takesWork ? 200 : (wanted.drained ?? 418), body: presentSummary(own, await countRunningTasks(db)) };
       },
     }),
     read({

@@ -10,6 +10,7 @@ import type { Route } from "../../../platform/http/http.ts";
 function present({ name, state }: ProbeFinding): { Name: string; Status: "ok" | "failing"; Message: string | null } {
   if (state === "ok") return { Name: name, Status: "ok", Message: null };
   if (state === "late") return { Name: name, Status: "failing", Message: `No answer within ${probeDeadlineMs / 1000} s.` };
+  if (state === "leaving") return { Name: name, Status: "failing", Message: "This node is about to stop." };
   return { Name: name, Status: "failing", Message: `The ${name} is not available.` };
 }
 
