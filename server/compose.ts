@@ -3,6 +3,7 @@
 
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import path from "node:path";
 import { pause } from "./base/clock.ts";
 import type { ServerConfig } from "./config.ts";
 import { createAgents, createAnyNodePolling, createPollingQueue, loadServerIdentity, openAgentPort } from "./engine/agents/agents.ts";
@@ -14,7 +15,7 @@ import { createDeployTask, createHealthTask, healthArgumentsVersion } from "./fe
 import { ensureAdministrator, ensureFirstSpace, featureRoutes, hashOfNewPassword } from "./features/features.ts";
 import { migrations } from "./migrations/migrations.ts";
 import { checkJoin, createBackgroundLoop, createFitness, createNodeRegistry, readInstallationId } from "./platform/cluster/cluster.ts";
-import { migrate, openDatabase } from "./platform/database/database.ts";
+import { findDatabaseHosts, forgetOldCommitMarks, migrate, openDatabase, openTimelineRecord } from "./platform/database/database.ts";
 import { openSharedFolder } from "./platform/files/files.ts";
 import { createHttpServer } from "./platform/http/http.ts";
 import { readKeptSecrets } from "./platform/kept-secrets/kept-secrets.ts";
@@ -29,6 +30,10 @@ const renewalConnectionsMax = 2;
 /** Where task logs lie in the shared folder. */
 const taskLogFolder = "taskLogs";
 const lateCompletionEveryMs = 60_000;
+/** Marks are small and kept for an hour; ten minutes keep the table within a sixth more. */
+const forgetMarksEveryMs = 10 * 60_000;
+/** In the home: the fence against an old primary of the database. */
+const timelineFile = "database-timeline.json";
 const administratorNameDefault = "admin";
 
 export interface ServerNode {
@@ -50,13 +55,24 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
   }
 
   try {
-    const applied = await migrate(connection, migrations, { applicationName: `cuttle ${config.nodeName} migrations` });
+    const record = openTimelineRecord(path.join(config.home, timelineFile), (message) => log.warn({}, message));
+    const hosts = findDatabaseHosts(connection, { applicationName: `cuttle ${config.nodeName} hosts`, record });
+    undo.push(async () => hosts.close());
+    const applied = await migrate({ ...connection, ...(await hosts.writable()) }, migrations, {
+      applicationName: `cuttle ${config.nodeName} migrations`,
+    });
     if (applied.length > 0) log.info({ migrations: applied }, "The database was brought up to date.");
 
-    const database = openDatabase({ connection, applicationName: `cuttle ${config.nodeName}`, connectionsMax: databaseConnectionsMax });
+    const database = openDatabase({
+      connection,
+      hosts,
+      applicationName: `cuttle ${config.nodeName}`,
+      connectionsMax: databaseConnectionsMax,
+    });
     undo.push(() => database.close());
     const renewals = openDatabase({
       connection,
+      hosts,
       applicationName: `cuttle ${config.nodeName} leases`,
       connectionsMax: renewalConnectionsMax,
     });
@@ -124,6 +140,15 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     });
     lateCompletions.start();
     undo.push(() => lateCompletions.stop());
+
+    const commitMarks = createBackgroundLoop({
+      name: "commit marks",
+      everyMs: forgetMarksEveryMs,
+      runOnce: () => forgetOldCommitMarks(database),
+      log,
+    });
+    commitMarks.start();
+    undo.push(() => commitMarks.stop());
 
     const http = createHttpServer({
       database,

@@ -1,8 +1,10 @@
 // Reads a PostgreSQL connection string in the three forms people have: a postgres:// URL, `Host=…;Username=…` as .NET programs write it,
 // and libpq's `host=… user=…`. Pure, but for the file of a certificate authority, which the caller reads.
-import type { DatabaseConnection } from "./platform/database/database.ts";
+import type { DatabaseConnection, DatabaseHost } from "./platform/database/database.ts";
 
 const defaultPort = 5432;
+/** A primary, its standbys and a few names on the way to new machines; each is asked at a failover, and more are a mistake. */
+const hostsMax = 8;
 
 /** How the connection is protected. `verify` checks the server's certificate, `verify-host` also its name. */
 export type TlsMode = "off" | "encrypt" | "verify" | "verify-host";
@@ -97,17 +99,38 @@ function fromWords(words: Words): ParsedConnection {
   if (host === undefined || user === undefined || database === undefined || missing.length > 0) {
     throw new ConnectionStringProblem(`it does not say the ${missing.join(" and the ")}`);
   }
-  if (host.includes(","))
-    throw new ConnectionStringProblem(
-      "it names several hosts; put one address in front of them (a proxy or a virtual address) and name that",
-    );
-  const port = meant.port === undefined ? defaultPort : Number(meant.port);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new ConnectionStringProblem("its port is not a number from 1 to 65535");
+  const [first, ...otherHosts] = hostsOf(host, meant.port);
   return {
-    connection: { host, port, user, password: meant.password ?? "", database },
+    connection: {
+      ...first,
+      ...(otherHosts.length === 0 ? {} : { otherHosts }),
+      user,
+      password: meant.password ?? "",
+      database,
+    },
     tls: tlsMode(meant.sslMode, host),
     tlsAuthorityFile: meant.sslAuthority,
   };
+}
+
+/** `a,b` with `5432,5433`, with one port for all, or with ports written behind the hosts as .NET programs allow: `a:5432,b`. */
+function hostsOf(host: string, port: string | undefined): [DatabaseHost, ...DatabaseHost[]] {
+  const names = host.split(",").map((name) => name.trim());
+  const ports = (port ?? String(defaultPort)).split(",").map((text) => text.trim());
+  if (ports.length !== 1 && ports.length !== names.length)
+    throw new ConnectionStringProblem(`it names ${names.length} hosts and ${ports.length} ports; give one port, or one for each host`);
+  if (names.length > hostsMax) throw new ConnectionStringProblem(`it names ${names.length} hosts; more than ${hostsMax} are not asked`);
+  const hosts = names.map((name, index): DatabaseHost => {
+    if (name === "") throw new ConnectionStringProblem("it does not say the host before or after a comma");
+    const own = names.length > 1 ? /^(\[[^\]]*\]|[^:]+):(\d{1,6})$/.exec(name) : null;
+    const number = Number(own?.[2] ?? (ports[index] || ports[0] || defaultPort));
+    if (!Number.isInteger(number) || number < 1 || number > 65_535)
+      throw new ConnectionStringProblem("its port is not a number from 1 to 65535");
+    return { host: (own?.[1] ?? name).replace(/^\[(.*)\]$/, "$1"), port: number };
+  });
+  if (new Set(hosts.map((one) => `${one.host} ${one.port}`)).size < hosts.length)
+    throw new ConnectionStringProblem("it names the same host and port twice");
+  return hosts as [DatabaseHost, ...DatabaseHost[]];
 }
 
 function tlsMode(text: string | undefined, host: string): TlsMode {
@@ -129,7 +152,7 @@ function tlsMode(text: string | undefined, host: string): TlsMode {
 function wordsOfUrl(text: string): Words {
   // Not the URL class: it refuses an empty host, which means that ?host= names a socket folder.
   const parts =
-    /^postgres(?:ql)?:\/\/(?:([^:@/?#]*)(?::([^@/?#]*))?@)?(\[[0-9a-f:.]+\]|[^:/?#@]*)(?::(\d{1,6}))?(?:\/([^?#/]*))?(?:\?([^#]*))?$/i.exec(
+    /^postgres(?:ql)?:\/\/(?:([^:@/?#]*)(?::([^@/?#]*))?@)?((?:\[[0-9a-f:.]+\]|[^:,/?#@]*)(?::\d{1,6})?(?:,(?:\[[0-9a-f:.]+\]|[^:,/?#@]*)(?::\d{1,6})?)*)(?:\/([^?#/]*))?(?:\?([^#]*))?$/i.exec(
       text,
     );
   if (parts === null) {
@@ -138,11 +161,13 @@ function wordsOfUrl(text: string): Words {
     );
   }
   const words: Words = new Map();
-  for (const [index, word] of ["user", "password", "host", "port", "database"].entries()) {
-    const value = parts[index + 1];
-    if (value !== undefined && value !== "") words.set(word, word === "host" ? decode(value).replace(/^\[(.*)\]$/, "$1") : decode(value));
-  }
-  for (const [word, value] of new URLSearchParams(parts[6] ?? "")) words.set(word.toLowerCase(), value);
+  const hosts = parts[3]!.split(",").map((host) => /^(\[.*\]|[^:]*)(?::(\d+))?$/.exec(host)!);
+  words.set("host", hosts.map(([, host]) => decode(host!)).join(","));
+  if (hosts.some(([, , port]) => port !== undefined)) words.set("port", hosts.map(([, , port]) => port ?? defaultPort).join(","));
+  for (const [word, value] of Object.entries({ user: parts[1], password: parts[2], database: parts[4] }))
+    if (value !== undefined && value !== "") words.set(word, decode(value));
+  if (words.get("host") === "") words.delete("host");
+  for (const [word, value] of new URLSearchParams(parts[5] ?? "")) words.set(word.toLowerCase(), value);
   return words;
 }
 

@@ -16,6 +16,8 @@ export function explainStartFailure(error: unknown, config: ServerConfig): strin
   if (syscall === "listen" && port !== undefined) return explainPort(code ?? "unknown error", port, config);
   const cause = (error instanceof DatabaseUnavailable ? error.cause : error) as NodeJS.ErrnoException | undefined;
   const databaseCode = cause?.code ?? code;
+  if (config.database.kind === "external" && config.database.connection.otherHosts !== undefined && error instanceof DatabaseUnavailable)
+    return `${error.message}. Check DB_CONNECTION_STRING.`;
   if (config.database.kind === "external" && databaseCode !== undefined) {
     const { host, port: databasePort, user, database } = config.database.connection;
     const where = `the database server at ${host}:${databasePort}`;

@@ -8,6 +8,7 @@ import { scriptGeneration } from "./0005-script-generation.ts";
 import { tenantsAndTags } from "./0006-tenants-and-tags.ts";
 import { deferrableReferences } from "./0007-deferrable-references.ts";
 import { agentRequests } from "./0008-agent-requests.ts";
+import { commitMarks } from "./0009-commit-marks.ts";
 import { sharedFolder } from "./0010-shared-folder.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
@@ -20,5 +21,6 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0006-tenants-and-tags", sql: tenantsAndTags },
   { name: "0007-deferrable-references", sql: deferrableReferences },
   { name: "0008-agent-requests", sql: agentRequests },
+  { name: "0009-commit-marks", sql: commitMarks },
   { name: "0010-shared-folder", sql: sharedFolder },
 ];

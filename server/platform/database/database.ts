@@ -1,8 +1,12 @@
-// The only door to PostgreSQL: pools, transactions with deadlines and retries, notifications, migrations, ids. It knows no table.
+// The only door to PostgreSQL: pools, transactions with deadlines and retries, notifications, migrations, ids. The one table it knows is that of its own marks.
 
-export type { Database, DatabaseConnection, DatabaseOptions, Queryable, SqlValue, Transaction } from "./queryable.ts";
+export type { Database, DatabaseConnection, DatabaseHost, Queryable, SqlValue, Transaction } from "./queryable.ts";
+export type { DatabaseHosts, TimelineRecord } from "./database-hosts.ts";
+export { openTimelineRecord } from "./timeline-record.ts";
+export { forgetOldCommitMarks } from "./commit-mark-store.ts";
 export { CommitOutcomeUnknown, DatabaseUnavailable, errorCode, isConnectionLoss, violatedConstraint } from "./database-errors.ts";
-export { openDatabase } from "./pool.ts";
+export type { DatabaseOptions } from "./pool.ts";
+export { findDatabaseHosts, openDatabase } from "./pool.ts";
 export { DatabaseTooOld, migrate, SchemaTooNew } from "./migrate.ts";
 export { nextId } from "./ids.ts";
 export type { Collection } from "./ids.ts";

@@ -1,7 +1,6 @@
 // A connection of its own that listens on one channel, rebuilt whenever it is lost. Notifications only wake; nothing rests on them.
 
-import { Client } from "pg";
-import type { ClientConfig } from "pg";
+import type { Client } from "pg";
 import { pause } from "../../base/clock.ts";
 
 /** Pauses between attempts to re-establish a lost LISTEN connection. */
@@ -10,8 +9,15 @@ const listenRetryMs = 500;
 const listenProbeMs = 15_000;
 const listenProbeTimeoutMs = 5_000;
 
-/** Listens until closed. `ready` settles after the first attempt, successful or not. */
-export function createListener(config: ClientConfig, channel: string, onWake: (payload: string | null) => void) {
+/**
+ * Listens until closed. `ready` settles after the first attempt, successful or not. `connect` hands over the client before it connects
+ * it, so that a stop can end it half-way.
+ */
+export function createListener(
+  connect: (use: (client: Client) => void) => Promise<void>,
+  channel: string,
+  onWake: (payload: string | null) => void,
+) {
   if (!/^[a-z_]{1,60}$/.test(channel)) throw new Error(`Channel name ${channel} is not a plain identifier.`);
   const stop = new AbortController();
   let current: Client | undefined;
@@ -19,15 +25,17 @@ export function createListener(config: ClientConfig, channel: string, onWake: (p
   const ready = new Promise<void>((resolve) => (firstTry = resolve));
 
   async function once(): Promise<void> {
-    const client = new Client(config);
-    current = client;
+    let client: Client | undefined;
     let lose!: () => void;
     const lost = new Promise<void>((resolve) => (lose = resolve));
-    client.on("error", lose);
-    client.on("end", lose);
-    client.on("notification", (message) => onWake(message.payload ?? null));
     try {
-      await client.connect();
+      await connect((made) => {
+        client = current = made;
+        made.on("error", lose);
+        made.on("end", lose);
+        made.on("notification", (message) => onWake(message.payload ?? null));
+      });
+      if (client === undefined) return;
       await client.query(`LISTEN ${channel}`);
       firstTry();
       // Whatever was notified while nobody listened is lost: let the caller look once.
@@ -47,9 +55,9 @@ export function createListener(config: ClientConfig, channel: string, onWake: (p
         if (!answered) return;
       }
     } finally {
-      client.removeAllListeners("notification");
-      client.on("error", () => {});
-      await client.end().catch(() => {});
+      client?.removeAllListeners("notification");
+      client?.on("error", () => {});
+      await client?.end().catch(() => {});
     }
   }
 

@@ -1,12 +1,28 @@
 // Opens the pool and runs transactions on it, with deadlines and retries. A connection that misses its deadline is thrown
 // away, because the outcome of what it was doing is then unknown; callers key their writes so that reading back decides.
 
-import { Pool, types } from "pg";
-import type { ClientConfig, PoolClient, QueryConfig } from "pg";
-import { pause } from "../../base/clock.ts";
+import { randomUUID } from "node:crypto";
+import { Client, Pool, types } from "pg";
+import type { ClientBase, ClientConfig, PoolClient, QueryConfig } from "pg";
+import { monotonicMs, pause } from "../../base/clock.ts";
+import { leaveCommitMark } from "./commit-mark-store.ts";
 import { CommitOutcomeUnknown, DatabaseUnavailable, describe, errorCode, isConnectionLoss } from "./database-errors.ts";
+import { createDatabaseHosts } from "./database-hosts.ts";
+import type { DatabaseHosts, TimelineRecord } from "./database-hosts.ts";
 import { createListener } from "./listener.ts";
-import type { Database, DatabaseOptions, SqlValue, Transaction } from "./queryable.ts";
+import type { Database, DatabaseConnection, DatabaseHost, SqlValue, Transaction, TransactionOptions } from "./queryable.ts";
+
+export interface DatabaseOptions {
+  connection: DatabaseConnection;
+  /** Shown in pg_stat_activity; starts with "cuttle". */
+  applicationName: string;
+  /** Most connections this pool opens. */
+  connectionsMax: number;
+  /** The server ends a statement after this long. */
+  statementTimeoutMs?: number;
+  /** Chosen hosts shared with other pools of this node; without it the pool looks for itself. */
+  hosts?: DatabaseHosts;
+}
 
 // bigint and count(*) arrive as numbers: ours stay far below 2^53 and a silent text would compare wrongly.
 types.setTypeParser(types.builtins.INT8, (text) => {
@@ -26,10 +42,30 @@ const lockTimeoutMs = 5_000;
 /** Nobody may sit in an open transaction: no RPC, HTTP or user code runs inside one. */
 const idleInTransactionTimeoutMs = 10_000;
 const transactionAttemptsMax = 5;
+/** A commit waits for disks and for the standby, which `statement_timeout` does not end; after this its outcome is read back. */
+const commitTimeoutMs = 5_000;
+/** How long the outcome of a commit is looked for: a failover is over by then, and a caller has not given up yet. */
+const commitReadBackMs = 10_000;
+const retryPauseMsMax = 640;
 
 const retryable = new Set(["40001", "40P01", "55P03"]);
 
-function clientConfig(options: DatabaseOptions): ClientConfig {
+const changes = /\b(INSERT|UPDATE|DELETE)\b/i;
+
+/** The server said itself that it did not do it, and not that it is ending. */
+function isRefusal(error: unknown): boolean {
+  const code = errorCode(error) ?? "";
+  return /^[0-9A-Z]{5}$/.test(code) && !code.startsWith("57P") && !code.startsWith("08");
+}
+
+/** Attempts of one intent whose outcome nobody told us. At most one of them took effect: they leave the same mark. */
+interface CommitMark<T> {
+  readonly intent: string;
+  attempt: number;
+  readonly unknown: Map<number, { result: T; committed: readonly (() => void)[] }>;
+}
+
+function clientConfig(options: Pick<DatabaseOptions, "connection" | "applicationName" | "statementTimeoutMs">): ClientConfig {
   const statementTimeoutMs = options.statementTimeoutMs ?? statementTimeoutMsDefault;
   return {
     ...options.connection,
@@ -44,8 +80,34 @@ function clientConfig(options: DatabaseOptions): ClientConfig {
   };
 }
 
+/** For the pools of a node to share: they then move to another host together. */
+export function findDatabaseHosts(
+  connection: DatabaseConnection,
+  options: { applicationName: string; record?: TimelineRecord },
+): DatabaseHosts {
+  return createDatabaseHosts(connection, { clientConfig: clientConfig({ connection, ...options }), record: options.record });
+}
+
 export function openDatabase(options: DatabaseOptions): Database {
-  const pool = new Pool({ ...clientConfig(options), max: options.connectionsMax, idleTimeoutMillis: 60_000 });
+  const config = clientConfig(options);
+  const hosts = options.hosts ?? createDatabaseHosts(options.connection, { clientConfig: config });
+  /** Leads to the host that is the one to write to when it is made. */
+  class HostClient extends Client {
+    readonly at: DatabaseHost;
+    constructor(own: ClientConfig = config) {
+      const at = hosts.current();
+      super({ ...own, ...at, password: options.connection.password });
+      this.at = at;
+    }
+  }
+  const pool = new Pool({
+    ...config,
+    Client: HostClient,
+    // Waited for, although the type does not say so: what it rejects is no connection of this pool.
+    onConnect: ((client: ClientBase) => hosts.admit(client, (client as HostClient).at)) as (client: ClientBase) => void,
+    max: options.connectionsMax,
+    idleTimeoutMillis: 60_000,
+  });
   // An idle connection that dies must not end the process; the next user gets a fresh one.
   pool.on("error", () => {});
   const listeners = new Set<{ close(): Promise<void> }>();
@@ -62,20 +124,34 @@ export function openDatabase(options: DatabaseOptions): Database {
     return { rows: result.rows as Row[], count: result.rowCount ?? 0 };
   }
 
+  /** A connection to the host that may be written to; after a first failure all hosts are asked once again. */
   async function checkOut(): Promise<PoolClient> {
-    try {
-      const client = await pool.connect();
-      // A checked-out client whose socket dies emits "error"; the running query rejects, which is where it is handled.
-      if (client.listenerCount("error") === 0) client.on("error", () => {});
-      return client;
-    } catch (error) {
-      throw new DatabaseUnavailable(describe(error), error);
+    const giveUpAtMs = monotonicMs() + connectTimeoutMs;
+    for (let failed = false; ;) {
+      await hosts.writable();
+      try {
+        const client = await pool.connect();
+        if (!hosts.isCurrent(client)) {
+          client.release(true);
+          if (monotonicMs() < giveUpAtMs) continue;
+          throw new Error("the database moves from host to host");
+        }
+        // A checked-out client whose socket dies emits "error"; the running query rejects, which is where it is handled.
+        if (client.listenerCount("error") === 0) client.on("error", () => {});
+        return client;
+      } catch (error) {
+        hosts.doubt();
+        if (failed || options.connection.otherHosts === undefined || monotonicMs() >= giveUpAtMs)
+          throw new DatabaseUnavailable(describe(error), error);
+        failed = true;
+      }
     }
   }
 
-  async function attempt<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+  async function attempt<T>(work: (tx: Transaction) => Promise<T>, mark?: CommitMark<T>): Promise<T> {
     const client = await checkOut();
     const committed: (() => void)[] = [];
+    let result: T | undefined;
     let phase: "open" | "committing" | "done" = "open";
     let broken: unknown;
     const tx: Transaction = {
@@ -90,9 +166,21 @@ export function openDatabase(options: DatabaseOptions): Database {
     };
     try {
       await client.query("BEGIN");
-      const result = await work(tx);
+      // As the first statement of a repeat it waits until the database knows how the earlier attempt ended.
+      const isRepeat = mark !== undefined && mark.unknown.size > 0;
+      if (isRepeat) {
+        const there = await leaveCommitMark(tx, mark.intent, mark.attempt);
+        const earlier = mark.unknown.get(there);
+        if (earlier !== undefined) {
+          await client.query("ROLLBACK");
+          for (const callback of earlier.committed) callback();
+          return earlier.result;
+        }
+      }
+      result = await work(tx);
+      if (mark !== undefined && !isRepeat) await leaveCommitMark(tx, mark.intent, mark.attempt);
       phase = "committing";
-      const outcome = await client.query("COMMIT");
+      const outcome = await client.query({ text: "COMMIT", query_timeout: commitTimeoutMs } as QueryConfig);
       // A COMMIT in a failed transaction answers ROLLBACK without an error: a swallowed error of a statement, so a bug of ours.
       if (outcome.command !== "COMMIT")
         throw new Error("A statement of this transaction failed and its error was swallowed; nothing was stored.");
@@ -101,7 +189,11 @@ export function openDatabase(options: DatabaseOptions): Database {
       return result;
     } catch (error) {
       if (isConnectionLoss(error)) broken = error;
-      if (phase === "committing" && broken !== undefined) throw new CommitOutcomeUnknown(error);
+      if (broken !== undefined) hosts.doubt();
+      if (phase === "committing" && broken !== undefined) {
+        mark?.unknown.set(mark.attempt, { result: result as T, committed });
+        throw new CommitOutcomeUnknown(error);
+      }
       if (broken === undefined) {
         try {
           await client.query("ROLLBACK");
@@ -123,25 +215,44 @@ export function openDatabase(options: DatabaseOptions): Database {
     async execute(text, values, o) {
       return (await single(text, values, o?.name)).count;
     },
-    async transaction(work, o) {
+    async transaction<T>(work: (tx: Transaction) => Promise<T>, o?: TransactionOptions) {
       const attemptsMax = o?.attemptsMax ?? transactionAttemptsMax;
+      const mark: CommitMark<T> | undefined = o?.readBack ? { intent: randomUUID(), attempt: 0, unknown: new Map() } : undefined;
+      let unknownSince: { error: CommitOutcomeUnknown; atMs: number } | undefined;
       for (let n = 1; ; n++) {
+        if (mark !== undefined) mark.attempt = n;
         try {
-          return await attempt(work);
+          return await attempt(work, mark);
         } catch (error) {
-          if (error instanceof CommitOutcomeUnknown) throw error;
+          if (error instanceof CommitOutcomeUnknown) {
+            if (mark === undefined) throw error;
+            unknownSince ??= { error, atMs: monotonicMs() };
+          }
           const again = retryable.has(errorCode(error) ?? "") || isConnectionLoss(error);
           if (!again) throw error;
-          if (n >= attemptsMax || closed) {
+          if (unknownSince !== undefined) {
+            if (closed || monotonicMs() - unknownSince.atMs > commitReadBackMs) throw unknownSince.error;
+          } else if (n >= attemptsMax || closed) {
             throw error instanceof DatabaseUnavailable ? error : new DatabaseUnavailable(describe(error), error);
           }
-          await pause(Math.random() * 20 * 2 ** n);
+          await pause(Math.random() * Math.min(20 * 2 ** n, retryPauseMsMax));
         }
       }
     },
     async listen(channel, onWake) {
       const listener = createListener(
-        { ...clientConfig(options), query_timeout: 0, statement_timeout: 0 } as ClientConfig,
+        async (use) => {
+          await hosts.writable();
+          const client = new HostClient({ ...config, query_timeout: 0, statement_timeout: 0 } as ClientConfig);
+          use(client);
+          try {
+            await client.connect();
+            await hosts.admit(client, client.at);
+          } catch (error) {
+            hosts.doubt();
+            throw error;
+          }
+        },
         channel,
         onWake,
       );
@@ -159,6 +270,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       closed = true;
       await Promise.all([...listeners].map((listener) => listener.close()));
       await pool.end();
+      if (options.hosts === undefined) hosts.close();
     },
   };
 
@@ -173,7 +285,10 @@ export function openDatabase(options: DatabaseOptions): Database {
       return await run<Row>(client, text, values, name);
     } catch (error) {
       broken = isConnectionLoss(error);
-      throw broken ? new DatabaseUnavailable(describe(error), error) : error;
+      if (!broken) throw error;
+      hosts.doubt();
+      // A statement by itself commits by itself: what was sent and not answered may have taken effect.
+      throw changes.test(text) && !isRefusal(error) ? new CommitOutcomeUnknown(error) : new DatabaseUnavailable(describe(error), error);
     } finally {
       client.release(broken);
     }

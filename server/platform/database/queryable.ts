@@ -1,22 +1,18 @@
 // The shapes in which the rest of the server sees the database: statements, transactions, notifications.
 
-/** Where the database is. A socket folder as `host` means a unix socket. */
-export interface DatabaseConnection {
+/** Where a database server listens. A socket folder as `host` means a unix socket. */
+export interface DatabaseHost {
   host: string;
   port: number;
+}
+
+/** Where the database is. */
+export interface DatabaseConnection extends DatabaseHost {
+  /** Further hosts with copies of it, of which one can be written to when the first cannot. */
+  otherHosts?: readonly DatabaseHost[];
   user: string;
   password: string;
   database: string;
-}
-
-export interface DatabaseOptions {
-  connection: DatabaseConnection;
-  /** Shown in pg_stat_activity; starts with "cuttle". */
-  applicationName: string;
-  /** Most connections this pool opens. */
-  connectionsMax: number;
-  /** The server ends a statement after this long. */
-  statementTimeoutMs?: number;
 }
 
 /** Values as `pg` takes them; arrays become SQL arrays, plain objects JSON. */
@@ -40,14 +36,21 @@ export interface Transaction extends Queryable {
   notify(channel: string, payload: string): void;
 }
 
+export interface TransactionOptions {
+  attemptsMax?: number;
+  readBack?: boolean;
+}
+
 export interface Database extends Queryable {
   /**
    * One READ COMMITTED transaction. Serialisation failures, deadlocks and lost connections before COMMIT are retried
    * with jitter (`attemptsMax`, default 5), so `run` must have no effect outside the transaction.
-   * @throws CommitOutcomeUnknown when the connection was lost at COMMIT
+   * With `readBack` the transaction leaves a mark, and a connection lost at COMMIT is no error: the mark is looked for, and the
+   * transaction is run again only when it is not there. For everything that would be doubled by being repeated.
+   * @throws CommitOutcomeUnknown when the connection was lost at COMMIT and the outcome could not be read back in time
    * @throws DatabaseUnavailable when no connection can be had, or retries are used up
    */
-  transaction<T>(run: (tx: Transaction) => Promise<T>, options?: { attemptsMax?: number }): Promise<T>;
+  transaction<T>(run: (tx: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
   /** Listens on a channel over a connection of its own. `onWake` also runs after every reconnect, since notifications may have been lost. */
   listen(channel: string, onWake: (payload: string | null) => void): Promise<{ close(): Promise<void> }>;
   readonly connection: DatabaseConnection;

@@ -210,13 +210,16 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
         route.method === "POST" && !route.answerHoldsSecret && isSignedIn(caller)
           ? readIdempotencyKey(request.headers["idempotency-key"])
           : undefined;
-      answer = await parts.database.transaction((tx: Transaction) => {
-        const work = () => handler(Object.assign(base, { tx, body }));
-        if (key === undefined) return work();
-        const fingerprint = fingerprintOf(route.method, `${known.facts!.space?.id ?? ""} ${known.address.url}`, bytes);
-        // What is stored is what the client was shown, so nothing that the shape leaves out can be read from it.
-        return onceOnly(tx, { userId: caller.userId!, key, fingerprint }, async () => shaped(prepared, await work()));
-      });
+      answer = await parts.database.transaction(
+        (tx: Transaction) => {
+          const work = () => handler(Object.assign(base, { tx, body }));
+          if (key === undefined) return work();
+          const fingerprint = fingerprintOf(route.method, `${known.facts!.space?.id ?? ""} ${known.address.url}`, bytes);
+          // What is stored is what the client was shown, so nothing that the shape leaves out can be read from it.
+          return onceOnly(tx, { userId: caller.userId!, key, fingerprint }, async () => shaped(prepared, await work()));
+        },
+        { readBack: true },
+      );
     }
     return send(prepared, answer, known.address.linkPrefix, reply);
   }

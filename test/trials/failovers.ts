@@ -1,0 +1,33 @@
+// A command: kills the primary of a cluster's database again and again under a load of creates, promotes its standby, and reports whether
+// anything was lost or done twice and how soon the API was back.
+//   npm run failovers -- --failovers 20 --creates 50 --seed 7
+import { parseArgs } from "node:util";
+import { runFailoverTrial } from "./failover-run.ts";
+
+const { values } = parseArgs({
+  options: {
+    failovers: { type: "string", default: "20" },
+    creates: { type: "string", default: "50" },
+    seed: { type: "string", default: String(Date.now() % 100_000) },
+  },
+});
+const { load, backAfterMs, deploymentsInSuccess, ranThrough, faults } = await runFailoverTrial({
+  failovers: Number(values.failovers),
+  createsPerSecond: Number(values.creates),
+  seed: Number(values.seed),
+  keepFolderOnFaults: true,
+  report: (line) => console.log(line),
+});
+
+for (const fault of faults) console.log(`FAULT: ${fault}`);
+const sorted = backAfterMs.toSorted((a, b) => a - b);
+const at = (share: number): string => (sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0).toFixed(0);
+console.log(
+  `${load.sent} creates: ${load.acknowledged} acknowledged, ${load.refused} refused with 503, ${load.unknown} not known; ` +
+    `${load.lost} acknowledged and lost, ${load.doubled} doubled; slowest answer ${load.slowestAnswerMs.toFixed(0)} ms.`,
+);
+console.log(`API back after the order to promote: ${at(0.5)} ms (median), ${at(0.99)} ms (p99), on each node, ${sorted.length} times.`);
+console.log(
+  `${deploymentsInSuccess} of ${values.failovers} deployments in success, each step once; ${ranThrough} had a script that ran through the failover; ${faults.length} faults.`,
+);
+process.exitCode = faults.length === 0 ? 0 : 1;
