@@ -1,4 +1,5 @@
-// One address in front of several ports, as a load balancer that passes TCP on: each new connection goes to the first port that takes it.
+// One address in front of several ports, as a load balancer that passes TCP on: each new connection goes to the first port that takes it, or to
+// the ports in turn.
 // It does not look into what it carries.
 import net from "node:net";
 
@@ -7,12 +8,14 @@ export interface TcpBalancer {
   close(): Promise<void>;
 }
 
-/** `ports` in the order in which they are tried. */
-export async function startTcpBalancer(ports: readonly number[]): Promise<TcpBalancer> {
+/** `ports` in the order in which they are tried; `inTurn`: each connection begins with the next of them. */
+export async function startTcpBalancer(ports: readonly number[], { inTurn = false } = {}): Promise<TcpBalancer> {
+  let turn = 0;
   const sockets = new Set<net.Socket>();
   const server = net.createServer((from) => {
     keep(from);
-    pass(from, ports);
+    const first = inTurn ? turn++ % ports.length : 0;
+    pass(from, [...ports.slice(first), ...ports.slice(0, first)]);
   });
 
   function keep(socket: net.Socket): void {
