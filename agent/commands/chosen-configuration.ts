@@ -48,7 +48,7 @@ export async function chooseInstance(given: GivenOptions, io: CommandIo): Promis
 
 /** Said of a file that should name an instance. */
 export function describeDamaged(file: string): string {
-  return `${file} is damaged and names no instance; create-instance with the name and --config of that instance writes it anew.`;
+  return `${file} is damaged and names no instance; create-instance with the name, --config and --home of that instance writes it anew.`;
 }
 
 /** The settings of the chosen instance. `forRunning` lets the environment win over the file. */
