@@ -6,10 +6,12 @@ import { readFile } from "node:fs/promises";
 import type { ServerConfig } from "./config.ts";
 import { createAgents, createAnyNodePolling, createPollingQueue, loadServerIdentity, openAgentPort } from "./engine/agents/agents.ts";
 import { createLateCompleter } from "./engine/execution/execution.ts";
+import { createScheduler, scheduleLookMs } from "./engine/schedules/schedules.ts";
 import { createTaskEngine, enqueueTask } from "./engine/tasks/tasks.ts";
-import type { LogFolder } from "./engine/tasks/tasks.ts";
+import type { LogFiles, LogFolder } from "./engine/tasks/tasks.ts";
 import { findProxy, isPollingAgent } from "./features/infrastructure/infrastructure.ts";
-import { createDeployTask, createHealthTask, healthArgumentsVersion } from "./features/runs/runs.ts";
+import { createRetentionTask, createSweepTask, retentionSchedule, sweepSchedule } from "./features/operations/operations.ts";
+import { createDeployTask, createHealthTask, healthArgumentsVersion, healthSchedule } from "./features/runs/runs.ts";
 import { ensureAdministrator, ensureFirstSpace, featureRoutes, hashOfNewPassword } from "./features/features.ts";
 import { migrations } from "./migrations/migrations.ts";
 import { createBackgroundLoop, createNodeRegistry, readInstallationId } from "./platform/cluster/cluster.ts";
@@ -70,6 +72,12 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     const logFolder: LogFolder = {
       createPart: (file) => shared.createPart(`${taskLogFolder}/${file}`),
       readPart: (file, from, to) => shared.readPart(`${taskLogFolder}/${file}`, from, to),
+    };
+    const inLogFolder = (name: string): string => (name === "" ? taskLogFolder : `${taskLogFolder}/${name}`);
+    const logFiles: LogFiles = {
+      list: (folder) => shared.list(inLogFolder(folder)),
+      remove: (file) => shared.remove(inLogFolder(file)),
+      removeFolder: (folder) => shared.removeFolder(inLogFolder(folder)),
     };
 
     const instance = randomUUID();
@@ -166,6 +174,8 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
           },
         }),
         createHealthTask({ agents }),
+        createRetentionTask({ files: logFiles }),
+        createSweepTask({ database, shared, logFiles }),
       ],
       nodeName: config.nodeName,
       taskCap: () => registry.taskCap(),
@@ -174,6 +184,11 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     await engine.start();
     wakeEngine = () => engine.wake();
     undo.push(() => engine.stop());
+
+    const scheduler = createScheduler({ database, sources: [healthSchedule, retentionSchedule, sweepSchedule], log });
+    const schedules = createBackgroundLoop({ name: "schedules", everyMs: scheduleLookMs, runOnce: () => scheduler.look(), log });
+    schedules.start();
+    undo.push(() => schedules.stop());
 
     const first = addresses[0];
     if (first === undefined) throw new Error("The node listens nowhere.");

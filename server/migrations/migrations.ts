@@ -8,6 +8,7 @@ import { scriptGeneration } from "./0005-script-generation.ts";
 import { tenantsAndTags } from "./0006-tenants-and-tags.ts";
 import { deferrableReferences } from "./0007-deferrable-references.ts";
 import { agentRequests } from "./0008-agent-requests.ts";
+import { schedules } from "./0009-schedules.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -19,4 +20,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0006-tenants-and-tags", sql: tenantsAndTags },
   { name: "0007-deferrable-references", sql: deferrableReferences },
   { name: "0008-agent-requests", sql: agentRequests },
+  { name: "0009-schedules", sql: schedules },
 ];

@@ -9,6 +9,8 @@ import type { Probe } from "./status/status.ts";
 import { taskRoutes } from "./tasks/tasks.ts";
 import type { TasksParts } from "./tasks/tasks.ts";
 
+export { createRetentionTask, retentionSchedule } from "./retention/retention.ts";
+export { createSweepTask, sweepSchedule } from "./sweeping/sweeping.ts";
 export type { Probe } from "./status/status.ts";
 
 export function operationsRoutes(parts: NodesParts & TasksParts & { probes: readonly Probe[] }): Route[] {

@@ -13,14 +13,15 @@ import { healthScript, readHealth } from "./health-script.ts";
 
 /** A machine that cannot print a few lines in this time is not well. */
 const scriptTimeoutMs = 60_000;
-/** Version of the arguments `{ machineIds }` this program writes and reads. */
-export const healthArgumentsVersion = 1;
 /** An agent that is just starting gets this long. */
 const patienceMs = 10_000;
 const retryMs = 500;
 const rootBlock = "task";
 
 const categories = { Healthy: "Info", HasWarnings: "Warning", Unhealthy: "Error", Unavailable: "Error", Unknown: "Error" } as const;
+
+export { healthArgumentsVersion } from "./health-arguments.ts";
+export { healthSchedule } from "./health-schedule.ts";
 
 export function createHealthTask(parts: { agents: Agents }): TaskHandler {
   return {
