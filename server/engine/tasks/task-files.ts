@@ -17,10 +17,10 @@ const settledAfterMs = 7 * 24 * 3_600_000;
 const taskFolder = /^ServerTasks-\d+$/;
 const partFile = /^(\d+)-\d+\.log$/;
 
-/** Removes the folder of a task whose rows are gone, whatever is in it. May be stopped and done again at any point. */
+/** Removes the log parts of a task whose rows are gone, and their folder. May be stopped and done again at any point. */
 export async function removeTaskFiles(files: LogFiles, taskId: string): Promise<void> {
   for await (const entries of files.list(taskId))
-    for (const entry of entries) if (entry.kind === "file") await files.remove(`${taskId}/${entry.name}`);
+    for (const entry of entries) if (entry.kind === "file" && partFile.test(entry.name)) await files.remove(`${taskId}/${entry.name}`);
   await files.removeFolder(taskId);
 }
 

@@ -286,7 +286,8 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
   }
 
   async function* list(folder: string): AsyncGenerator<FolderEntry[]> {
-    const place = folder === "" ? root : path.join(root, checkName(folder, stagingCharactersMax));
+    const place =
+      folder === "" ? root : path.join(root, checkName(folder, folder.endsWith(stagingEnd) ? stagingCharactersMax : nameCharactersMax));
     const call = { doing: `list ${folder === "" ? "itself" : folder}`, timeoutMs };
     const open = async (): Promise<Dir | undefined> => {
       if (folder !== "" && (await fs.realpath(place)) !== place)

@@ -16,8 +16,9 @@ const graceHoursDefault = 24;
 const graceHoursMin = 3;
 const everyHoursDefault = 24;
 const hoursMax = 24 * 365;
-/** How files begin that are put under their name when they are whole. */
-const stagingEnd = ".tmp";
+/** What is put under its name when it is whole, and files in it; other names are not of this server's making. */
+const unfinished = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,90}\.tmp$/;
+const inUnfinished = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,90}$/;
 const rootBlock = "task";
 
 export function readSweeping(stored: Readonly<Record<string, unknown>>): { graceHours: number; everyHours: number } {
@@ -81,11 +82,12 @@ async function sweepUnfinished(shared: SharedFolder, olderThanMs: number): Promi
   let removed = 0;
   for await (const entries of shared.list("")) {
     for (const { name, kind, changedAtMs } of entries) {
-      if (!name.endsWith(stagingEnd) || changedAtMs >= olderThanMs) continue;
+      if (!unfinished.test(name) || changedAtMs >= olderThanMs) continue;
       if (kind === "file") await shared.remove(name);
       if (kind === "folder") {
         for await (const inside of shared.list(name))
-          for (const entry of inside) if (entry.kind === "file") await shared.remove(`${name}/${entry.name}`);
+          for (const entry of inside)
+            if (entry.kind === "file" && inUnfinished.test(entry.name)) await shared.remove(`${name}/${entry.name}`);
         await shared.removeFolder(name);
       }
       if (kind !== "other") removed += 1;
