@@ -21,6 +21,7 @@ async function holds(t: TestContext, trial: Partial<SchedulesTrial>): Promise<vo
     intervalSeconds: 5,
     kills: 0,
     pauses: 0,
+    databaseKills: 0,
     seed,
     keepFolderOnFaults: false,
     report: (line) => t.diagnostic(line),
@@ -32,8 +33,10 @@ async function holds(t: TestContext, trial: Partial<SchedulesTrial>): Promise<vo
   assert.ok(result.due >= 12);
 }
 
-test("D10: each due time is fired exactly once though nodes are killed and frozen", { ...linux, timeout: 300_000 }, (t) =>
-  holds(t, { kills: 4, pauses: 1 }),
+test(
+  "D10: each due time is fired exactly once though nodes and the database are killed and nodes are frozen",
+  { ...linux, timeout: 300_000 },
+  (t) => holds(t, { kills: 4, pauses: 1, databaseKills: 1 }),
 );
 
 test("D10: clocks that are an hour fast or slow change no due time", { ...wrongClocks, timeout: 300_000 }, (t) =>

@@ -20,6 +20,8 @@ export interface SchedulesTrial {
   kills: number;
   /** Of a node, each longer than the lease. */
   pauses: number;
+  /** kill -9 of PostgreSQL, which is started again on the same data. */
+  databaseKills: number;
   /** How many hours the clock of each node is wrong, in turn; none without libfaketime. */
   clockHours?: readonly number[];
   /** The same seed chooses the same victims, moments and lengths. */
@@ -93,11 +95,21 @@ export async function runSchedulesTrial(trial: SchedulesTrial): Promise<Schedule
     let isDisturbing = true;
     async function disturbAll(): Promise<void> {
       const recovering = new Set<Promise<void>>();
-      const kinds = [...Array.from({ length: trial.kills }, () => "kill"), ...Array.from({ length: trial.pauses }, () => "pause")];
+      const kinds = [
+        ...Array.from({ length: trial.kills }, () => "kill"),
+        ...Array.from({ length: trial.pauses }, () => "pause"),
+        ...Array.from({ length: trial.databaseKills }, () => "database"),
+      ];
       const order = kinds.map((kind) => ({ kind, at: random() })).toSorted((a, b) => a.at - b.at);
       for (const { kind } of order) {
         await pause(gapMs.min + random() * gapMs.more);
         const [share, length] = [random(), random()];
+        if (kind === "database") {
+          await Promise.all(recovering);
+          await postgres.killDatabase();
+          await postgres.start();
+          continue;
+        }
         while (disturbed.size >= trial.nodes - 1) await Promise.race(recovering);
         const healthy = nodes.filter((node) => !disturbed.has(node));
         const victim = healthy[Math.floor(share * healthy.length)]!;

@@ -1,5 +1,5 @@
 // A command: kills and freezes nodes while health checks are due every few seconds; reports whether each due time was fired exactly once.
-//   npm run schedules -- --due 1000 --nodes 8 --seed 7
+//   npm run schedules -- --due 1000 --nodes 8 --kills 60 --pauses 15 --database-kills 2 --wrong-clocks 1 --seed 7
 import { parseArgs } from "node:util";
 import { runSchedulesTrial } from "./schedules-run.ts";
 
@@ -13,6 +13,7 @@ const options = {
   "interval-seconds": { type: "string", default: "8" },
   kills: { type: "string", default: "20" },
   pauses: { type: "string", default: "5" },
+  "database-kills": { type: "string", default: "1" },
   /** 1: the clocks of the nodes are right, an hour fast and an hour slow, in turn. */
   "wrong-clocks": { type: "string", default: "0" },
   seed: { type: "string", default: String(Date.now() % 100_000) },
@@ -45,6 +46,7 @@ const result = await runSchedulesTrial({
   intervalSeconds: count("interval-seconds", 2, 59),
   kills: count("kills", 0),
   pauses: count("pauses", 0),
+  databaseKills: count("database-kills", 0),
   ...(count("wrong-clocks", 0, 1) === 1 ? { clockHours: [0, 1, -1] } : {}),
   seed: count("seed", 0),
   keepFolderOnFaults: true,

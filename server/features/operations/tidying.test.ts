@@ -10,7 +10,7 @@ import type { TestContext } from "node:test";
 import { eventually } from "../../../test/support/eventually.ts";
 import { startPostgres } from "../../../test/support/postgres.ts";
 import type { TestPostgres } from "../../../test/support/postgres.ts";
-import { createTaskEngine, enqueueTask } from "../../engine/tasks/tasks.ts";
+import { createTaskEngine, deleteEndedTasks, enqueueTask } from "../../engine/tasks/tasks.ts";
 import type { LogFiles, LogFolder } from "../../engine/tasks/tasks.ts";
 import { systemActor } from "../../platform/audit/audit.ts";
 import { openDatabase } from "../../platform/database/database.ts";
@@ -151,6 +151,8 @@ describe("retention of finished tasks", () => {
        VALUES ($1, '1', 'Machines-1', 1, 1, gen_random_uuid(), 'done', 1, 'due', now(), now() - interval '1 day')`,
       [unfinished],
     );
+    const named = await database.transaction((tx) => deleteEndedTasks(tx, [queued, running]));
+    assert.deepEqual(named, [], "not even when they are named");
     const { state, id } = await stand.run("Retention");
     assert.equal(state, "Success");
     assert.deepEqual(await stand.left(), [young, queued, running, deployed, unfinished]);
