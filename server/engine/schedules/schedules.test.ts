@@ -34,7 +34,12 @@ async function stage(t: TestContext, intervals: Record<string, number>) {
     plan: async (_tx, trigger) => planned(trigger),
   };
   const scheduler = (own: Partial<ScheduleSource> = {}, on: Database = database): Scheduler =>
-    createScheduler({ database: on, sources: [{ ...source, ...own }], log: { warn: (fields) => void warnings.push(fields) } });
+    createScheduler({
+      database: on,
+      sources: [{ ...source, ...own }],
+      upToDateMs: 0,
+      log: { warn: (fields) => void warnings.push(fields) },
+    });
   return {
     database,
     wanted,

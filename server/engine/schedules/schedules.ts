@@ -24,8 +24,10 @@ import type { WantedSchedule } from "./schedule-store.ts";
 
 export type { WantedSchedule } from "./schedule-store.ts";
 
-/** How often each node looks; a due time is at most so late while any node lives. */
+/** How often each node looks for due times; a due time is at most so late while any node lives. */
 export const scheduleLookMs = 1_000;
+/** How often each node reads what the triggers should be, so also how late a changed interval is noticed. */
+const upToDateMsDefault = 5_000;
 /** A look that has taken so long fires nothing more; what is left is due at the next one, here or elsewhere. */
 const lookDeadlineMs = 30_000;
 /** Triggers fired at one look; more wait for the next. */
@@ -55,17 +57,19 @@ export interface ScheduleSource {
 }
 
 export interface Scheduler {
-  /** One look: brings the triggers up to date and fires what is due. Answers the ids of the tasks it made. */
+  /** One look: brings the triggers up to date, if it is time to, and fires what is due. Answers the ids of the tasks it made. */
   look(): Promise<string[]>;
 }
 
 export function createScheduler(parts: {
   database: Database;
   sources: readonly ScheduleSource[];
+  upToDateMs?: number;
   log: { warn(fields: object, message: string): void };
 }): Scheduler {
   const sources = new Map(parts.sources.map((source) => [source.kind, source]));
-  const { database, log } = parts;
+  const { database, log, upToDateMs = upToDateMsDefault } = parts;
+  let upToDateAtMs = -Infinity;
 
   async function wantedOf(db: Queryable, source: ScheduleSource): Promise<WantedSchedule[]> {
     const wanted = await source.list(db, triggersPerKindMax + 1);
@@ -120,7 +124,15 @@ export function createScheduler(parts: {
   return {
     async look() {
       const startedMs = monotonicMs();
-      for (const source of parts.sources) await bringUpToDate(source);
+      if (startedMs - upToDateAtMs >= upToDateMs) {
+        for (const source of parts.sources) {
+          // What is stored goes on being fired, also when one kind cannot be read.
+          await bringUpToDate(source).catch((error: unknown) =>
+            log.warn({ err: error, kind: source.kind }, "Schedules of this kind could not be brought up to date; trying again soon."),
+          );
+        }
+        upToDateAtMs = startedMs;
+      }
       const fired: string[] = [];
       for (const { trigger, kind } of await listDue(database, firingsPerLookMax)) {
         if (monotonicMs() - startedMs > lookDeadlineMs) break;

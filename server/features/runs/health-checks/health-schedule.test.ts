@@ -11,6 +11,7 @@ test("D10: a policy's machines are checked at its interval by one task, and a ch
   const scheduler = createScheduler({
     database: node.database,
     sources: [healthSchedule],
+    upToDateMs: 0,
     log: { warn: (_fields, message) => assert.fail(message) },
   });
   /** As if so much time had passed. */
