@@ -38,6 +38,8 @@ export interface SchedulesResult {
   passedOver: number;
   /** From the due time until the task was queued, by the database's clock. */
   lateMs: number[];
+  /** From queued to ended. A task that takes longer than the interval has its successors passed over. */
+  tookMs: number[];
   /** How many tasks each node ended. */
   nodesOfTasks: Record<string, number>;
   seconds: number;
@@ -177,7 +179,8 @@ export async function runSchedulesTrial(trial: SchedulesTrial): Promise<Schedule
       if (task.State !== "Success") faults.push(`${task.Id} ended as ${task.State}: ${task.ErrorMessage}`);
     }
     const lateMs = tasks.map((task) => Date.parse(task.QueueTime) - dueOf(task));
-    return { due, fired: firedCount, passedOver, lateMs, nodesOfTasks, seconds: (performance.now() - startedMs) / 1000, faults };
+    const tookMs = tasks.map((task) => Date.parse(task.CompletedTime) - Date.parse(task.QueueTime));
+    return { due, fired: firedCount, passedOver, lateMs, tookMs, nodesOfTasks, seconds: (performance.now() - startedMs) / 1000, faults };
   } catch (error) {
     faults.push(`The trial did not come to its end: ${String(error)}`);
     throw error;

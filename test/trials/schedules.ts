@@ -54,12 +54,15 @@ const result = await runSchedulesTrial({
 });
 
 for (const fault of result.faults) console.log(`FAULT: ${fault}`);
-const sorted = result.lateMs.toSorted((a, b) => a - b);
-const at = (share: number): string => ((sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0) / 1000).toFixed(1);
+function spread(values: readonly number[]): string {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share: number): string => ((sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0) / 1000).toFixed(1);
+  return `${at(0.5)} s (median), ${at(0.99)} s (p99), ${at(1)} s (most)`;
+}
 console.log(
   `${result.due} due times: ${result.fired} fired once, ${result.passedOver} passed over and told; ${result.faults.length} faults; ${result.seconds.toFixed(0)} s.`,
 );
-console.log(`Queued after their due time: ${at(0.5)} s (median), ${at(0.99)} s (p99), ${at(1)} s (most).`);
+console.log(`Queued after their due time: ${spread(result.lateMs)}. From queued to ended: ${spread(result.tookMs)}.`);
 const shares = Object.entries(result.nodesOfTasks).map(([name, tasks]) => `${name} ${tasks}`);
 console.log(`Tasks by the node that ended them: ${shares.toSorted((a, b) => a.localeCompare(b)).join(", ")}.`);
 process.exitCode = result.faults.length === 0 ? 0 : 1;
