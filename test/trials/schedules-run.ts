@@ -51,6 +51,8 @@ const awayMsMax = 2_000;
 const gapMs = { min: 300, more: 2_000 };
 /** From the change of a policy until its first due time is set: a look of any node that lives. */
 const noticedMsMax = 15_000;
+const startsMax = 5;
+const startPauseMs = 5_000;
 const finalMsMax = 120_000;
 const dueMsMax = 120_000;
 const pageSize = 200;
@@ -126,7 +128,7 @@ export async function runSchedulesTrial(trial: SchedulesTrial): Promise<Schedule
       if (isKill) await victim.kill();
       else await victim.freeze();
       await pause(isKill ? length * awayMsMax : freezeMs.min + length * freezeMs.more);
-      if (isKill) await victim.start();
+      if (isKill) await startAgain(victim);
       else victim.thaw();
       disturbed.delete(victim);
     }
@@ -188,6 +190,19 @@ export async function runSchedulesTrial(trial: SchedulesTrial): Promise<Schedule
     const keepFolder = trial.keepFolderOnFaults && faults.length > 0;
     await cluster.close({ keepFolder });
     if (keepFolder) trial.report(`Logs and homes are kept in ${cluster.root}.`);
+  }
+}
+
+/** Its port was free for a moment, in which another program of a busy machine may have taken it for an outgoing connection of its own. */
+async function startAgain(node: ServerProcess): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await node.start();
+      return;
+    } catch (error) {
+      if (attempt === startsMax) throw error;
+      await pause(startPauseMs);
+    }
   }
 }
 
