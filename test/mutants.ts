@@ -19,6 +19,9 @@ interface Mutant {
 const takeover = "test/cluster/takeover.test.ts";
 const twoNodes = "test/cluster/two-nodes-process.test.ts";
 const anyNode = "server/engine/agents/any-node-polling.test.ts";
+const scheduleStore = "server/engine/schedules/schedule-store.ts";
+const schedules = "server/engine/schedules/schedules.test.ts";
+const tidying = "server/features/operations/tidying.test.ts";
 const requestStore = "server/engine/agents/agent-request-store.ts";
 
 const mutants: Mutant[] = [
@@ -300,6 +303,78 @@ const mutants: Mutant[] = [
     put: "const key = [peer.thumbprint,",
     test: "test/cluster/bad-input-process.test.ts",
     pattern: "two listening agents with one certificate",
+  },
+  {
+    rule: "D10",
+    name: "a due time may be written down twice",
+    file: "server/migrations/0011-schedules.ts",
+    find: "CONSTRAINT schedule_firings_once UNIQUE (trigger, due_at)",
+    put: "CONSTRAINT schedule_firings_once UNIQUE (trigger, due_at, fired_at)",
+    test: schedules,
+    pattern: "put back",
+  },
+  {
+    rule: "D10",
+    name: "two nodes fire one trigger at the same moment",
+    file: scheduleStore,
+    find: "AND ${isDue} FOR UPDATE SKIP LOCKED`",
+    put: "AND ${isDue}`",
+    test: schedules,
+    pattern: "a later due time",
+  },
+  {
+    rule: "D10, same transaction",
+    name: "the task is made in a transaction of its own",
+    file: "server/engine/schedules/schedules.ts",
+    find: "const taskId = await enqueueTask(tx, {",
+    put: "const taskId = await ((task: Parameters<typeof enqueueTask>[1]) => database.transaction((own) => enqueueTask(own, task)))({",
+    test: schedules,
+    pattern: "dies at any statement",
+  },
+  {
+    rule: "D10, FireLatestOnce",
+    name: "after an outage the oldest due time is fired",
+    file: scheduleStore,
+    find: "SELECT trigger, next_due + $2::bigint * interval_ms * interval '1 millisecond',",
+    put: "SELECT trigger, next_due,",
+    test: schedules,
+    pattern: "after an outage",
+  },
+  {
+    rule: "D7",
+    name: "the sweep takes a part that a frozen owner may still commit",
+    file: "server/engine/tasks/task-store.ts",
+    find: "openFromEpoch: row.epoch ?? Infinity",
+    put: "openFromEpoch: Infinity",
+    test: tidying,
+    pattern: "nobody can commit it",
+  },
+  {
+    rule: "D7",
+    name: "the sweep takes files however young they are",
+    file: "server/engine/tasks/task-files.ts",
+    find: "isNeeded || entry.changedAtMs >= olderThanMs",
+    put: "isNeeded",
+    test: tidying,
+    pattern: "nobody can commit it",
+  },
+  {
+    rule: "D1",
+    name: "retention takes tasks that run",
+    file: "server/engine/tasks/task-store.ts",
+    find: "WHERE t.id = ANY ($1) AND t.completed_at IS NOT NULL\n       AND NOT EXISTS (SELECT 1 FROM task_queue q WHERE q.task_id = t.id)",
+    put: "WHERE t.id = ANY ($1)",
+    test: tidying,
+    pattern: "what ended long ago",
+  },
+  {
+    rule: "rule 7",
+    name: "retention forgets a ticket that an agent has still to be told of",
+    file: "server/features/operations/retention/retention-store.ts",
+    find: "s.completion = 'due'",
+    put: "s.completion = 'never'",
+    test: tidying,
+    pattern: "what ended long ago",
   },
 ];
 
