@@ -68,8 +68,8 @@ export async function runCommitTrial(trial: CommitTrial): Promise<CommitResult> 
 
       const countDone = (): number => Object.values(cutter.done).reduce((sum, count) => sum + count, 0);
       let told = 0;
+      const load = await startCreateLoad({ api, urls, perSecond: createsPerSecond, prefix: "load" });
       isCutting = true;
-      const load = startCreateLoad({ api, urls, perSecond: createsPerSecond, prefix: "load" });
       await Promise.all(
         project.environmentIds.map(async (_, environment) => {
           do {
