@@ -39,13 +39,19 @@ describe("several hosts", { ...linux, timeout: 240_000 }, () => {
   const recordFile = (): string => path.join(cluster.root, "timeline.json");
 
   /** As a node opens it. */
-  function open(record?: string, ports?: readonly [number, number]): Database {
+  function open(record?: string, ports?: readonly [number, number], statementTimeoutMs?: number): Database {
     const connection = pair.connection(ports);
     const hosts = findDatabaseHosts(connection, {
       applicationName: "cuttle-test-hosts",
       ...(record === undefined ? {} : { record: openTimelineRecord(record, () => {}) }),
     });
-    const made = openDatabase({ connection, hosts, applicationName: "cuttle-test-hosts", connectionsMax: 4 });
+    const made = openDatabase({
+      connection,
+      hosts,
+      applicationName: "cuttle-test-hosts",
+      connectionsMax: 4,
+      ...(statementTimeoutMs === undefined ? {} : { statementTimeoutMs }),
+    });
     opened.push(made, hosts);
     return made;
   }
@@ -140,13 +146,17 @@ describe("several hosts", { ...linux, timeout: 240_000 }, () => {
   test("a primary that stands still is left as soon as another has taken its place, with all that waits on it", async () => {
     await pair.rebuildStandby();
     await insert(7);
+    // With a deadline that never comes, so that only the move can end it.
+    const patient = open(undefined, pair.ports, 600_000);
+    await patient.query("SELECT 1");
     pair.freeze(1);
-    const hanging = database.query("SELECT pg_sleep(0)").then(
-      () => "answered",
-      () => "cut",
+    let end: string | undefined;
+    void patient.query("SELECT 2").then(
+      () => (end = "answered"),
+      () => (end = "cut"),
     );
     await pair.promote();
-    assert.equal(await hanging, "cut");
+    await eventually("what waits on the frozen primary is cut", () => end === "cut", 60_000);
     await insert(8);
     assert.equal(await portOf(database), pair.ports[0]);
     pair.thaw(1);

@@ -249,7 +249,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       const listener = createListener(
         async (use) => {
           await hosts.writable();
-          const client = new HostClient({ ...config, query_timeout: 0, statement_timeout: 0 } as ClientConfig);
+          const client = new HostClient();
           use(client);
           try {
             await client.connect();
