@@ -21,7 +21,7 @@ console.log(
     .join(", ")}.`,
 );
 console.log(
-  `${load.sent} creates: ${load.acknowledged} acknowledged, ${load.refused} refused with 503, ${load.unknown} not known; ${load.lost} lost, ${load.doubled} doubled.`,
+  `${load.sent} creates: ${load.acknowledged} acknowledged, ${load.refused} refused with 503, ${load.unknown} not known, ${load.silent} without an answer in 5 s; ${load.lost} lost, ${load.doubled} doubled.`,
 );
 console.log(`${deploymentsInSuccess} of ${deployments} deployments in success, each step once; ${faults.length} faults.`);
 process.exitCode = faults.length === 0 ? 0 : 1;
