@@ -18,6 +18,8 @@ interface Mutant {
 
 const takeover = "test/cluster/takeover.test.ts";
 const twoNodes = "test/cluster/two-nodes-process.test.ts";
+const hosts = "server/platform/database/database-hosts.test.ts";
+const commits = "server/platform/database/commit-outcome.test.ts";
 const anyNode = "server/engine/agents/any-node-polling.test.ts";
 const scheduleStore = "server/engine/schedules/schedule-store.ts";
 const schedules = "server/engine/schedules/schedules.test.ts";
@@ -375,6 +377,51 @@ const mutants: Mutant[] = [
     put: "s.completion = 'never'",
     test: tidying,
     pattern: "what ended long ago",
+  },
+  {
+    rule: "D1, PostgreSQL rule 6",
+    name: "an old primary is written to when it comes back",
+    file: "server/platform/database/database-hosts.ts",
+    find: "} else if (lineage.timeline < highest.timeline) {",
+    put: "} else if (lineage.timeline < 0) {",
+    test: hosts,
+    pattern: "old primary|several hosts",
+  },
+  {
+    rule: "D1, PostgreSQL rule 6",
+    name: "of two hosts that can be written to, the first in the list is taken",
+    file: "server/platform/database/database-hosts.ts",
+    find: "timelineOf(b.standing) - timelineOf(a.standing) ||",
+    put: "",
+    test: hosts,
+    pattern: "several hosts",
+  },
+  {
+    rule: "A1",
+    name: "what waits on a primary that stands still goes on waiting",
+    file: "server/platform/database/database-hosts.ts",
+    find: "  /** What waits on a host that is not the one any more would wait in vain, perhaps for ever. */\n  function dropOthers(): void {",
+    put: "  function dropOthers(): void {\n    if (hosts.length > 0) return;",
+    test: hosts,
+    pattern: "several hosts",
+  },
+  {
+    rule: "D1, PostgreSQL rule 3",
+    name: "a commit whose answer was lost is repeated without reading back",
+    file: "server/platform/database/pool.ts",
+    find: "const isRepeat = mark !== undefined && mark.unknown.size > 0;",
+    put: "if (mark !== undefined) (mark as { intent: string }).intent = randomUUID();\n      const isRepeat = mark !== undefined && mark.unknown.size > 0;",
+    test: commits,
+    pattern: "cut at COMMIT",
+  },
+  {
+    rule: "D1, PostgreSQL rule 3",
+    name: "a commit that is not seen yet is taken for one that failed",
+    file: "server/platform/database/commit-mark-store.ts",
+    find: "  const inserted = await tx.execute(",
+    put: "  const [seen] = await tx.query(`SELECT 1 FROM commit_marks WHERE intent = $1`, [intent]);\n  if (seen === undefined) return attempt;\n  const inserted = await tx.execute(",
+    test: commits,
+    pattern: "cut at COMMIT",
   },
 ];
 
