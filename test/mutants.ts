@@ -26,7 +26,63 @@ const schedules = "server/engine/schedules/schedules.test.ts";
 const tidying = "server/features/operations/tidying.test.ts";
 const requestStore = "server/engine/agents/agent-request-store.ts";
 
+const operating = "test/cluster/operating-process.test.ts";
+
 const mutants: Mutant[] = [
+  {
+    rule: "A3",
+    name: "a node without its folder takes tasks",
+    file: "server/compose.ts",
+    find: "taskCap: () => (fitness.isAble() ? registry.taskCap() : 0)",
+    put: "taskCap: () => registry.taskCap()",
+    test: operating,
+    pattern: "operating a node",
+  },
+  {
+    rule: "A3 D7",
+    name: "a task whose log cannot be written here fails",
+    file: "server/engine/tasks/task-engine.ts",
+    find: "if (error instanceof LogNotWritable && parts.isAble?.() === false) {",
+    put: "if (error instanceof LogNotWritable && parts.isAble === undefined) {",
+    test: "server/engine/tasks/task-engine.test.ts",
+    pattern: "loses the shared folder",
+  },
+  {
+    rule: "A3",
+    name: "any folder will do",
+    file: "server/platform/files/shared-folder.ts",
+    find: 'if (Buffer.from(found).toString("utf8") === expected) return;',
+    put: "if (found.length > 0) return;",
+    test: "server/platform/files/files.test.ts",
+    pattern: "tells itself from another",
+  },
+  {
+    rule: "D9",
+    name: "a repeated create is done again",
+    file: "server/platform/http/idempotency.ts",
+    find: "if (earlier !== undefined) {",
+    put: "if (earlier !== undefined && request.fingerprint.length === 0) {",
+    test: "server/platform/http/http.test.ts",
+    pattern: "a repeated POST",
+  },
+  {
+    rule: "D11",
+    name: "an older node starts on a newer schema",
+    file: "server/platform/database/migrate.ts",
+    find: ".filter((name) => !known.has(name))",
+    put: ".filter((name) => !known.has(name) && known.size === 0)",
+    test: operating,
+    pattern: "operating a node",
+  },
+  {
+    rule: "D11",
+    name: "a name is taken from a node that lives",
+    file: "server/platform/cluster/cluster.ts",
+    find: "throw new NodeNameTaken(parts.nodeName);\n      }",
+    put: "break;\n      }",
+    test: operating,
+    pattern: "operating a node",
+  },
   {
     rule: "D2, rule 4",
     name: "a takeover makes a new ticket",
@@ -479,12 +535,20 @@ function runTest(copy: string, mutant: Mutant): Promise<boolean> {
     const child = spawn(
       process.execPath,
       ["--test", `--test-timeout=${testDeadlineMs}`, `--test-name-pattern=${mutant.pattern}`, mutant.test],
-      { cwd: copy, stdio: "ignore" },
+      { cwd: copy, stdio: "ignore", detached: true },
     );
-    const timer = setTimeout(() => child.kill("SIGKILL"), deadlineMs);
+    // With the programs that the test has started: a group of its own.
+    const end = (): void => void process.kill(-child.pid!, "SIGKILL");
+    const timer = setTimeout(end, deadlineMs);
+    const onSignal = (): never => {
+      end();
+      process.exit(130);
+    };
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, onSignal);
     child.once("error", reject);
     child.once("exit", (code) => {
       clearTimeout(timer);
+      for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, onSignal);
       resolve(code === 0);
     });
   });

@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
+import { parseConnectionString } from "../../server/connection-string.ts";
+import { openDatabase } from "../../server/platform/database/database.ts";
 import { createClusterApi } from "../support/cluster-api.ts";
 import type { ClusterApi, Document } from "../support/cluster-api.ts";
 import { createCluster } from "../support/cluster.ts";
@@ -207,7 +209,7 @@ describe("operating a node", { ...linux, timeout: 180_000 }, () => {
     assert.equal((await observer.final(await observer.deploy(brief))).State, "Success");
   });
 
-  test("a second node with the name of one that runs is refused; the first goes on, and is back at once after a kill", async () => {
+  test("D11: a node of a taken name is refused, and one older than the schema; one that runs already goes on beside a newer version", async () => {
     const { connectionString } = await (await cluster.postgres()).start();
     const first = await cluster.server({ name: "twin", connectionString });
     await first.start();
@@ -227,5 +229,15 @@ describe("operating a node", { ...linux, timeout: 180_000 }, () => {
       nodes.map((one: Document) => [one.Name, one.IsOffline]),
       [["twin", false]],
     );
+
+    // What a newer version leaves when it joins: a migration that this one does not know.
+    const { connection } = parseConnectionString(connectionString);
+    const database = openDatabase({ connection, applicationName: "a newer version", connectionsMax: 1 });
+    await database.execute(`INSERT INTO schema_migrations (name, timestamp) VALUES ('9999-from-the-future', now()::text)`);
+    await database.close();
+    assert.equal((await api.once(first.ready.url, "POST", "/api/environments", { Name: "beside a newer node" })).status, 201);
+    await first.stop();
+    await assert.rejects(first.start());
+    assert.match(first.lastWords(), /upgraded by a newer version of Cuttle \(it holds 9999-from-the-future/);
   });
 });

@@ -255,6 +255,23 @@ test("the free space is known, and two nodes see the same identity only in the s
   assert.notEqual(first, await (await setup(t)).identity());
 });
 
+test("A3: a folder tells itself from another one, from an empty one in its place and from none, within its deadline", async (t) => {
+  const folder = await setup(t);
+  const identity = await folder.identity();
+  await folder.check(identity);
+  await assert.rejects(folder.check("00000000-0000-4000-8000-000000000000"), {
+    kind: "refused",
+    message: /not the shared folder that this node began with/,
+  });
+  await fs.rename(folder.root, `${folder.root}.away`);
+  await assert.rejects(folder.check(identity), { kind: "not-found" });
+  await fs.mkdir(folder.root);
+  await assert.rejects(folder.check(identity), { kind: "not-found" });
+  await fs.rmdir(folder.root);
+  await fs.rename(`${folder.root}.away`, folder.root);
+  await folder.check(identity);
+});
+
 test("nodes that look at a new folder at the same moment see one identity, and nothing else stays in it", async (t) => {
   for (let round = 0; round < 20; round++) {
     const folder = await setup(t);

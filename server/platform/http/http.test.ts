@@ -295,7 +295,7 @@ describe("callers", () => {
   });
 });
 
-describe("a repeated POST", () => {
+describe("D9: a repeated POST", () => {
   const repeat = (key: string, body: unknown) => node.call("POST", "/api/environments", body, { "Idempotency-Key": key });
 
   test("with the same key and body gets the first answer and does nothing again", async () => {
