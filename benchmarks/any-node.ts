@@ -24,10 +24,21 @@ const agentIdentity = await createIdentity("agent");
 const secrets = createSecrets(createMasterKey());
 const closing: (() => Promise<unknown>)[] = [];
 
+/** The calls that are measured carry none. */
+const noStreams = () => Promise.reject(new Error("No stream is passed here."));
+
 async function node(name: string) {
   const database = openDatabase({ connection, applicationName: `cuttle bench ${name}`, connectionsMax: 15 });
   const local = createPollingQueue();
-  const polling = createAnyNodePolling({ database, secrets, local, nodeName: name, process: randomUUID(), log });
+  const polling = createAnyNodePolling({
+    database,
+    secrets,
+    streamFolder: { writeOnce: noStreams, readPart: noStreams, remove: noStreams },
+    local,
+    nodeName: name,
+    process: randomUUID(),
+    log,
+  });
   await polling.start();
   const agents = createAgents({ identity, polling, findProxy: async () => undefined });
   const port = await openAgentPort({

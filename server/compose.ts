@@ -31,6 +31,8 @@ const databaseConnectionsMax = 15;
 const renewalConnectionsMax = 2;
 /** Where task logs lie in the shared folder. */
 const taskLogFolder = "taskLogs";
+/** Where streams of calls lie while they pass between nodes. */
+const streamFolder = "agentStreams";
 const lateCompletionEveryMs = 60_000;
 /** Marks are small and kept for an hour; ten minutes keep the table within a sixth more. */
 const forgetMarksEveryMs = 10 * 60_000;
@@ -111,7 +113,19 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
 
     const instance = randomUUID();
     const collected = createPollingQueue();
-    const polling = createAnyNodePolling({ database, secrets, local: collected, nodeName: config.nodeName, process: instance, log });
+    const polling = createAnyNodePolling({
+      database,
+      secrets,
+      streamFolder: {
+        writeOnce: (file, content) => shared.writeOnce(`${streamFolder}/${file}`, content),
+        readPart: (file, from, to) => shared.readPart(`${streamFolder}/${file}`, from, to),
+        remove: (file) => shared.remove(`${streamFolder}/${file}`),
+      },
+      local: collected,
+      nodeName: config.nodeName,
+      process: instance,
+      log,
+    });
     await polling.start();
     undo.push(() => polling.stop());
     const agents = createAgents({ identity, polling, findProxy: (id) => findProxy(database, secrets, id) });
@@ -212,7 +226,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
         }),
         createHealthTask({ agents }),
         createRetentionTask({ files: logFiles }),
-        createSweepTask({ database, shared, logFiles }),
+        createSweepTask({ database, shared, logFiles, passingFolders: [streamFolder] }),
       ],
       nodeName: config.nodeName,
       taskCap: () => (fitness.isAble() ? registry.taskCap() : 0),

@@ -159,6 +159,8 @@ export async function startMortalNode(parts: {
     getStatus: (agent, request, terms) => call("agent-status", terms, (own) => parts.agents.getStatus(agent, request, own)),
     cancelScript: (agent, command, terms) => call("agent-cancel", terms, (own) => parts.agents.cancelScript(agent, command, own)),
     completeScript: (agent, command, terms) => call("agent-complete", terms, (own) => parts.agents.completeScript(agent, command, own)),
+    uploadFile: (agent, file, terms) => call("agent-upload", terms, (own) => parts.agents.uploadFile(agent, file, own)),
+    downloadFile: (agent, path, terms) => call("agent-download", terms, (own) => parts.agents.downloadFile(agent, path, own)),
     firstGeneration: {
       startScript: (agent, command, terms) =>
         call("agent-start", terms, (own) => parts.agents.firstGeneration.startScript(agent, command, own)),

@@ -126,6 +126,9 @@ export function createScriptedAgent(options: { tombstones: boolean; generation?:
         completed.push(ticket);
         return { ok: true, reply: null };
       }),
+    // Its scripts need no files.
+    uploadFile: async () => ({ ok: false, failure: "unsupported", message: "This agent takes no files." }),
+    downloadFile: async () => ({ ok: false, failure: "unsupported", message: "This agent has no files." }),
     firstGeneration: {
       startScript: (address, command, terms) =>
         proven(terms, () => {

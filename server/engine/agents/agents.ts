@@ -3,6 +3,8 @@
 
 import { capabilitiesServiceV2, capability } from "@cuttle/contract/agent/capabilities";
 import type { CapabilitiesResponseV2 } from "@cuttle/contract/agent/capabilities";
+import { fileTransferService } from "@cuttle/contract/agent/file-transfer";
+import type { FileContents, UploadResult } from "@cuttle/contract/agent/file-transfer";
 import { scriptServiceV2 } from "@cuttle/contract/agent/script";
 import type {
   CancelScriptCommandV2,
@@ -19,7 +21,8 @@ import type { CallOptions, HttpProxy, Identity, ServiceContract } from "@cuttle/
 import { monotonicMs } from "../../base/clock.ts";
 import type { CallLease } from "./agent-request-store.ts";
 import type { PollingCalls } from "./any-node-polling.ts";
-import { StreamsNotRouted, TooLargeToRoute } from "./request-text.ts";
+import { TooLargeToRoute } from "./request-text.ts";
+import { StreamTooLarge } from "./stream-files.ts";
 import { assertSoundStart, assertSoundTicket } from "./sound-commands.ts";
 
 export { createPollingQueue } from "@cuttle/halibut";
@@ -30,6 +33,7 @@ export type { AnyNodePolling, PollingCalls } from "./any-node-polling.ts";
 export type { CallLease } from "./agent-request-store.ts";
 export { openAgentPort } from "./agent-port.ts";
 export type { AgentPort, FindPollingAgent } from "./agent-port.ts";
+export type { StreamFolder } from "./stream-files.ts";
 export { loadServerIdentity } from "./server-identity.ts";
 
 /** An agent that waits for us. */
@@ -65,6 +69,9 @@ export function describeAgentAddress(agent: AgentAddress): string {
 export type AgentFailure = "offline" | "untrusted" | "interrupted" | "refused" | "unsupported";
 export type Answer<R> = { ok: true; reply: R } | { ok: false; failure: AgentFailure; message: string };
 
+/** A file that came from an agent. */
+export type ReceivedFile = FileContents & { dispose?(): Promise<void> };
+
 export interface CallTerms {
   /** Proves, just before the first byte of the call, that it may still go out; what it throws is thrown on. */
   beforeSend: () => Promise<void>;
@@ -80,6 +87,10 @@ export interface Agents {
   getStatus(agent: AgentAddress, request: ScriptStatusRequestV2, terms: CallTerms): Promise<Answer<ScriptStatusResponseV2>>;
   cancelScript(agent: AgentAddress, command: CancelScriptCommandV2, terms: CallTerms): Promise<Answer<ScriptStatusResponseV2>>;
   completeScript(agent: AgentAddress, command: CompleteScriptCommandV2, terms: CallTerms): Promise<Answer<null>>;
+  /** Puts a file on the agent's machine; a relative path lies below its home. May be repeated: it replaces the file. */
+  uploadFile(agent: AgentAddress, file: { path: string; contents: FileContents }, terms: CallTerms): Promise<Answer<UploadResult>>;
+  /** A file of the agent's machine, null when there is none. Whoever gets it disposes of it. */
+  downloadFile(agent: AgentAddress, path: string, terms: CallTerms): Promise<Answer<ReceivedFile | null>>;
   /** The service of agents that know no newer one. A start is never to be repeated: the agent makes the ticket. */
   readonly firstGeneration: {
     startScript(agent: AgentAddress, command: StartScriptCommand, terms: CallTerms): Promise<Answer<ScriptTicket>>;
@@ -97,6 +108,10 @@ const firstCapabilities: readonly string[] = [capability.scriptServiceV1, capabi
  * For a polling agent the time includes its wait for the call.
  */
 const callTimeoutMs = 30_000;
+/** A file gets the time that a slow line needs for it. */
+const slowLineBytesPerMs = 100;
+/** How large a file that is fetched may be is known only when it comes. */
+const streamBytesExpected = 1024 ** 3;
 /** What an agent can do changes only with its version. */
 const capabilitiesCacheMs = 10 * 60_000;
 /** Agents remembered at once; beyond it the oldest entry goes. */
@@ -117,11 +132,12 @@ export function createAgents(parts: { identity: Identity; polling: PollingCalls;
     method: string,
     params: readonly unknown[],
     terms: CallTerms,
+    timeoutMs = callTimeoutMs,
   ): Promise<Answer<R>> {
     let refusal: unknown;
     try {
       const options: CallOptions = {
-        timeoutMs: callTimeoutMs,
+        timeoutMs,
         signal: terms.signal,
         beforeSend: async () => {
           try {
@@ -145,7 +161,7 @@ export function createAgents(parts: { identity: Identity; polling: PollingCalls;
     } catch (error) {
       if (refusal !== undefined) throw refusal;
       if (terms.signal.aborted) throw terms.signal.reason;
-      if (error instanceof StreamsNotRouted || error instanceof TooLargeToRoute)
+      if (error instanceof StreamTooLarge || error instanceof TooLargeToRoute)
         return { ok: false, failure: "refused", message: error.message };
       if (!(error instanceof HalibutCallError)) throw error;
       return { ok: false, failure: failureOf(error), message: error.message };
@@ -182,6 +198,10 @@ export function createAgents(parts: { identity: Identity; polling: PollingCalls;
       assertSoundTicket(command.Ticket);
       return call(agent, scriptServiceV2, "CompleteScript", [command], terms);
     },
+    uploadFile: (agent, { path, contents }, terms) =>
+      call(agent, fileTransferService, "UploadFile", [path, contents], terms, transferTimeoutMs(contents.length)),
+    downloadFile: (agent, path, terms) =>
+      call(agent, fileTransferService, "DownloadFile", [path], terms, transferTimeoutMs(streamBytesExpected)),
     firstGeneration: {
       startScript: (agent, command, terms) => {
         assertSoundStart(command);
@@ -200,6 +220,10 @@ export function createAgents(parts: { identity: Identity; polling: PollingCalls;
       await client.close();
     },
   };
+}
+
+function transferTimeoutMs(bytes: number): number {
+  return callTimeoutMs + Math.ceil(bytes / slowLineBytesPerMs);
 }
 
 function failureOf(error: HalibutCallError): AgentFailure {

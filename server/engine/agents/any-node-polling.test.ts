@@ -2,16 +2,21 @@
 // out, and what its caller is told when somebody dies, leaves or gives up.
 
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
+import { fileTransferService } from "@cuttle/contract/agent/file-transfer";
 import { scriptServiceV2 } from "@cuttle/contract/agent/script";
 import { scriptServiceV1 } from "@cuttle/contract/agent/script-v1";
-import type { CallOptions, CollectedCall, HalibutCallError, InMemoryPollingQueue, ServiceContract } from "@cuttle/halibut";
+import type { CallOptions, CollectedCall, DataStream, HalibutCallError, InMemoryPollingQueue, ServiceContract } from "@cuttle/halibut";
 import { eventually } from "../../../test/support/eventually.ts";
 import { startPostgres } from "../../../test/support/postgres.ts";
 import { DatabaseUnavailable, openDatabase } from "../../platform/database/database.ts";
 import type { Database } from "../../platform/database/database.ts";
+import { openSharedFolder } from "../../platform/files/files.ts";
 import { createMasterKey, createSecrets } from "../../platform/secrets/secrets.ts";
 import { markAlive, setConnections } from "./agent-connection-store.ts";
 import { claimRequests, insertRequest, markSent, storeResponse } from "./agent-request-store.ts";
@@ -48,6 +53,8 @@ interface Node {
 
 interface Ground {
   database: Database;
+  /** Where streams lie on their way. */
+  streamRoot: string;
   node(name: string): Promise<Node>;
   /** Puts this state of the one task's queue row in place. */
   lease(owner: string, epoch: number): Promise<void>;
@@ -58,6 +65,8 @@ async function prepare(t: TestContext): Promise<Ground> {
   const { connection, drop } = await createDatabase();
   const database = openDatabase({ connection, applicationName: "cuttle-test-any-node", connectionsMax: 10 });
   const secrets = createSecrets(createMasterKey());
+  const root = await mkdtemp(path.join(tmpdir(), "cuttle-any-node-"));
+  const streamFolder = await openSharedFolder({ root, staleRetryMs: 0 });
   const nodes: Node[] = [];
   t.after(async () => {
     for (const { polling } of nodes) {
@@ -66,6 +75,7 @@ async function prepare(t: TestContext): Promise<Ground> {
     }
     await database.close();
     await drop();
+    await rm(root, { recursive: true });
   });
   await database.execute(
     `INSERT INTO tasks (id, number, name, description, arguments, arguments_version, state)
@@ -76,9 +86,10 @@ async function prepare(t: TestContext): Promise<Ground> {
   );
   return {
     database,
+    streamRoot: root,
     async node(name) {
       const local = createPollingQueue();
-      const polling = createAnyNodePolling({ database, secrets, local, nodeName: name, process: randomUUID(), log: silent });
+      const polling = createAnyNodePolling({ database, secrets, streamFolder, local, nodeName: name, process: randomUUID(), log: silent });
       await polling.start();
       nodes.push({ polling, local });
       return { polling, local };
@@ -316,14 +327,81 @@ test("rule 12: without any notification calls only take longer", async (t) => {
   assert.deepEqual(await call, answer);
 });
 
-test("S5: requests that are too large, too many or carry streams are refused by name", async (t) => {
+/** `length` bytes that are the same each time they are read. */
+function numbered(length: number): DataStream {
+  return {
+    length,
+    async *open() {
+      const piece = Buffer.from(`${planted} `.repeat(5_000));
+      for (let at = 0; at < length; at += piece.length) yield piece.subarray(0, Math.min(piece.length, length - at));
+    },
+  };
+}
+
+async function hashOf(stream: DataStream): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const piece of stream.open()) hash.update(piece);
+  return hash.digest("hex");
+}
+
+test("S3: streams pass between nodes both ways, whole, unreadable where they lie, and leave nothing behind", async (t) => {
+  const ground = await prepare(t);
+  const [a, b] = [await ground.node("a"), await ground.node("b")];
+  b.polling.connected(agent);
+  for (const length of [0, 1, 131_072, 5_000_001]) {
+    const sent = numbered(length);
+    const upload = a.polling.call(agent, fileTransferService, "UploadFile", ["file", sent], { timeoutMs: long });
+    const collected = await collect(b);
+    const [name, received] = collected.params as [string, DataStream];
+    assert.deepEqual([name, received.length, await hashOf(received)], ["file", length, await hashOf(sent)]);
+    for (const file of await readdir(ground.streamRoot)) {
+      assert.ok(!(await readFile(path.join(ground.streamRoot, file))).includes(planted), "it is encrypted");
+    }
+    collected.settle({ ok: true, result: { FullPath: "/x", Hash: "00", Length: length } });
+    assert.deepEqual(await upload, { FullPath: "/x", Hash: "00", Length: length });
+
+    const download = a.polling.call(agent, fileTransferService, "DownloadFile", ["file"], { timeoutMs: long });
+    (await collect(b)).settle({ ok: true, result: sent });
+    const fetched = (await download) as DataStream;
+    assert.deepEqual([fetched.length, await hashOf(fetched)], [length, await hashOf(sent)]);
+    await fetched.dispose!();
+    assert.deepEqual(await readdir(ground.streamRoot), []);
+  }
+  const missing = a.polling.call(agent, fileTransferService, "DownloadFile", ["none"], { timeoutMs: long });
+  (await collect(b)).settle({ ok: true, result: null });
+  assert.equal(await missing, null);
+});
+
+test("a stream that was changed where it lies is not taken for the one that was sent", async (t) => {
+  const ground = await prepare(t);
+  const [a, b] = [await ground.node("a"), await ground.node("b")];
+  b.polling.connected(agent);
+  const calling = { timeoutMs: long };
+  for (const damage of ["cut", "changed", "gone"] as const) {
+    const upload = a.polling.call(agent, fileTransferService, "UploadFile", ["file", numbered(300_000)], calling);
+    const collected = await collect(b);
+    const [file] = await readdir(ground.streamRoot);
+    const place = path.join(ground.streamRoot, file!);
+    const bytes = await readFile(place);
+    if (damage === "gone") await rm(place);
+    else if (damage === "cut") await writeFile(place, bytes.subarray(0, bytes.length - 1));
+    else await writeFile(place, bytes.fill(0, 1_000, 1_001));
+    const [, received] = collected.params as [string, DataStream];
+    await assert.rejects(hashOf(received), (error: Error) => /SharedFolderError|SecretUnreadable/.test(error.name));
+    collected.settle({ ok: false, error: new Error("It was cut off.") });
+    await assert.rejects(upload);
+    await eventually("nothing is left", async () => (await readdir(ground.streamRoot)).length === 0);
+  }
+});
+
+test("S5: requests that are too large, or too many, are refused by name", async (t) => {
   const ground = await prepare(t);
   const a = await ground.node("a");
   const large = { ...startCommand, ScriptBody: "x".repeat(17 * 1024 * 1024) };
   await assert.rejects(ask(a, {}, [scriptServiceV1, "StartScript", large]), { name: "TooLargeToRoute" });
-  const Contents = { length: 1, open: () => assert.fail("it is not read") };
-  const files = { ...startCommand, Files: [{ Name: "a", Contents, EncryptionPassword: null }] };
-  await assert.rejects(ask(a, {}, [scriptServiceV1, "StartScript", files]), { name: "StreamsNotRouted" });
+  const contents = { length: 6 * 1024 ** 3, open: () => assert.fail("it is not read") };
+  const upload = a.polling.call(agent, fileTransferService, "UploadFile", ["a", contents], { timeoutMs: long });
+  await assert.rejects(upload, { name: "StreamTooLarge" });
   const request = {
     ...agent,
     formatVersion: 1,

@@ -16,6 +16,8 @@ import { createRequestCaller } from "./request-caller.ts";
 import type { RequestCaller } from "./request-caller.ts";
 import { createRequestHolder } from "./request-holder.ts";
 import { createRequestText } from "./request-text.ts";
+import { createStreamFiles } from "./stream-files.ts";
+import type { StreamFolder } from "./stream-files.ts";
 
 /** Channel on which requests and answers are hinted at: "ask <thumbprint> <subscription>", "answer <id>", "over <id>". */
 const channel = "cuttle_agent_calls";
@@ -49,6 +51,8 @@ export interface AnyNodePolling extends PollingCalls {
 export function createAnyNodePolling(parts: {
   database: Database;
   secrets: Secrets;
+  /** Where streams lie while they pass between nodes. */
+  streamFolder: StreamFolder;
   /** The queue from which this process's connections take their calls. */
   local: InMemoryPollingQueue;
   nodeName: string;
@@ -57,16 +61,18 @@ export function createAnyNodePolling(parts: {
   log: { warn(fields: object, message: string): void };
 }): AnyNodePolling {
   const { database, local, process } = parts;
-  const text = createRequestText(parts.secrets);
+  const streams = createStreamFiles(parts.streamFolder, parts.secrets);
+  const text = createRequestText(parts.secrets, streams);
   const stopping = new AbortController();
   const closing = new AbortController();
   const connected = new Map<string, ConnectedAgent>();
   /** Agents whose connections have changed since they were entered. */
   const changed = new Map<string, PollingPeer>();
-  const holder = createRequestHolder({ database, text, local, process, connected, notify, tell });
+  const holder = createRequestHolder({ database, text, streams, local, process, connected, notify, tell });
   const caller = createRequestCaller({
     database,
     text,
+    streams,
     process,
     announce(key) {
       notify(`ask ${key}`);

@@ -11,7 +11,11 @@ import type { CallLease } from "./agent-request-store.ts";
 import { agentKey } from "./connected-agent.ts";
 import { requestFormatVersion } from "./request-text.ts";
 import type { RequestText } from "./request-text.ts";
+import { holdsStream } from "./stream-files.ts";
+import type { StreamFiles } from "./stream-files.ts";
 
+/** The version before streams could be passed on, which older nodes understand. */
+const withoutStreams = 1;
 /** Requests that wait for one agent, as in the queue in memory. */
 const waitingPerAgentMax = 1_000;
 
@@ -46,13 +50,14 @@ interface OpenCall {
 export function createRequestCaller(parts: {
   database: Database;
   text: RequestText;
+  streams: StreamFiles;
   process: string;
   /** Tells all nodes that something waits for this agent. */
   announce: (key: string) => void;
   notify: (payload: string) => void;
   tell: (error: unknown) => void;
 }): RequestCaller {
-  const { database, text, process, announce, notify, tell } = parts;
+  const { database, text, streams, process, announce, notify, tell } = parts;
   const closing = new AbortController();
   const open = new Map<string, OpenCall>();
 
@@ -65,7 +70,22 @@ export function createRequestCaller(parts: {
   ): Promise<unknown> {
     const what = `${contract.name}.${method} on ${peer.subscription}`;
     const id = randomUUID();
-    const body = text.sealRequest(id, contract, method, params);
+    const { values, files } = await streams.lend(id, "request", contract.methods[method]!.params, params);
+    try {
+      const bearsStreams = files.length > 0 || holdsStream(contract.methods[method]!.result);
+      return await ask({ id, what, body: text.sealRequest(id, contract, method, values), bearsStreams }, peer, contract, method, options);
+    } finally {
+      await streams.remove(files);
+    }
+  }
+
+  async function ask(
+    { id, what, body, bearsStreams }: { id: string; what: string; body: Buffer; bearsStreams: boolean },
+    peer: PollingPeer,
+    contract: ServiceContract,
+    method: string,
+    options: RoutedCallOptions,
+  ): Promise<unknown> {
     await options.beforeSend?.();
     const { ending, own, release } = openCall(options);
     open.set(id, own);
@@ -74,7 +94,7 @@ export function createRequestCaller(parts: {
         const isIn = await insertRequest(database, {
           ...peer,
           id,
-          formatVersion: requestFormatVersion,
+          formatVersion: bearsStreams ? requestFormatVersion : withoutStreams,
           service: contract.name,
           method,
           body,

@@ -2,6 +2,7 @@
 // what came of it for whoever asked. What cannot go out here is given back with not a byte sent, or dropped.
 
 import { capabilitiesServiceV2 } from "@cuttle/contract/agent/capabilities";
+import { fileTransferService } from "@cuttle/contract/agent/file-transfer";
 import { scriptServiceV2 } from "@cuttle/contract/agent/script";
 import { scriptServiceV1 } from "@cuttle/contract/agent/script-v1";
 import { HalibutCallError } from "@cuttle/halibut";
@@ -14,6 +15,7 @@ import { agentKey } from "./connected-agent.ts";
 import type { ConnectedAgent } from "./connected-agent.ts";
 import { outcomeOfError, requestFormatVersion } from "./request-text.ts";
 import type { CallOutcome, RequestText } from "./request-text.ts";
+import type { StreamFiles } from "./stream-files.ts";
 
 /** Requests of one agent that one node holds; the rest is left for other nodes to which the agent is connected too. */
 const heldPerAgentMax = 16;
@@ -37,19 +39,20 @@ export interface RequestHolder {
 }
 
 const contracts: ReadonlyMap<string, ServiceContract> = new Map(
-  [capabilitiesServiceV2, scriptServiceV2, scriptServiceV1].map((contract) => [contract.name, contract]),
+  [capabilitiesServiceV2, scriptServiceV2, scriptServiceV1, fileTransferService].map((contract) => [contract.name, contract]),
 );
 
 export function createRequestHolder(parts: {
   database: Database;
   text: RequestText;
+  streams: StreamFiles;
   local: InMemoryPollingQueue;
   process: string;
   connected: ReadonlyMap<string, ConnectedAgent>;
   notify: (payload: string) => void;
   tell: (error: unknown) => void;
 }): RequestHolder {
-  const { database, text, local, process, connected, notify, tell } = parts;
+  const { database, text, streams, local, process, connected, notify, tell } = parts;
   const stopping = new AbortController();
   const held = new Map<string, { key: string; withdrawn: AbortController }>();
   const serving = new Set<Promise<void>>();
@@ -122,19 +125,17 @@ export function createRequestHolder(parts: {
         if (await giveBack(database, id, process)) notify(`ask ${key}`);
         return;
       }
-      let response: Buffer;
-      try {
-        response = text.sealOutcome(id, contract, claimed.method, outcome);
-      } catch (error) {
-        response = text.sealOutcome(id, contract, claimed.method, outcomeOfError(error));
-      }
+      const { response, files } = await sealOutcome(id, contract, claimed.method, outcome);
       const ending = AbortSignal.any([withdrawn.signal, stopping.signal]);
       for (;;) {
         try {
+          // The caller has the files from now on; when it has given up, nobody has.
           if ((await storeResponse(database, { id, process, response })) !== undefined) notify(`answer ${id}`);
+          else await streams.remove(files);
           return;
         } catch (error) {
           tell(error);
+          // Whether it was stored is not known: what is left of it in the end, the sweep takes.
           if (monotonicMs() > untilMs || !(await pause(storeRetryMs, ending))) return;
         }
       }
@@ -144,6 +145,27 @@ export function createRequestHolder(parts: {
     } finally {
       held.delete(id);
       if (full.delete(key)) hint(key);
+    }
+  }
+
+  /** The outcome as it is stored, with the files in which its streams lie. */
+  async function sealOutcome(
+    id: string,
+    contract: ServiceContract,
+    method: string,
+    outcome: CallOutcome,
+  ): Promise<{ response: Buffer; files: string[] }> {
+    let files: string[] = [];
+    try {
+      if (!outcome.ok) return { response: text.sealOutcome(id, contract, method, outcome), files };
+      const lent = await streams.lend(id, "response", [contract.methods[method]!.result], [outcome.result]);
+      files = lent.files;
+      return { response: text.sealOutcome(id, contract, method, { ok: true, result: lent.values[0] }), files };
+    } catch (error) {
+      await streams.remove(files);
+      return { response: text.sealOutcome(id, contract, method, outcomeOfError(error)), files: [] };
+    } finally {
+      if (outcome.ok) await (outcome.result as { dispose?: () => Promise<void> } | null)?.dispose?.();
     }
   }
 

@@ -1,26 +1,19 @@
 // Calls and their outcomes as they lie in a request row: JSON led by the contract's shapes, encrypted under the master key and bound to
-// their row. Streams do not fit and are refused by name.
+// their row. Streams lie beside it in the shared folder (stream-files.ts); here they are the references to them.
 
 import type { HalibutCallFailure, ServiceContract, Shape } from "@cuttle/halibut";
 import { HalibutCallError } from "@cuttle/halibut";
 import type { SecretContext, Secrets } from "../../platform/secrets/secrets.ts";
+import type { StreamFiles, StreamReference } from "./stream-files.ts";
 
-/** Goes up when older nodes could not read what is written. */
-export const requestFormatVersion = 1;
+/** Goes up when older nodes could not read what is written. Version 2 may hold references to streams; what has none is written as 1. */
+export const requestFormatVersion = 2;
 /** Scripts with their variables have some hundred kB; what is more than this is a mistake, and would fill the database. */
 export const requestBytesMax = 16 * 1024 * 1024;
 /** As much as an agent's answer can have on the wire. */
 export const responseBytesMax = 64 * 1024 * 1024;
 /** Of base64 text that are encrypted as one value. */
 const pieceCharacters = 192 * 1024;
-
-/** A call whose arguments or result are streams: they go to agents only over a connection of the node that makes the call. */
-export class StreamsNotRouted extends Error {
-  constructor(what: string) {
-    super(`${what} carries a data stream, which does not travel between nodes. The agent must be connected to this node for it.`);
-    this.name = "StreamsNotRouted";
-  }
-}
 
 /** A request or answer is larger than what is stored of one. */
 export class TooLargeToRoute extends Error {
@@ -35,14 +28,14 @@ export type CallOutcome =
   | { ok: false; kind: HalibutCallFailure; message: string; requestMayHaveArrived: boolean; details: string | null };
 
 export interface RequestText {
-  /** Throws StreamsNotRouted or TooLargeToRoute. */
+  /** Streams in the values are references already. Throws TooLargeToRoute. */
   sealRequest(id: string, contract: ServiceContract, method: string, params: readonly unknown[]): Buffer;
   openRequest(id: string, contract: ServiceContract, method: string, stored: Buffer): unknown[];
   sealOutcome(id: string, contract: ServiceContract, method: string, outcome: CallOutcome): Buffer;
   openOutcome(id: string, contract: ServiceContract, method: string, stored: Buffer): CallOutcome;
 }
 
-export function createRequestText(secrets: Secrets): RequestText {
+export function createRequestText(secrets: Secrets, streams: Pick<StreamFiles, "open">): RequestText {
   function seal(column: string, id: string, value: unknown, what: string, bytesMax: number): Buffer {
     const bytes = Buffer.from(JSON.stringify(value), "utf8");
     if (bytes.length > bytesMax) throw new TooLargeToRoute(what, bytes.length, bytesMax);
@@ -72,28 +65,29 @@ export function createRequestText(secrets: Secrets): RequestText {
   return {
     sealRequest(id, contract, method, params) {
       const what = `The call ${contract.name}.${method}`;
-      const { params: shapes, result } = contract.methods[method]!;
-      if (hasStream(result)) throw new StreamsNotRouted(what);
+      const { params: shapes } = contract.methods[method]!;
       return seal(
         "request",
         id,
-        shapes.map((shape, n) => toJson(shape, params[n], what)),
+        shapes.map((shape, n) => toJson(shape, params[n])),
         what,
         requestBytesMax,
       );
     },
     openRequest(id, contract, method, stored) {
       const values = unseal("request", id, stored) as unknown[];
-      return contract.methods[method]!.params.map((shape, n) => fromJson(shape, values[n]));
+      return contract.methods[method]!.params.map((shape, n) => fromJson(shape, values[n], (reference) => streams.open(id, reference)));
     },
     sealOutcome(id, contract, method, outcome) {
       const what = `The answer to ${contract.name}.${method}`;
-      const value = outcome.ok ? { ok: true, result: toJson(contract.methods[method]!.result, outcome.result, what) } : outcome;
+      const value = outcome.ok ? { ok: true, result: toJson(contract.methods[method]!.result, outcome.result) } : outcome;
       return seal("response", id, value, what, responseBytesMax);
     },
     openOutcome(id, contract, method, stored) {
       const value = unseal("response", id, stored) as CallOutcome;
-      return value.ok ? { ok: true, result: fromJson(contract.methods[method]!.result, value.result) } : value;
+      if (!value.ok) return value;
+      const { result } = contract.methods[method]!;
+      return { ok: true, result: fromJson(result, value.result, (reference) => streams.open(id, reference)) };
     },
   };
 }
@@ -111,16 +105,9 @@ export function outcomeOfError(error: unknown): CallOutcome {
   return { ok: false, kind: "protocol", message, requestMayHaveArrived: true, details: null };
 }
 
-function hasStream(shape: Shape): boolean {
-  if (shape.kind === "list" || shape.kind === "dictionary") return hasStream(shape.of);
-  return shape.kind === "object" ? Object.values(shape.members).some(hasStream) : shape.kind === "stream";
-}
-
-function toJson(shape: Shape, value: unknown, what: string): unknown {
+function toJson(shape: Shape, value: unknown): unknown {
   if (value === null || value === undefined) return null;
   switch (shape.kind) {
-    case "stream":
-      throw new StreamsNotRouted(what);
     case "void":
       return null;
     case "date":
@@ -130,22 +117,24 @@ function toJson(shape: Shape, value: unknown, what: string): unknown {
     case "double":
       return Number.isFinite(value) ? value : String(value as number);
     case "list":
-      return (value as unknown[]).map((item) => toJson(shape.of, item, what));
+      return (value as unknown[]).map((item) => toJson(shape.of, item));
     case "dictionary":
       // As pairs: a key may have any name.
-      return Object.entries(value).map(([key, item]) => [key, toJson(shape.of, item, what)]);
+      return Object.entries(value).map(([key, item]) => [key, toJson(shape.of, item)]);
     case "object": {
       const members = value as Record<string, unknown>;
-      return Object.fromEntries(Object.entries(shape.members).map(([name, member]) => [name, toJson(member, members[name], what)]));
+      return Object.fromEntries(Object.entries(shape.members).map(([name, member]) => [name, toJson(member, members[name])]));
     }
     default:
       return value;
   }
 }
 
-function fromJson(shape: Shape, value: unknown): unknown {
+function fromJson(shape: Shape, value: unknown, open: (reference: StreamReference) => unknown): unknown {
   if (value === null || value === undefined) return null;
   switch (shape.kind) {
+    case "stream":
+      return open(value as StreamReference);
     case "date":
       return new Date(value as string);
     case "bytes":
@@ -153,12 +142,12 @@ function fromJson(shape: Shape, value: unknown): unknown {
     case "double":
       return Number(value);
     case "list":
-      return (value as unknown[]).map((item) => fromJson(shape.of, item));
+      return (value as unknown[]).map((item) => fromJson(shape.of, item, open));
     case "dictionary":
-      return Object.fromEntries((value as [string, unknown][]).map(([key, item]) => [key, fromJson(shape.of, item)]));
+      return Object.fromEntries((value as [string, unknown][]).map(([key, item]) => [key, fromJson(shape.of, item, open)]));
     case "object": {
       const members = value as Record<string, unknown>;
-      return Object.fromEntries(Object.entries(shape.members).map(([name, member]) => [name, fromJson(member, members[name])]));
+      return Object.fromEntries(Object.entries(shape.members).map(([name, member]) => [name, fromJson(member, members[name], open)]));
     }
     default:
       return value;

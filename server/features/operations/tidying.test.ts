@@ -44,7 +44,7 @@ async function stage(t: TestContext, files: (real: LogFiles) => LogFiles = (real
     database,
     renewals: database,
     folder: logFolder,
-    handlers: [createRetentionTask({ files: logFiles }), createSweepTask({ database, shared, logFiles })],
+    handlers: [createRetentionTask({ files: logFiles }), createSweepTask({ database, shared, logFiles, passingFolders: ["agentStreams"] })],
     nodeName: "test",
     taskCap: () => 2,
     log: { info() {}, warn() {}, error() {} },
@@ -225,6 +225,7 @@ describe("sweeping of the shared folder", () => {
     await stand.file("cuttle-shared-folder.0123456789ab.tmp/identity", 2 * day);
     await fs.utimes(path.join(stand.root, "cuttle-shared-folder.0123456789ab.tmp"), 1, 1);
     await stand.file("cuttle-shared-folder/identity", 400 * day);
+    await stand.file("agentStreams/left-by-a-dead-node", 2 * day);
     for (const round of ["once", "again"]) {
       assert.equal((await stand.run("SweepSharedFolder")).state, "Success");
       assert.deepEqual(

@@ -46,7 +46,13 @@ export const sweepSchedule: ScheduleSource = {
   }),
 };
 
-export function createSweepTask(parts: { database: Database; shared: SharedFolder; logFiles: LogFiles }): TaskHandler {
+export function createSweepTask(parts: {
+  database: Database;
+  shared: SharedFolder;
+  logFiles: LogFiles;
+  /** Folders whose files are needed for minutes only; an old one was left by a dead node. */
+  passingFolders: readonly string[];
+}): TaskHandler {
   return {
     name: taskName,
     async run(run) {
@@ -60,6 +66,7 @@ export function createSweepTask(parts: { database: Database; shared: SharedFolde
       const { graceHours } = readSweeping(stored);
       const olderThanMs = nowMs - graceHours * 3_600_000;
       let removed = await sweepUnfinished(parts.shared, olderThanMs);
+      for (const folder of parts.passingFolders) removed += await sweepPassing(parts.shared, folder, olderThanMs);
       let foreign = 0;
       for await (const counts of sweepTaskFiles({ database: parts.database, files: parts.logFiles, olderThanMs })) {
         removed += counts.removed;
@@ -75,6 +82,18 @@ export function createSweepTask(parts: { database: Database; shared: SharedFolde
       return { state: "Success" };
     },
   };
+}
+
+async function sweepPassing(shared: SharedFolder, folder: string, olderThanMs: number): Promise<number> {
+  let removed = 0;
+  for await (const entries of shared.list(folder)) {
+    for (const { name, kind, changedAtMs } of entries) {
+      if (kind !== "file" || changedAtMs >= olderThanMs) continue;
+      await shared.remove(`${folder}/${name}`);
+      removed += 1;
+    }
+  }
+  return removed;
 }
 
 /** What was being written at the top of the shared folder when its node died. */
