@@ -19,6 +19,16 @@ export const User = object({
 
 const keyMembers = { Id: id(), UserId: id(), Purpose: text(), Created: time(), Expires: orNull(time()), Links: links() };
 
+/** What a client writes of a user. `IsService` counts only at creation; a password is never read back. */
+export const UserBody = object({
+  Username: optional(orNull(text())),
+  DisplayName: optional(orNull(text())),
+  EmailAddress: optional(orNull(text())),
+  IsActive: optional(orNull(flag())),
+  IsService: optional(orNull(flag())),
+  Password: optional(orNull(text())),
+});
+
 /** A stored key: only its first characters are known. */
 export const ApiKey = object({ ...keyMembers, ApiKey: object({ HasValue: flag(), NewValue: Type.Null(), Hint: text() }) });
 export const NewApiKey = object({ ...keyMembers, ApiKey: text() });

@@ -65,6 +65,14 @@ const changes: Record<string, () => Promise<Change> | Change> = {
     await node.put(`/api/spaces/${space.Id}`, { TaskQueueStopped: true });
     return { path: `/api/spaces/${space.Id}` };
   },
+  "POST /users": () => ({ path: "/api/users", body: { Username: fresh("user"), Password: "long enough" } }),
+  "PUT /users/{id}": async () => ({
+    path: `/api/users/${(await node.post("/api/users", { Username: fresh("user"), IsService: true })).Id}`,
+    body: { DisplayName: fresh("Name") },
+  }),
+  "DELETE /users/{id}": async () => ({
+    path: `/api/users/${(await node.post("/api/users", { Username: fresh("user"), IsService: true })).Id}`,
+  }),
   "POST /users/login": () => ({ path: "/api/users/login", body: { Username: fresh("nobody"), Password: "wrong" } }),
   "POST /users/logout": () => ({ path: "/api/users/logout" }),
   "POST /users/{userId}/apikeys": () => ({ path: "/api/users/Users-1/apikeys", body: { Purpose: "another" } }),

@@ -236,6 +236,31 @@ for (const balancer of balancers) {
       for (const { ready } of nodes) assert.equal((await me(ready.url)).status, 401);
     });
 
+    test("S1: a user who is disabled through the balancer is refused by every node at the next request, with session and key", async () => {
+      const user = await api.create("/api/users", { Username: "passer-by", Password: "a password of some length" });
+      const own = { "X-Octopus-ApiKey": "" };
+      const signedIn = await api.once(
+        web,
+        "POST",
+        "/api/users/login",
+        { Username: "passer-by", Password: "a password of some length" },
+        own,
+      );
+      assert.equal(signedIn.status, 200, signedIn.text);
+      const cookies = signedIn.headers.getSetCookie().map((one) => one.split(";")[0]!);
+      const key = await api.create(`/api/users/${user.Id}/apikeys`, { Purpose: "as long as it lasts" });
+      const waysIn = [{ ...own, Cookie: cookies.join("; ") }, { "X-Octopus-ApiKey": key.ApiKey as string }];
+      const statuses = (): Promise<number[]> =>
+        Promise.all(
+          nodes.flatMap(({ ready }) =>
+            waysIn.map(async (headers) => (await api.once(ready.url, "GET", "/api/users/me", undefined, headers)).status),
+          ),
+        );
+      assert.deepEqual(await statuses(), [200, 200, 200, 200]);
+      await api.put(`/api/users/${user.Id}`, { ...user, IsActive: false });
+      assert.deepEqual(await statuses(), [401, 401, 401, 401]);
+    });
+
     test("D2: an agent that polls the balancer's address runs its scripts, whichever node has them", async () => {
       const subscription = `poll://${balancer.name.toLowerCase().padEnd(20, "0")}/`;
       const polling = await cluster.agent({

@@ -23,7 +23,13 @@ export interface OrganizationParts {
 }
 
 export function organizationRoutes(parts: OrganizationParts): Route[] {
-  return [...homeRoutes(parts), ...spaceRoutes(parts.spaceFillers), ...userRoutes(), ...signInRoutes(parts), ...apiKeyRoutes()];
+  return [
+    ...homeRoutes(parts),
+    ...spaceRoutes(parts.spaceFillers),
+    ...userRoutes({ endSessions }),
+    ...signInRoutes(parts),
+    ...apiKeyRoutes(),
+  ];
 }
 
 /**

@@ -69,6 +69,35 @@ export async function insertUser(
   );
 }
 
+export async function updateUser(
+  tx: Transaction,
+  id: string,
+  user: { username: string; displayName: string; email: string; isActive: boolean; passwordHash: string | null },
+): Promise<void> {
+  await tx.execute(
+    `UPDATE users SET username = $2, display_name = $3, email_address = $4, is_active = $5, password_hash = COALESCE($6, password_hash) WHERE id = $1`,
+    [id, user.username, user.displayName, user.email, user.isActive, user.passwordHash],
+  );
+}
+
+export async function deleteUser(tx: Transaction, id: string): Promise<void> {
+  await tx.execute(`DELETE FROM users WHERE id = $1`, [id]);
+}
+
+/** Administrators who may act, other than this user. */
+export async function countOtherAdministrators(tx: Transaction, id: string): Promise<number> {
+  const [row] = await tx.query<{ others: number }>(
+    `SELECT count(*) AS others FROM users WHERE is_administrator AND is_active AND NOT is_service AND id <> $1`,
+    [id],
+  );
+  return row?.others ?? 0;
+}
+
+export async function findUserByEmail(db: Queryable, email: string): Promise<UserRow | undefined> {
+  const [row] = await db.query<UserRow>(`SELECT ${columns} FROM users WHERE lower(email_address) = lower($1) LIMIT 1`, [email]);
+  return row;
+}
+
 /** The operator's settings win at every start: a lost password or a locked-out administrator is mended by restarting with them. */
 export async function updateAdministrator(
   tx: Transaction,

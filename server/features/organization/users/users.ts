@@ -14,34 +14,17 @@ import { ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
 import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
 import { listSpaceDocuments } from "../spaces/spaces.ts";
+import { userChangeRoutes } from "./user-changes.ts";
+import type { UserChangesParts } from "./user-changes.ts";
+import { presentUser } from "./user-document.ts";
 import * as store from "./user-store.ts";
 import type { UserRow } from "./user-store.ts";
 
-export { findPasswordOf } from "./user-store.ts";
+/** Answers without pages stay bounded. */
+const allUsersMax = 50_000;
 
-export function presentUser(row: UserRow, caller: { userId: string | null }) {
-  const self = `/api/users/${row.id}`;
-  return {
-    Id: row.id,
-    Username: row.username,
-    DisplayName: row.display_name,
-    EmailAddress: row.email_address,
-    IsActive: row.is_active,
-    IsService: row.is_service,
-    IsRequestor: row.id === caller.userId,
-    CanPasswordBeEdited: !row.is_service,
-    Identities: [],
-    Created: row.created_at,
-    Links: {
-      Self: self,
-      Permissions: `${self}/permissions{?spaces,includeSystem}`,
-      PermissionsConfiguration: `${self}/permissions/configuration{?spaces,includeSystem}`,
-      ApiKeys: `${self}/apikeys{/id}{?skip,take}`,
-      Spaces: `${self}/spaces`,
-      Teams: `${self}/teams{?spaces,includeSystem}`,
-    },
-  };
-}
+export { presentUser } from "./user-document.ts";
+export { findPasswordOf } from "./user-store.ts";
 
 /**
  * The user whose address was called; "me" is the caller. Others are visible only with UserView: without it they do not exist.
@@ -105,7 +88,7 @@ export async function ensureAdministratorUser(
   return id;
 }
 
-export function userRoutes(): Route[] {
+export function userRoutes(parts: UserChangesParts): Route[] {
   const query = Type.Object({ ...listQuery, filter: Type.Optional(Type.String()) });
   return [
     read({
@@ -129,6 +112,17 @@ export function userRoutes(): Route[] {
         );
       },
     }),
+    read({
+      path: "/users/all",
+      scope: "system",
+      permission: "UserView",
+      answer: Type.Array(User),
+      handler: async ({ db, caller }) => {
+        const { rows } = await store.listUsers(db, "", { skip: 0, take: allUsersMax });
+        return ok(rows.map((row) => presentUser(row, caller)));
+      },
+    }),
+    ...userChangeRoutes(parts),
     read({
       path: "/users/{id}",
       scope: "system",
