@@ -5,23 +5,31 @@ import { parseArgs } from "node:util";
 /** What a measurement on one machine can have. */
 const countMax = 10_000_000;
 
-/** Numbers given as `--name 7`, or as they stand here when left out; ends the process with what there is when something else is given. */
-export function readCounts<Name extends string>(usual: Readonly<Record<Name, number>>): Record<Name, number> {
-  const names = Object.keys(usual) as Name[];
+type Counts = Readonly<Record<string, number | readonly number[]>>;
+type Given<Usual extends Counts> = { [Name in keyof Usual]: Usual[Name] extends number ? number : readonly number[] };
+
+/**
+ * Numbers given as `--name 7`, lists of numbers as `--name 1,2,4`, or as they stand here when left out; ends the process with what there is
+ * when something else is given.
+ */
+export function readCounts<Usual extends Counts>(usual: Usual): Given<Usual> {
+  const names = Object.keys(usual);
   try {
     const { values } = parseArgs({ options: Object.fromEntries(names.map((name) => [name, { type: "string" }] as const)) });
     return Object.fromEntries(
       names.map((name) => {
-        const number = Number(values[name] ?? usual[name]);
-        if (!Number.isInteger(number) || number < 0 || number > countMax)
-          throw new Error(`--${name} is a whole number up to ${countMax}, not ${values[name]}`);
-        return [name, number];
+        const given = values[name];
+        if (given === undefined) return [name, usual[name]];
+        const isList = typeof usual[name] !== "number";
+        const numbers = (isList ? given.split(",") : [given]).map(Number);
+        if (!numbers.every((number) => Number.isInteger(number) && number >= 0 && number <= countMax))
+          throw new Error(`--${name} takes ${isList ? "whole numbers" : "a whole number"} up to ${countMax}, not ${given}`);
+        return [name, isList ? numbers : numbers[0]];
       }),
-    ) as Record<Name, number>;
+    ) as Given<Usual>;
   } catch (error) {
-    console.error(
-      `${(error as Error).message}. What there is, with what it is when left out: ${names.map((name) => `--${name} ${usual[name]}`).join(" ")}`,
-    );
+    const known = names.map((name) => `--${name} ${String(usual[name])}`).join(" ");
+    console.error(`${(error as Error).message}. What there is, with what it is when left out: ${known}`);
     process.exit(2);
   }
 }
@@ -33,8 +41,8 @@ export function sayRow(row: { what: string; reach: string; measured: string; ofL
 }
 
 /** The command as it was given, with its seed even when that was left out. */
-export function commandOf(script: string, counts: Readonly<Record<string, number>>): string {
+export function commandOf(script: string, counts: Counts): string {
   return `npm run ${script} -- ${Object.entries(counts)
-    .map(([name, number]) => `--${name} ${number}`)
+    .map(([name, number]) => `--${name} ${String(number)}`)
     .join(" ")}`;
 }
