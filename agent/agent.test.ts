@@ -126,7 +126,7 @@ test("D2: a late StartScript after CompleteScript is answered with the stored re
   assert.deepEqual(readdirSync(join(agent.home, "Work")), []);
 });
 
-test("an unknown ticket is complete with -45, and asking for it makes nothing", async (t) => {
+test("D5 S5: an unknown ticket is complete with -45, and asking for it makes nothing", async (t) => {
   const agent = await startAgentProcess(t);
   for (const ticket of ["never", "", "../../etc", "a b"]) {
     for (const answer of [await agent.status(ticket, 12), ...(ticket === "never" ? [] : [await agent.cancel(ticket, 12)])]) {
@@ -279,7 +279,7 @@ test("a script that ends by a signal reports 128 and the signal's number", async
   assert.equal((await agent.start({ ticket: "group", body: "echo a; kill -9 0", waitMs: 20_000 })).ExitCode, 137);
 });
 
-test("a script that is stopped for a while is not taken for ended", async () => {
+test("D3: a script that is stopped for a while is not taken for ended", async () => {
   await agent.start({ ticket: "stopped", body: "echo begun; kill -STOP $$; echo resumed; exit 5" });
   const workspace = join(agent.home, "Work", "stopped");
   const isStopped = (pid: number): boolean => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.startsWith("T");
@@ -290,7 +290,7 @@ test("a script that is stopped for a while is not taken for ended", async () => 
   assert.deepEqual([end.exitCode, end.lines], [5, ["begun", "resumed"]]);
 });
 
-test("CompleteScript of a running script cancels it first, and its ticket never runs again", async () => {
+test("D2: CompleteScript of a running script cancels it first, and its ticket never runs again", async () => {
   const mark = marks(agent);
   const body = `echo run >> ${mark.path}; sleep 7790; echo never >> ${mark.path}`;
   await agent.start({ ticket: "unseen", body });
@@ -359,7 +359,7 @@ test("S5 D7: 100 MB of output and lines of megabytes keep the agent's memory bou
   assert.ok(highestMb < 450, `${highestMb} MB`);
 });
 
-test("without a file descriptor, a trusted certificate or a trusted thumbprint nothing is answered", async (t) => {
+test("S4: without a file descriptor, a trusted certificate or a trusted thumbprint nothing is answered", async (t) => {
   const stranger = createHalibutClient({ identity: await createIdentity("stranger"), limits: { connectAttemptsMax: 1 } });
   t.after(() => stranger.close());
   const { capabilitiesServiceV2 } = await import("@cuttle/contract/agent/capabilities");
@@ -492,7 +492,7 @@ test("D2 D3 S5: a full disk refuses the script with a sentence and leaves nothin
   assert.equal(end.exitCode, 9);
 });
 
-test("below the named floor of free space a script is refused", async (t) => {
+test("S5: below the named floor of free space a script is refused", async (t) => {
   const agent = await startAgentProcess(t, { arguments: ["--free-disk-min", "1000000000"] });
   await assert.rejects(agent.start({ ticket: "floor", body: "echo x" }), {
     kind: "service-failed",
@@ -558,7 +558,7 @@ test("files go up and come down whole, below the home or anywhere, and are repla
   assert.equal(readFileSync(join(agent.home, "Files/a.txt"), "utf8"), "replaced");
 });
 
-test("a second agent on the same home is refused with a sentence; a killed one leaves nothing in the way", async (t) => {
+test("D2: a second agent on the same home is refused with a sentence; a killed one leaves nothing in the way", async (t) => {
   const agent = await startAgentProcess(t);
   const main = fileURLToPath(new URL("./cuttle-agent.mjs", import.meta.url));
   const second = spawn(process.execPath, [main, "run", "--home", agent.home, "--port", "0"], { stdio: ["ignore", "ignore", "pipe"] });

@@ -6,7 +6,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { processState } from "@cuttle/contract/agent/script";
-import { type AgentProcess, eventually, processesOf, scriptLines, startAgentProcess } from "./agent-process.ts";
+import { scriptServiceV1 } from "@cuttle/contract/agent/script-v1";
+import { type AgentProcess, eventually, patienceMs, processesOf, scriptLines, startAgentProcess } from "./agent-process.ts";
 
 test("one agent and what is done to it", { concurrency: 3 }, async (t) => {
   const agent = await startAgentProcess(t);
@@ -108,6 +109,35 @@ const misdeeds: { readonly [name: string]: (agent: AgentProcess) => Promise<void
     assert.deepEqual([other.State, scriptLines(other.Logs), answered], [processState.complete, ["through"], 0]);
     writeFileSync(gate, "");
     for (const answer of await Promise.all(starts)) assert.deepEqual([answer.State, answer.ExitCode], [processState.complete, 2]);
+  },
+
+  "D3 S5: empty tickets and tickets that lead elsewhere harm no other script's workspace, running or ended": async (agent) => {
+    const { body, release } = waiting(agent, "neighbour", "cat kept; exit 6");
+    await agent.start({ ticket: "neighbour", body: `echo mine > kept; ${body}` });
+    await agent.start({ ticket: "done", body: "echo before > kept; echo before; exit 4", waitMs: 20_000 });
+    await begun(agent, "neighbour");
+    const places = ["Work", "Runs", "Tickets"];
+    const unusual = places.flatMap((place) => [`../${place}/neighbour`, `../${place}/done`, `../${place}`]);
+    const v1 = async (method: string, request: unknown): Promise<unknown> =>
+      agent.client.call(agent.peer, scriptServiceV1, method, [request], { timeoutMs: patienceMs });
+    for (const ticket of ["", ".", "..", "./neighbour", "done/.", "done/", "../", "x/../neighbour", "..\\Work\\done", ...unusual]) {
+      for (const answer of [await agent.status(ticket), await agent.cancel(ticket)])
+        assert.deepEqual([answer.State, answer.ExitCode, answer.Logs], [processState.complete, -45, []], ticket);
+      await agent.complete(ticket);
+      const request = { Ticket: { TaskId: ticket }, LastLogSequence: 0 };
+      for (const method of ["GetStatus", "CancelScript", "CompleteScript"]) await v1(method, request);
+    }
+    for (const name of ["neighbour", "done"]) assert.ok(isThere(join(agent.home, "Work", name, "kept")), name);
+    assert.equal((await agent.status("neighbour")).State, processState.running);
+    await release();
+    const ended = [await agent.finish("neighbour"), await agent.finish("done")];
+    assert.deepEqual(
+      ended.map(({ exitCode, lines }) => [exitCode, lines]),
+      [
+        [6, ["begun", "mine"]],
+        [4, ["before"]],
+      ],
+    );
   },
 
   "S5: cursors that make no sense are answered": async (agent) => {

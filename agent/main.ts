@@ -79,9 +79,9 @@ async function runWords(): Promise<number> {
     const { code, message } = error as NodeJS.ErrnoException;
     const hint =
       code === "EADDRINUSE"
-        ? " Another program uses the port; choose one with --port."
+        ? ". Another program uses the port; choose one with --port."
         : code === "EACCES"
-          ? " Check the permissions, or choose another folder with --home or port with --port."
+          ? ". Check the permissions, or choose another folder with --home or port with --port."
           : "";
     process.stderr.write(`${io.programName}: ${message}${hint}\n`);
     return exitCodes.failed;

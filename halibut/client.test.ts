@@ -90,7 +90,7 @@ function callError(kind: HalibutCallFailure, requestMayHaveArrived: boolean, tex
 
 const soon = { timeoutMs: 5_000 };
 
-test("a peer with another certificate than the pinned one is untrusted, and not a byte of ours is written to it", async () => {
+test("S4: a peer with another certificate than the pinned one is untrusted, and not a byte of ours is written to it", async () => {
   let receive: (bytes: Promise<Buffer>) => void = () => {};
   // TLS 1.2, where the listener is done with the handshake first: in 1.3 it may never get to see a connector that leaves at once.
   const raw = await listenRaw(service, (socket) => receive(readToEnd(socket)), { maxVersion: "TLSv1.2" });
@@ -105,7 +105,7 @@ test("a peer with another certificate than the pinned one is untrusted, and not 
   await raw.close();
 });
 
-test("a listener that does not trust us makes the call unreachable, with a hint", async () => {
+test("S4 D5: a listener that does not trust us makes the call unreachable, with a hint", async () => {
   const listener = createHalibutListener({ identity: service, isTrusted: () => false, services: [] });
   const { port } = await listener.listen({ host: "127.0.0.1", port: 0 });
   const client = createHalibutClient({ identity: caller, limits: quick });
@@ -143,7 +143,7 @@ test("connecting is tried again as often as allowed, and a service that comes up
   await listener.close();
 });
 
-test("a pooled connection that the service has closed costs nothing: the request goes over a new one, once", async () => {
+test("D2: a pooled connection that the service has closed costs nothing: the request goes over a new one, once", async () => {
   await withRawService(
     async (reader, socket, connection) => {
       await answer(reader, socket);
@@ -163,7 +163,7 @@ for (const [what, afterNext] of [
   ["closes on NEXT", (socket: TLSSocket) => void socket.destroy()],
   ["answers NEXT with garbage", (socket: TLSSocket) => void socket.write("WHAT?\r\n")],
 ] as const)
-  test(`a pooled connection that ${what} is given up before the request is sent, and another one takes it`, async () => {
+  test(`D2 S5: a pooled connection that ${what} is given up before the request is sent, and another one takes it`, async () => {
     const heard: string[] = [];
     await withRawService(
       async (reader, socket, connection) => {
@@ -187,7 +187,7 @@ async function readRest(socket: TLSSocket): Promise<string> {
   return (await readToEnd(socket)).toString("latin1");
 }
 
-test("a connection that is lost after the request was sent fails the call without a second try", async () => {
+test("D2 D5: a connection that is lost after the request was sent fails the call without a second try", async () => {
   await withRawService(
     async (reader, socket) => {
       await reader.readMessage(anyTime, anyTime);
@@ -200,7 +200,7 @@ test("a connection that is lost after the request was sent fails the call withou
   );
 });
 
-test("an answer that does not come in time fails the call as timed out, and the service sees the connection close", async () => {
+test("D5: an answer that does not come in time fails the call as timed out, and the service sees the connection close", async () => {
   let closed: Promise<unknown> | undefined;
   await withRawService(
     async (reader, socket) => {
@@ -215,7 +215,7 @@ test("an answer that does not come in time fails the call as timed out, and the 
   );
 });
 
-test("a silent port times the call out with nothing sent", async () => {
+test("D5: a silent port times the call out with nothing sent", async () => {
   const silent = createServer(() => {});
   silent.listen(0, "127.0.0.1");
   await once(silent, "listening");
@@ -229,7 +229,7 @@ test("a silent port times the call out with nothing sent", async () => {
   silent.close();
 });
 
-test("cancelling a call closes its connection, and the method is told", { timeout: 10_000 }, async () => {
+test("D5: cancelling a call closes its connection, and the method is told", { timeout: 10_000 }, async () => {
   let begun: (signal: AbortSignal) => void = () => {};
   const running = new Promise<AbortSignal>((resolve) => (begun = resolve));
   const listener = createHalibutListener({
@@ -262,7 +262,7 @@ test("cancelling a call closes its connection, and the method is told", { timeou
   await listener.close();
 });
 
-test("closing the client cancels its calls, and no further ones begin", async () => {
+test("D5: closing the client cancels its calls, and no further ones begin", async () => {
   let arrived: () => void = () => {};
   const arrival = new Promise<void>((resolve) => (arrived = resolve));
   await withRawService(
@@ -281,7 +281,7 @@ test("closing the client cancels its calls, and no further ones begin", async ()
   );
 });
 
-test("beforeSend runs before the first byte of the request, and its error stops the call with nothing sent", async () => {
+test("D4: beforeSend runs before the first byte of the request, and its error stops the call with nothing sent", async () => {
   let heard: Promise<string> | undefined;
   await withRawService(
     async (_reader, socket) => {
@@ -297,7 +297,7 @@ test("beforeSend runs before the first byte of the request, and its error stops 
   );
 });
 
-test("a connection that dies during beforeSend is replaced, because nothing was sent; beforeSend then runs again", async () => {
+test("D2 D4: a connection that dies during beforeSend is replaced, because nothing was sent; beforeSend then runs again", async () => {
   let runs = 0;
   let first: TLSSocket | undefined;
   await withRawService(
@@ -318,7 +318,7 @@ test("a connection that dies during beforeSend is replaced, because nothing was 
   );
 });
 
-test("an idle connection is closed with END when its time is over", async () => {
+test("S5: an idle connection is closed with END when its time is over", async () => {
   let word: Promise<string> | undefined;
   await withRawService(
     async (reader, socket) => {
@@ -377,7 +377,7 @@ for (const [what, bytes] of [
   ["a result of another kind", () => encodeMessage(encodeResult(null, { kind: "list", of: { kind: "string" } }, ["x"], "it").document)],
   ["a deflate bomb", bomb],
 ] as const)
-  test(`${what} in place of an answer is a protocol error`, async () => {
+  test(`D2 D5 S5: ${what} in place of an answer is a protocol error`, async () => {
     await withRawService(
       async (reader, socket) => {
         await reader.readMessage(anyTime, anyTime);
@@ -391,7 +391,7 @@ for (const [what, bytes] of [
     );
   });
 
-test("errors of the service come back by kind, with its own details", async () => {
+test("D5: errors of the service come back by kind, with its own details", async () => {
   const { SayHello, ...offered } = contract.methods;
   assert.ok(SayHello);
   const listener = createHalibutListener({
@@ -438,7 +438,7 @@ test("arguments that do not fit the contract are refused before anything is conn
   await client.close();
 });
 
-test("a stream that has fewer or more bytes than it promised breaks the connection, so that the service never runs the method", async () => {
+test("D2: a stream that has fewer or more bytes than it promised breaks the connection, so that the service never runs the method", async () => {
   let methodRan = false;
   const listener = createHalibutListener({
     identity: service,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fuzzFrames } from "./fuzz-frames.ts";
 
-test("50,000 mutated frames are each understood or refused, quickly and without keeping memory", { timeout: 120_000 }, async (t) => {
+test("S5: 50,000 mutated frames are each understood or refused, quickly and without keeping memory", { timeout: 120_000 }, async (t) => {
   const { outcomes, slowestMs, residentGrowthBytes } = await fuzzFrames(50_000, 20_261_122);
   t.diagnostic(
     `${JSON.stringify(outcomes)}, slowest ${Math.round(slowestMs)} ms, memory grew by ${Math.round(residentGrowthBytes / 1e6)} MB at most`,

@@ -113,7 +113,7 @@ test("connections are kept apart by their way: direct, by proxy, by the proxy's 
   await proxy.close();
 });
 
-test("a proxy that gives no way makes the call unreachable, with its reason and without the password", async () => {
+test("S3 D5: a proxy that gives no way makes the call unreachable, with its reason and without the password", async () => {
   const answers = {
     "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n": [/407 Proxy Authentication Required. Check the user name and password/, 1],
     "HTTP/1.0 403\r\n\r\n": [/gives no way to 127.0.0.1:\d+: 403/, 1],
@@ -135,7 +135,7 @@ test("a proxy that gives no way makes the call unreachable, with its reason and 
   }
 });
 
-test("a proxy that is away, hangs up or stays silent costs no more than the time for connecting, and giving up ends it", async () => {
+test("S5: a proxy that is away, hangs up or stays silent costs no more than the time for connecting, and giving up ends it", async () => {
   const hangingUp = await startProxy((_head, socket) => (socket.destroy(), ""));
   await assert.rejects(callThrough({ host: "127.0.0.1", port: hangingUp.port }), /closed the connection without an answer/);
   await hangingUp.close();

@@ -166,7 +166,7 @@ async function assertDropped(socket: TLSSocket): Promise<void> {
 }
 
 for (const name of ["web-browser-get", "web-handshake-post"])
-  test(`a web client without a certificate gets the recorded answer: ${name}`, async () => {
+  test(`S1: a web client without a certificate gets the recorded answer: ${name}`, async () => {
     await withListener({}, async ({ port }) => {
       const folder = join(import.meta.dirname, "fixtures/library", name);
       const socket = await connectRaw(port, null);
@@ -199,7 +199,7 @@ for (const [who, identity] of [
   ["a peer without a certificate", () => null],
   ["a peer with a certificate that is not trusted", () => stranger],
 ] as const)
-  test(`${who} is dropped without a byte`, async () => {
+  test(`S1 S4: ${who} is dropped without a byte`, async () => {
     await withListener({}, async ({ port, event, calls }) => {
       const socket = await connectRaw(port, identity());
       socket.write(Buffer.concat([Buffer.from(greeting), await encoded("SayHello", ["x"])]));
@@ -211,7 +211,7 @@ for (const [who, identity] of [
     });
   });
 
-test("a connector that resumes its TLS session is still known by its certificate", async () => {
+test("S4: a connector that resumes its TLS session is still known by its certificate", async () => {
   await withListener({}, async ({ port }) => {
     for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
       const first = await connectRaw(port, caller, { maxVersion });
@@ -252,7 +252,7 @@ for (const [what, bytes] of [
   ["a subscriber where there is no queue", "MX\r\n\r\nMX-SUBSCRIBER 1.0 poll://x/\r\n\r\n"],
   ["binary garbage", Buffer.concat([Buffer.from("MX\r\n\r\n"), Buffer.alloc(5_000, 0xfe)])],
 ] as const)
-  test(`${what} ends the connection at once and without a byte`, async () => {
+  test(`S5: ${what} ends the connection at once and without a byte`, async () => {
     await withListener({}, async ({ port, event }) => {
       const socket = await connectRaw(port, caller);
       socket.write(bytes);
@@ -262,7 +262,7 @@ for (const [what, bytes] of [
     });
   });
 
-test("a peer that says nothing is dropped when the time for its hello is over", async () => {
+test("S5: a peer that says nothing is dropped when the time for its hello is over", async () => {
   await withListener({ helloMs: 150 }, async ({ port }) => {
     const silent = await connectRaw(port, caller);
     await assertDropped(silent);
@@ -273,7 +273,7 @@ test("a peer that says nothing is dropped when the time for its hello is over", 
   });
 });
 
-test("a peer that sends its hello byte by byte, slowly, gets no more time than a silent one", async () => {
+test("S5: a peer that sends its hello byte by byte, slowly, gets no more time than a silent one", async () => {
   await withListener({ helloMs: 300 }, async ({ port }) => {
     const slow = await connectRaw(port, caller);
     const startedAt = performance.now();
@@ -286,7 +286,7 @@ test("a peer that sends its hello byte by byte, slowly, gets no more time than a
   });
 });
 
-test("bytes that are not TLS are dropped", async () => {
+test("S1 S5: bytes that are not TLS are dropped", async () => {
   await withListener({}, async ({ port }) => {
     const socket = connectTcp(port, "127.0.0.1");
     socket.on("error", () => {});
@@ -297,7 +297,7 @@ test("bytes that are not TLS are dropped", async () => {
   });
 });
 
-test("strangers can use up their own places only", async () => {
+test("S5: strangers can use up their own places only", async () => {
   await withListener({ unidentifiedConnectionsMax: 3 }, async ({ port }) => {
     const { socket, reader } = await introduced(port);
     const strangers = await Promise.all([1, 2, 3].map(() => connectRaw(port, stranger)));
@@ -367,7 +367,7 @@ const hostileMessages: { readonly [what: string]: () => Promise<Buffer> | Buffer
 };
 
 for (const [what, make] of Object.entries(hostileMessages))
-  test(`${what} in place of a request ends the connection without an answer`, { timeout: 60_000 }, async () => {
+  test(`S5: ${what} in place of a request ends the connection without an answer`, { timeout: 60_000 }, async () => {
     await withListener({ stallMs: 1_000, messageElementsMax: 10_000 }, async ({ port, calls, event }) => {
       const before = process.memoryUsage.rss();
       const { socket } = await introduced(port);
@@ -382,7 +382,7 @@ for (const [what, make] of Object.entries(hostileMessages))
     });
   });
 
-test("arguments cannot reach the prototype of objects", async () => {
+test("S2: arguments cannot reach the prototype of objects", async () => {
   await withListener({}, async ({ port, calls }) => {
     const { socket, reader } = await introduced(port);
     const evil: BsonDocument = new Map<string, BsonValue>([
@@ -397,7 +397,7 @@ test("arguments cannot reach the prototype of objects", async () => {
   });
 });
 
-test("an argument without its type name, of another known type or in the wrong number is answered with an error, and the connection lives on", async () => {
+test("S5: an argument without its type name, of another known type or in the wrong number is answered with an error, and the connection lives on", async () => {
   await withListener({}, async ({ port, calls }) => {
     const { socket, reader } = await introduced(port);
     for (const params of [[new Map([["Name", "x"]])], [], ["x", "y"], ["text"], [new Map([["$type", "Halibut.DataStream, Halibut"]])]]) {
@@ -422,7 +422,7 @@ for (const [word, fine] of [
   ["\r\n".repeat(1_000), false],
   ["N".repeat(100), false],
 ] as const)
-  test(`${JSON.stringify(word.slice(0, 20))} after an answer is ${fine ? "a NEXT" : "refused by closing"}`, async () => {
+  test(`${fine ? "" : "S5: "}${JSON.stringify(word.slice(0, 20))} after an answer is ${fine ? "a NEXT" : "refused by closing"}`, async () => {
     await withListener({}, async ({ port }) => {
       const { socket, reader } = await introduced(port);
       socket.write(await encoded("SayHello", ["x"]));
@@ -434,7 +434,7 @@ for (const [word, fine] of [
     });
   });
 
-test("a request that is cut in the middle never reaches its method", async () => {
+test("D2: a request that is cut in the middle never reaches its method", async () => {
   await withListener({}, async ({ port, calls, event }) => {
     const whole = await encoded("SayHello", ["x".repeat(500)]);
     const { socket } = await introduced(port);
@@ -447,7 +447,7 @@ test("a request that is cut in the middle never reaches its method", async () =>
   });
 });
 
-test("a peer that stops in the middle of a request or a stream is dropped", async () => {
+test("D2 S5: a peer that stops in the middle of a request or a stream is dropped", async () => {
   await withListener({ stallMs: 150 }, async ({ port, calls }) => {
     const { document, streams } = requestFor("Take", [streamFromBytes(Buffer.alloc(100_000))]);
     const head = await encodeMessage(document);
@@ -480,7 +480,7 @@ for (const [what, frame] of [
   ["with a negative length", Buffer.concat([negative, streamTrailer(-5)])],
   ["beyond the limit", streamHeader(id, 1_000_001)],
 ] as const)
-  test(`a stream ${what} ends the connection and the method is not called`, async () => {
+  test(`D2 S5: a stream ${what} ends the connection and the method is not called`, async () => {
     await withListener({ streamBytesMax: 1_000_000 }, async ({ port, calls }) => {
       const { socket } = await introduced(port);
       socket.write(Buffer.concat([await encodeMessage(changed("Take", [null], "params", [reference])), frame]));
@@ -490,7 +490,7 @@ for (const [what, frame] of [
     });
   });
 
-test("more streams than allowed end the connection before they are read", async () => {
+test("S5: more streams than allowed end the connection before they are read", async () => {
   await withListener({ streamsPerMessageMax: 3 }, async ({ port, calls }) => {
     const { socket } = await introduced(port);
     socket.write(await encodeMessage(changed("Take", [null], "params", [[reference, reference, reference, reference], 1])));
@@ -499,7 +499,7 @@ test("more streams than allowed end the connection before they are read", async 
   });
 });
 
-test("streams behind a request for an unknown method are read past, and the connection lives on", async () => {
+test("S5: streams behind a request for an unknown method are read past, and the connection lives on", async () => {
   await withListener({}, async ({ port, calls }) => {
     const { socket, reader } = await introduced(port);
     const inside = new Map<string, BsonValue>([["deep", [reference]]]);
@@ -523,7 +523,7 @@ async function openSpoolFiles(): Promise<number | undefined> {
 }
 
 test(
-  "a large stream lies in a nameless file while its method runs, and nowhere afterwards",
+  "S5: a large stream lies in a nameless file while its method runs, and nowhere afterwards",
   { skip: process.platform !== "linux" && "needs /proc" },
   async () => {
     await withListener({}, async ({ port, calls }) => {
@@ -544,7 +544,7 @@ test(
   },
 );
 
-test("an answer with a stream that nobody takes holds neither the method's memory nor its connection for ever", async () => {
+test("S5: an answer with a stream that nobody takes holds neither the method's memory nor its connection for ever", async () => {
   await withListener({ stallMs: 200 }, async ({ port, event }) => {
     const { socket } = await introduced(port);
     socket.write(await encoded("Give", [200_000_000]));
@@ -555,7 +555,7 @@ test("an answer with a stream that nobody takes holds neither the method's memor
   });
 });
 
-test("a method learns when its caller hangs up", async () => {
+test("S5: a method learns when its caller hangs up", async () => {
   await withListener({}, async ({ port, waiting }) => {
     const { socket } = await introduced(port);
     socket.write(await encoded("Wait", []));
@@ -568,7 +568,7 @@ test("a method learns when its caller hangs up", async () => {
   });
 });
 
-test("a peer whose trust ends is dropped at once when the program says so", async () => {
+test("S4: a peer whose trust ends is dropped at once when the program says so", async () => {
   await withListener({}, async ({ port, listener, trusted }) => {
     const { socket, reader } = await introduced(port);
     await listener.dropUntrusted();
@@ -581,7 +581,7 @@ test("a peer whose trust ends is dropped at once when the program says so", asyn
   });
 });
 
-test("a peer whose trust ends while it introduces itself is not let in", async () => {
+test("S4: a peer whose trust ends while it introduces itself is not let in", async () => {
   await withListener({}, async ({ port, trusted, looked, event }) => {
     const socket = await connectRaw(port, caller);
     socket.write("MX\r\n\r\nMX-CLIENT");

@@ -198,7 +198,7 @@ test("PROCEED comes as soon as the response is complete, and the next request on
   });
 });
 
-test("a subscription is given only to the certificate it belongs to", async () => {
+test("S4: a subscription is given only to the certificate it belongs to", async () => {
   await withServer({}, async ({ port, events }) => {
     for (const identity of [server, stranger]) {
       const { socket } = await subscribe(port, identity);
@@ -211,14 +211,14 @@ test("a subscription is given only to the certificate it belongs to", async () =
   });
 });
 
-test("a call that no agent collects in time is unreachable, with nothing sent", async () => {
+test("D5: a call that no agent collects in time is unreachable, with nothing sent", async () => {
   await withServer({ collectMs: 50 }, async ({ queue }) => {
     await assert.rejects(queue.call(at("poll://agent-1"), contract, "Wait", [], soon), callError("unreachable", false));
     await assert.rejects(queue.call(at("poll://agent-1"), contract, "Wait", [], { timeoutMs: 20 }), callError("timed-out", false));
   });
 });
 
-test("a call that is cancelled while it waits is withdrawn, and the agent never sees it", async () => {
+test("D5: a call that is cancelled while it waits is withdrawn, and the agent never sees it", async () => {
   await withServer({}, async ({ queue, poll }) => {
     const stop = new AbortController();
     const call = queue.call(at("poll://agent-1"), contract, "SayHello", ["never"], { ...soon, signal: stop.signal });
@@ -230,7 +230,7 @@ test("a call that is cancelled while it waits is withdrawn, and the agent never 
   });
 });
 
-test("a call that is cancelled after it was collected closes the connection; the method is told, and the agent comes back", async () => {
+test("D5: a call that is cancelled after it was collected closes the connection; the method is told, and the agent comes back", async () => {
   await withServer({}, async ({ queue, poll }) => {
     const { waiting } = poll();
     const stop = new AbortController();
@@ -243,7 +243,7 @@ test("a call that is cancelled after it was collected closes the connection; the
   });
 });
 
-test("a call is for one certificate: another one on the same subscription is not given it", async () => {
+test("S4: a call is for one certificate: another one on the same subscription is not given it", async () => {
   await withServer({ collectMs: 100 }, async ({ queue, poll }) => {
     const { poller, greeted } = poll();
     poller.start();
@@ -254,7 +254,7 @@ test("a call is for one certificate: another one on the same subscription is not
   });
 });
 
-test("a collected call whose connection is lost fails, and is not handed out again", async () => {
+test("D2 D5: a collected call whose connection is lost fails, and is not handed out again", async () => {
   await withServer({}, async ({ port, queue, poll }) => {
     const { socket, reader } = await subscribe(port);
     await reader.readIdentity(anyTime);
@@ -269,7 +269,7 @@ test("a collected call whose connection is lost fails, and is not handed out aga
   });
 });
 
-test("a call whose connection dies before its first byte is collected again", async () => {
+test("D2: a call whose connection dies before its first byte is collected again", async () => {
   await withServer({}, async ({ port, queue, poll }) => {
     const { socket, reader } = await subscribe(port);
     await reader.readIdentity(anyTime);
@@ -287,7 +287,7 @@ test("a call whose connection dies before its first byte is collected again", as
   });
 });
 
-test("beforeSend that throws ends the call with nothing sent, and the agent stays connected", async () => {
+test("D4: beforeSend that throws ends the call with nothing sent, and the agent stays connected", async () => {
   await withServer({}, async ({ queue, poll }) => {
     const { events } = poll();
     const stop = new Error("the lease is lost");
@@ -301,7 +301,7 @@ test("beforeSend that throws ends the call with nothing sent, and the agent stay
   });
 });
 
-test("arguments that do not fit, and calls beyond the queue's limit, are refused at once", async () => {
+test("S5: arguments that do not fit, and calls beyond the queue's limit, are refused at once", async () => {
   await withServer({ queuedCallsMax: 2 }, async ({ queue }) => {
     await assert.rejects(queue.call(at("poll://agent-1"), contract, "SayHello", [7], soon), TypeError);
     const waiting = [1, 2].map(() => queue.call(at("poll://agent-1"), contract, "Wait", [], soon));
@@ -313,7 +313,7 @@ test("arguments that do not fit, and calls beyond the queue's limit, are refused
   });
 });
 
-test("a poller comes back after every failure, with growing pauses that are spread at random", async () => {
+test("A1: a poller comes back after every failure, with growing pauses that are spread at random", async () => {
   const pauses: number[] = [];
   let done: () => void = () => {};
   const enough = new Promise<void>((resolve) => (done = resolve));
@@ -342,7 +342,7 @@ test("a poller comes back after every failure, with growing pauses that are spre
   assert.ok(connections >= 5);
 });
 
-test("a poller gives up a server that sends nothing, and says END when it is closed", async () => {
+test("A1 S5: a poller gives up a server that sends nothing, and says END when it is closed", async () => {
   let words: Promise<string> | undefined;
   let connections = 0;
   let second: () => void = () => {};
@@ -374,7 +374,7 @@ test("a poller gives up a server that sends nothing, and says END when it is clo
   await raw.close();
 });
 
-test("an agent that says END in its poll gets no further request, even when nothing else tells that it leaves", async () => {
+test("A1: an agent that says END in its poll gets no further request, even when nothing else tells that it leaves", async () => {
   await withServer({}, async ({ port, queue, events, poll }) => {
     for (const together of [false, true]) {
       const { socket, reader } = await subscribe(port);
@@ -397,7 +397,7 @@ test("an agent that says END in its poll gets no further request, even when noth
   });
 });
 
-test("an agent that vanishes in its poll is noticed, and its successor gets the call", async () => {
+test("A1: an agent that vanishes in its poll is noticed, and its successor gets the call", async () => {
   await withServer({}, async ({ port, queue, poll, events }) => {
     const { socket, reader } = await subscribe(port);
     await reader.readIdentity(anyTime);

@@ -128,7 +128,7 @@ const settings: Shape = {
   members: { Name: { kind: "string" } },
 };
 
-test("only the types that a contract names are accepted, wherever they stand", () => {
+test("S5: only the types that a contract names are accepted, wherever they stand", () => {
   const typed = (type: string): BsonDocument =>
     new Map([
       ["$type", type],
@@ -155,7 +155,7 @@ test("members are found ignoring case, unknown ones are skipped and missing ones
   assert.deepEqual(decode(settings, new Map()), { Name: null });
 });
 
-test("keys of a dictionary cannot reach the prototype", () => {
+test("S2: keys of a dictionary cannot reach the prototype", () => {
   const evil = new Map<string, BsonValue>([
     ["__proto__", "x"],
     ["constructor", "y"],
@@ -168,7 +168,7 @@ test("keys of a dictionary cannot reach the prototype", () => {
   ]);
 });
 
-test("values that do not fit their shape are refused with the place where they stand", () => {
+test("S5: values that do not fit their shape are refused with the place where they stand", () => {
   const shape: Shape = { kind: "object", type: "T, T", members: { Counts: { kind: "list", of: { kind: "int32" } } } };
   assert.throws(() => encodeValue(shape, { Counts: [1, 2.5] }, true, [], "argument 1"), /argument 1\.Counts\[1\] must be a 32-bit integer/);
   for (const [kind, value] of [
@@ -192,7 +192,7 @@ test("a stream has a type name as an argument and none inside an object, and eac
   assert.equal(new Set(streams.map(({ id }) => id)).size, 2);
 });
 
-test("BSON is refused when it is cut, padded, too deep or has too many elements", () => {
+test("S5: BSON is refused when it is cut, padded, too deep or has too many elements", () => {
   const document: BsonDocument = new Map<string, BsonValue>([
     ["text", "abc"],
     ["list", [1, 2n, new Double(3), true, null, new Date(0), new Binary(0, Buffer.from("x"))]],

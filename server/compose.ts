@@ -2,16 +2,18 @@
 // with a life is made here, handed down as parameters, and stopped in the opposite order.
 
 import { randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { pause } from "./base/clock.ts";
 import type { ServerConfig } from "./config.ts";
 import { createAgents, createAnyNodePolling, createPollingQueue, loadServerIdentity, openAgentPort } from "./engine/agents/agents.ts";
 import { createLateCompleter } from "./engine/execution/execution.ts";
+import { createScheduler, scheduleLookMs } from "./engine/schedules/schedules.ts";
 import { createTaskEngine, enqueueTask } from "./engine/tasks/tasks.ts";
-import type { LogFolder } from "./engine/tasks/tasks.ts";
+import type { LogFiles, LogFolder } from "./engine/tasks/tasks.ts";
 import { findProxy, isPollingAgent } from "./features/infrastructure/infrastructure.ts";
-import { createDeployTask, createHealthTask, healthArgumentsVersion } from "./features/runs/runs.ts";
+import { createRetentionTask, createSweepTask, retentionSchedule, sweepSchedule } from "./features/operations/operations.ts";
+import { createDeployTask, createHealthTask, healthArgumentsVersion, healthSchedule } from "./features/runs/runs.ts";
 import { ensureAdministrator, ensureFirstSpace, featureRoutes, hashOfNewPassword } from "./features/features.ts";
 import { migrations } from "./migrations/migrations.ts";
 import { checkJoin, createBackgroundLoop, createFitness, createNodeRegistry, readInstallationId } from "./platform/cluster/cluster.ts";
@@ -34,6 +36,8 @@ const lateCompletionEveryMs = 60_000;
 const forgetMarksEveryMs = 10 * 60_000;
 /** In the home: the fence against an old primary of the database. */
 const timelineFile = "database-timeline.json";
+/** In the home: the name of the process that had it last. */
+const processFile = "node-process";
 const administratorNameDefault = "admin";
 
 export interface ServerNode {
@@ -98,6 +102,12 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
       createPart: (file) => shared.createPart(`${taskLogFolder}/${file}`),
       readPart: (file, from, to) => shared.readPart(`${taskLogFolder}/${file}`, from, to),
     };
+    const inLogFolder = (name: string): string => (name === "" ? taskLogFolder : `${taskLogFolder}/${name}`);
+    const logFiles: LogFiles = {
+      list: (folder) => shared.list(inLogFolder(folder)),
+      remove: (file) => shared.remove(inLogFolder(file)),
+      removeFolder: (folder) => shared.removeFolder(inLogFolder(folder)),
+    };
 
     const instance = randomUUID();
     const collected = createPollingQueue();
@@ -123,6 +133,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
       database,
       nodeName: config.nodeName,
       instance,
+      former: await rememberProcess(config.home, instance),
       version: await ownVersion(),
       taskCap: config.taskCap,
       taskCapForced: config.taskCapGiven,
@@ -200,6 +211,8 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
           },
         }),
         createHealthTask({ agents }),
+        createRetentionTask({ files: logFiles }),
+        createSweepTask({ database, shared, logFiles }),
       ],
       nodeName: config.nodeName,
       taskCap: () => (fitness.isAble() ? registry.taskCap() : 0),
@@ -209,6 +222,11 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     await engine.start();
     wakeEngine = () => engine.wake();
     undo.push(() => engine.stop());
+    const scheduler = createScheduler({ database, sources: [healthSchedule, retentionSchedule, sweepSchedule], log });
+    const schedules = createBackgroundLoop({ name: "schedules", everyMs: scheduleLookMs, runOnce: () => scheduler.look(), log });
+    schedules.start();
+    undo.push(() => schedules.stop());
+
     // First of all: balancers send no more requests here, and have the time they need to notice while everything still works.
     undo.push(async () => {
       fitness.leave();
@@ -242,6 +260,14 @@ async function welcome(config: ServerConfig, database: ReturnType<typeof openDat
       ...(apiKey === undefined ? {} : { apiKey }),
     });
   });
+}
+
+/** Keeps the name of this process start in the home folder; answers the one before, whose place in the cluster is this node's own. */
+async function rememberProcess(home: string, instance: string): Promise<string | undefined> {
+  const file = path.join(home, processFile);
+  const former = await readFile(file, "utf8").catch(() => undefined);
+  await writeFile(file, instance, { mode: 0o600 });
+  return former;
 }
 
 async function ownVersion(): Promise<string> {

@@ -36,7 +36,7 @@ test("several hosts are read in each form, in their order, with one port for all
   assert.deepEqual(hosts("Host=a,b;Port=6000;Username=u;Database=d"), ["a 6000", "b 6000"]);
   assert.deepEqual(hosts("Host=a:1,b:2;Username=u;Database=d"), ["a 1", "b 2"]);
   assert.deepEqual(hosts("postgres://u@a:1,b:2/db"), ["a 1", "b 2"]);
-  assert.deepEqual(hosts("postgres://u@a,b:2/db"), ["a 5432", "b 2"]);
+  assert.deepEqual(hosts("postgres://u@a,b:2/db?target_session_attrs=read-write"), ["a 5432", "b 2"]);
   assert.deepEqual(hosts("postgres://u:p@[::1]:5,[::2]/db"), ["::1 5", "::2 5432"]);
   assert.deepEqual(hosts("host=a,b,c port=1,2,3 user=u dbname=d"), ["a 1", "b 2", "c 3"]);
   assert.equal(parseConnectionString("postgres://u@a/db").connection.otherHosts, undefined);

@@ -68,9 +68,9 @@ interface Meant {
   sslAuthority: string;
 }
 
-/** Settings of other drivers that have no meaning here and do no harm: pooling, names and time limits are our own. */
+/** Settings of other drivers that have no meaning here and do no harm: pooling, names and time limits are our own, and so is the choice of a host. */
 const ignored = new Set(
-  "application_name, application name, applicationname, connect_timeout, timeout, command timeout, commandtimeout, keepalive, pooling, maximum pool size, minimum pool size, max pool size, min pool size, maxpoolsize, minpoolsize, include error detail".split(
+  "target_session_attrs, target session attributes, application_name, application name, applicationname, connect_timeout, timeout, command timeout, commandtimeout, keepalive, pooling, maximum pool size, minimum pool size, max pool size, min pool size, maxpoolsize, minpoolsize, include error detail".split(
     ", ",
   ),
 );

@@ -31,8 +31,9 @@ export async function chooseInstance(given: GivenOptions, io: CommandIo): Promis
   if (name === undefined && file !== undefined) return { name: instanceNameDefault, configurationFile: resolve(io.folder, file) };
   const here = join(io.folder, "Tentacle.config");
   if (name === undefined && existsSync(here)) return { name: instanceNameDefault, configurationFile: here };
-  const instances = await listInstances(instancesFolder(io.environment));
-  const available = `Available instances: ${instances.map((one) => one.name).join(", ")}.`;
+  const damaged: string[] = [];
+  const instances = await listInstances(instancesFolder(io.environment), (one) => damaged.push(one));
+  const available = [`Available instances: ${instances.map((one) => one.name).join(", ")}.`, ...damaged.map(describeDamaged)].join(" ");
   if (name !== undefined) {
     const found = instances.find((one) => one.name.toLowerCase() === name.toLowerCase());
     if (found !== undefined) return found;
@@ -43,6 +44,11 @@ export async function chooseInstance(given: GivenOptions, io: CommandIo): Promis
     (instances.length === 1 ? instances[0] : undefined);
   if (found === undefined) throw new CommandFailure(`Unable to find default instance of Tentacle. ${available}`);
   return found;
+}
+
+/** Said of a file that should name an instance. */
+export function describeDamaged(file: string): string {
+  return `${file} is damaged and names no instance; create-instance with the name, --config and --home of that instance writes it anew.`;
 }
 
 /** The settings of the chosen instance. `forRunning` lets the environment win over the file. */
@@ -57,5 +63,7 @@ export async function openChosen(given: GivenOptions, io: CommandIo, options: { 
 /** Whether there is an instance to work on when none is named. */
 export async function instanceThere(io: Pick<CommandIo, "folder" | "environment">): Promise<boolean> {
   if (existsSync(join(io.folder, "Tentacle.config"))) return true;
-  return (await listInstances(instancesFolder(io.environment))).length > 0;
+  // One whose file is damaged is there too: an agent without it would run in another home.
+  let damaged = false;
+  return (await listInstances(instancesFolder(io.environment), () => (damaged = true))).length > 0 || damaged;
 }

@@ -115,7 +115,7 @@ async function allCommands(): Promise<Command[]> {
 function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code } = error as NodeJS.ErrnoException;
-  if (code === "EADDRINUSE") return `${error.message} Another program uses the port; choose one with configure --port=NUMBER.`;
-  if (code === "EACCES" || code === "EPERM") return `${error.message} The command needs more rights, perhaps those of root.`;
+  if (code === "EADDRINUSE") return `${error.message}. Another program uses the port; choose one with configure --port=NUMBER.`;
+  if (code === "EACCES" || code === "EPERM") return `${error.message}. The command needs more rights, perhaps those of root.`;
   return error.message;
 }

@@ -11,7 +11,7 @@ import {
   saveInstance,
   settingKeys,
 } from "../configuration/configuration.ts";
-import { chooseInstance, instanceOptions } from "./chosen-configuration.ts";
+import { chooseInstance, describeDamaged, instanceOptions } from "./chosen-configuration.ts";
 import { type Command, option } from "./command-line.ts";
 
 export const instanceCommands: readonly Command[] = [
@@ -51,7 +51,7 @@ export const instanceCommands: readonly Command[] = [
     says: "Lists the instances on this machine",
     options: [option("format", "text or json")],
     async run(given, io) {
-      const instances = await listInstances(instancesFolder(io.environment));
+      const instances = await listInstances(instancesFolder(io.environment), (file) => io.complain(describeDamaged(file)));
       if (given.text("format")?.toLowerCase() === "json") {
         const described = instances.map(({ name, configurationFile }) => ({
           InstanceName: name,

@@ -2,9 +2,12 @@
 // run in the recorded order on one machine's folders. What differs on purpose is listed with its reason.
 import assert from "node:assert/strict";
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { instanceThere } from "./chosen-configuration.ts";
 import { type CommandIo, runCommand } from "./commands.ts";
 
 const fixtures = new URL("../../contract/fixtures/agent-commands/", import.meta.url);
@@ -239,6 +242,53 @@ test("trusted servers are cleared whatever they are, and those to keep are kept"
   assert.deepEqual(await kept(), ["https://one.example:10943"]);
   assert.equal((await run(["clear-trusted-servers", "--config", file])).exitCode, 0);
   assert.deepEqual(await kept(), []);
+});
+
+test("A1: a damaged instance file is told by name, hides no other instance, and create-instance writes it anew", async () => {
+  const registry = join(folder, "damaged");
+  const environment = { TentacleMachineConfigurationHomeDirectory: registry };
+  for (const name of ["sound", "torn"])
+    await run(["create-instance", "--instance", name, "--config", join(registry, `${name}/x.config`)], { environment });
+  const torn = join(registry, "Tentacle/Instances/torn.config");
+  writeFileSync(torn, "");
+  const listed = await run(["list-instances"], { environment });
+  assert.equal(listed.exitCode, 0);
+  assert.match(listed.stdout, /^Instance 'sound' uses configuration '[^']*'\.\n$/);
+  assert.match(listed.stderr, /Instances\/torn\.config is damaged and names no instance; create-instance/);
+  assert.equal((await run(["show-configuration", "--instance", "sound"], { environment })).exitCode, 0);
+  const asked = await run(["show-configuration", "--instance", "torn"], { environment });
+  assert.equal(asked.exitCode, 1);
+  assert.match(asked.stderr, /Available instances: sound\. .*torn\.config is damaged/);
+  rmSync(join(registry, "Tentacle/Instances/sound.config"));
+  assert.equal(await instanceThere({ folder: registry, environment }), true, "no agent starts in another home instead");
+  await run(["create-instance", "--instance", "torn", "--config", join(registry, "torn/x.config")], { environment });
+  assert.equal((await run(["show-configuration", "--instance", "torn"], { environment })).exitCode, 0);
+});
+
+test("port 0 is no port of a server or of a machine", async () => {
+  const file = join(folder, "port-0.config");
+  await run(["configure", "--config", file, "--trust", "A".repeat(40)]);
+  const server = ["--thumbprint", "A".repeat(40), "--style", "TentacleActive", "--host", "node-2"];
+  for (const words of [
+    ["server-comms", ...server, "--port", "0"],
+    ["poll-server", "--server", "http://127.0.0.1:1", "--apiKey", "API-X", "--server-comms-port", "0"],
+  ]) {
+    const { exitCode, stderr } = await run([...words, "--config", file]);
+    assert.deepEqual([exitCode, stderr], [1, "0 is no port that anybody can connect to.\n"], words[0]);
+  }
+  assert.doesNotMatch((await run(["show-configuration", "--config", file])).stdout, /node-2/);
+});
+
+test("a server that speaks plain HTTP where TLS was expected is told in words", async () => {
+  const server = createServer((_request, response) => void response.end()).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = `https://127.0.0.1:${(server.address() as { port: number }).port}`;
+  const file = join(folder, "plain.config");
+  await run(["new-certificate", "--config", file]);
+  const { exitCode, stderr } = await run(["deregister-from", "--config", file, "--server", address, "--apiKey", "API-X"]);
+  server.close();
+  const words = `Unable to connect to the server at ${address}/: it does not speak TLS there. Is its address http:// instead of https://?\n`;
+  assert.deepEqual([exitCode, stderr], [100, words]);
 });
 
 test("the environment changes what an agent runs with, not what its configuration is shown as; proxies are shown without passwords", async () => {

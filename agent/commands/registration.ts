@@ -14,7 +14,7 @@ import { checkServerOptions, connectToChosen, openSpace, pollingProxies, serverO
 import { type Command, CommandFailure, type CommandIo, exitCodes, type GivenOptions, option, toggle } from "./command-line.ts";
 import { checkCommunicationsPort } from "./communications-port.ts";
 import { type Document, expand, linkOf, type ServerConnection, textOf } from "./server-connection.ts";
-import { keepListeningServer, readNumber, serverAddress, subscriptionFor, withPolledServer } from "./settings.ts";
+import { keepListeningServer, readPort, serverAddress, subscriptionFor, withPolledServer } from "./settings.ts";
 
 /** Workers run several scripts at once, so they poll over several connections. */
 const workerConnectionsMin = 5;
@@ -191,16 +191,13 @@ async function register(kind: Kind, given: GivenOptions, io: CommandIo): Promise
 /** Where this agent polls: the given address, else the server's host; the given port wins over the one in the address. */
 export function pollingAddress(given: GivenOptions, server: string): string {
   const port = given.text("server-comms-port");
-  return serverAddress(
-    given.text("server-comms-address") ?? new URL(server).hostname,
-    port === undefined ? undefined : readNumber(port, 65_535),
-  );
+  return serverAddress(given.text("server-comms-address") ?? new URL(server).hostname, port === undefined ? undefined : readPort(port));
 }
 
 function listeningAddress(given: GivenOptions, configuration: Configuration): string {
   const host = given.text("publicHostName") ?? hostname();
   const port = given.text("tentacle-comms-port") ?? configuration.get(settingKeys.port) ?? String(portDefault);
-  const url = URL.parse(`https://${host}:${readNumber(port, 65_535)}/`);
+  const url = URL.parse(`https://${host}:${readPort(port)}/`);
   if (url === null || url.pathname !== "/") throw new CommandFailure(`${host} is no host name; give one with --publicHostName.`);
   return url.port === "" ? `https://${url.hostname}:443/` : url.href;
 }
@@ -310,9 +307,10 @@ async function deregister({ link, noun }: { link: string; noun: "machine" | "wor
       await server.remove(expand(linkOf(one, "Self")));
     }
     const ofServer = await serverThumbprint(server);
-    io.say(
-      `The Octopus Server is still trusted. If you wish to remove trust for this Octopus Server, use '${io.programName} configure --remove-trust=${ofServer} ${chosenBy(given)}'`,
-    );
+    if (configuration.trustedServers().some((one) => sameThumbprint(one.thumbprint, ofServer)))
+      io.say(
+        `The Octopus Server is still trusted. If you wish to remove trust for this Octopus Server, use '${io.programName} configure --remove-trust=${ofServer} ${chosenBy(given)}'`,
+      );
     io.say(`${noun === "machine" ? "Machine" : "Worker"} deregistered successfully`);
   } finally {
     server.close();

@@ -287,8 +287,11 @@ function describeRefusal(status: number, content: unknown, what: string): string
 }
 
 function reasonOf(error: unknown): string {
-  const one = error as { errors?: unknown[]; message?: string; name?: string };
+  const one = error as { errors?: unknown[]; message?: string; name?: string; code?: string };
   if (one.name === "TimeoutError" || one.name === "AbortError") return `no answer within ${answerMsMax / 1000} s.`;
+  // What OpenSSL says of it names its own source files.
+  if (one.code === "EPROTO" && /wrong version number|packet length/i.test(one.message ?? ""))
+    return "it does not speak TLS there. Is its address http:// instead of https://?";
   // A host with several addresses: each has its reason.
   const first = Array.isArray(one.errors) && one.errors.length > 0 ? (one.errors[0] as Error).message : one.message;
   return first === undefined || first === "" ? String(error) : first;

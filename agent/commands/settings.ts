@@ -183,7 +183,7 @@ export const settingsCommands: readonly Command[] = [
         const host = given.text("host");
         if (host === undefined) throw new CommandFailure("Please provide the host name of the server to poll, e.g. --host=OCTOPUSHOST");
         const port = given.text("port");
-        const address = serverAddress(host, port === undefined ? undefined : readNumber(port, portMax));
+        const address = serverAddress(host, port === undefined ? undefined : readPort(port));
         configuration.setTrustedServers(withPolledServer(servers, thumbprint, address, configuration));
       }
       await configuration.save();
@@ -198,6 +198,13 @@ function setPollingCount(text: string | undefined, configuration: Configuration)
   const count = readNumber(text, pollingConnectionsStoredMax);
   configuration.set(settingKeys.pollingConnectionCount, String(count));
   return [`Polling connection count set to: ${count}`];
+}
+
+/** The port of somebody else, which cannot be 0. Throws CommandFailure. */
+export function readPort(text: string): number {
+  const port = readNumber(text, portMax);
+  if (port === 0) throw new CommandFailure("0 is no port that anybody can connect to.");
+  return port;
 }
 
 /** Throws CommandFailure. */

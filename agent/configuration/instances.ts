@@ -1,5 +1,5 @@
 // The instances of agents on this machine: names for settings files, kept in a folder of small JSON files that agents of this ecosystem share.
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 export interface Instance {
@@ -20,17 +20,17 @@ export function instancesFolder(environment: NodeJS.ProcessEnv): string {
   return join(machineFolder(environment), "Tentacle", "Instances");
 }
 
-/** By name. */
-export async function listInstances(folder: string): Promise<Instance[]> {
+/** By name. A file that cannot be read, as a power cut may leave it, is told and hides no other instance. */
+export async function listInstances(folder: string, onDamaged: (file: string) => void = () => {}): Promise<Instance[]> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [];
     throw error;
   });
   const instances: Instance[] = [];
   for (const name of names.filter((one) => one.endsWith(".config"))) {
-    const { Name, ConfigurationFilePath } = JSON.parse(await readFile(join(folder, name), "utf8")) as Record<string, unknown>;
-    if (typeof Name === "string" && typeof ConfigurationFilePath === "string")
-      instances.push({ name: Name, configurationFile: ConfigurationFilePath });
+    const instance = parseInstance(await readFile(join(folder, name), "utf8"));
+    if (instance === undefined) onDamaged(join(folder, name));
+    else instances.push(instance);
   }
   return instances.sort((one, other) => (one.name < other.name ? -1 : 1));
 }
@@ -38,7 +38,19 @@ export async function listInstances(folder: string): Promise<Instance[]> {
 export async function saveInstance(folder: string, instance: Instance): Promise<void> {
   await mkdir(folder, { recursive: true });
   const text = JSON.stringify({ Name: instance.name, ConfigurationFilePath: instance.configurationFile }, null, 2);
-  await writeFile(join(folder, fileName(instance.name)), text, { flush: true });
+  const file = join(folder, fileName(instance.name));
+  await writeFile(`${file}.new`, text, { flush: true });
+  await rename(`${file}.new`, file);
+}
+
+function parseInstance(text: string): Instance | undefined {
+  try {
+    const { Name, ConfigurationFilePath } = JSON.parse(text) as Record<string, unknown>;
+    if (typeof Name !== "string" || typeof ConfigurationFilePath !== "string") return undefined;
+    return { name: Name, configurationFile: ConfigurationFilePath };
+  } catch {
+    return undefined;
+  }
 }
 
 export async function removeInstance(folder: string, name: string): Promise<void> {

@@ -40,7 +40,7 @@ import { prepareDirectly, type PreparedWrapper } from "./nursery.ts";
 /** Kills of the agent in the default run; more by the environment variable. */
 const rounds = Number(process.env["CUTTLE_TEST_KILLS"] ?? 10);
 
-test(`${rounds} kills of the agent at random moments: each script runs once, keeps its exit code, and its log has no gap and no double`, async (t) => {
+test(`D2 D3 D7: ${rounds} kills of the agent at random moments: each script runs once, keeps its exit code, and its log has no gap and no double`, async (t) => {
   const agent = await startAgentProcess(t);
   for (let round = 0; round < rounds; round++) {
     const ticket = `round-${round}`;
@@ -90,7 +90,7 @@ test(`${rounds} kills of the agent at random moments: each script runs once, kee
   }
 });
 
-test("killed again and again during one script, the agent still gives its whole log once", async (t) => {
+test("D7: killed again and again during one script, the agent still gives its whole log once", async (t) => {
   const agent = await startAgentProcess(t);
   const body =
     "for i in $(seq 1 200); do echo \"line $i\"; echo \"err $i\" >&2; sleep 0.02; done; printf 'tail\\r'; sleep 0.3; printf '\\nno end'; exit 77";
@@ -170,7 +170,7 @@ const launch = async (dead: { record: string; workspace: string }, attempt = 1):
   return wrapper;
 };
 
-test("killed between the durable state and the spawn: the next agent runs it once, and the old attempt can never begin", async (t) => {
+test("D2: killed between the durable state and the spawn: the next agent runs it once, and the old attempt can never begin", async (t) => {
   const body = `echo run >> "$TentacleHome/mark"; exit 3`;
   const dead = homeAfterDeath(t, "window", body);
   const agent = await startAgentProcess(t, { home: dead.home });
@@ -182,7 +182,7 @@ test("killed between the durable state and the spawn: the next agent runs it onc
   assert.deepEqual([answer.State, answer.ExitCode, readFileSync(join(dead.home, "mark"), "utf8")], [processState.complete, 3, "run\n"]);
 });
 
-test("killed between the spawn and anything that could tell of it: the script runs on and is taken up", async (t) => {
+test("D2 D3: killed between the spawn and anything that could tell of it: the script runs on and is taken up", async (t) => {
   const dead = homeAfterDeath(t, "spawned", "echo one; sleep 0.5; echo two; exit 9");
   writeFileSync(join(dead.record, "stdout"), "");
   await launch(dead);
@@ -194,7 +194,7 @@ test("killed between the spawn and anything that could tell of it: the script ru
   assert.deepEqual([end.exitCode, end.lines], [9, ["one", "two"]]);
 });
 
-test("a script that waited when the agent died runs only when the server asks again; cancelled before that, it never does", async (t) => {
+test("D2 D8: a script that waited when the agent died runs only when the server asks again; cancelled before that, it never does", async (t) => {
   const body = `echo run >> "$TentacleHome/mark"; exit 3`;
   const dead = homeAfterDeath(t, "waited", body, { phase: "waiting" });
   const other = homeAfterDeath(t, "dropped", body, { phase: "waiting" });
@@ -218,7 +218,7 @@ for (const [what, state, files, exitCode] of [
   ],
   ["an exit code that is not wholly written does not count", {}, { "started-1": "wrapper\n", "wrapper-1": "1 1\n", exit: "6" }, -46],
 ] as const) {
-  test(`${what}, and never runs again`, async (t) => {
+  test(`D2 D5: ${what}, and never runs again`, async (t) => {
     const dead = homeAfterDeath(t, "reboot", 'touch "$TentacleHome/mark"', { bootId: "another boot", ...state });
     for (const [name, content] of Object.entries(files)) writeFileSync(join(dead.record, name), content);
     const agent = await startAgentProcess(t, { home: dead.home });
@@ -234,7 +234,7 @@ for (const [what, state, files, exitCode] of [
   });
 }
 
-test("a process that only has the number of a dead wrapper is not taken for it", async (t) => {
+test("D5: a process that only has the number of a dead wrapper is not taken for it", async (t) => {
   const dead = homeAfterDeath(t, "pid", "true");
   for (const [name, content] of [
     ["started-1", "wrapper\n"],
@@ -246,7 +246,7 @@ test("a process that only has the number of a dead wrapper is not taken for it",
   assert.equal((await agent.finish("pid")).exitCode, -46);
 });
 
-test("a script whose wrapper is killed goes on as running, and then has an unknown result", async (t) => {
+test("D5: a script whose wrapper is killed goes on as running, and then has an unknown result", async (t) => {
   const agent = await startAgentProcess(t);
   const go = join(agent.home, "go");
   await agent.start({ ticket: "orphan", body: `echo one; while [ ! -e ${go} ]; do sleep 0.05; done; echo two; exit 5` });
@@ -259,7 +259,7 @@ test("a script whose wrapper is killed goes on as running, and then has an unkno
   assert.deepEqual([end.exitCode, end.lines.slice(0, 2)], [-46, ["one", "two"]]);
 });
 
-test("killed before the state was durable: the half-made folders go, and the server's repetition starts afresh", async (t) => {
+test("D2: killed before the state was durable: the half-made folders go, and the server's repetition starts afresh", async (t) => {
   const dead = homeAfterDeath(t, "half", "echo old");
   rmSync(dead.state);
   const foreign = join(dead.home, "Work", "not-ours");
@@ -270,7 +270,7 @@ test("killed before the state was durable: the half-made folders go, and the ser
   assert.deepEqual(scriptLines(answer.Logs), ["new"]);
 });
 
-test("killed during CompleteScript: the next agent finishes the removal, and the ticket stays done", async (t) => {
+test("D2: killed during CompleteScript: the next agent finishes the removal, and the ticket stays done", async (t) => {
   const dead = homeAfterDeath(t, "removing", "echo again", {
     phase: "completed",
     exitCode: 2,
@@ -283,7 +283,7 @@ test("killed during CompleteScript: the next agent finishes the removal, and the
   assert.deepEqual([late.ExitCode, late.Logs], [2, []]);
 });
 
-test("killed while it wrote the last lines: they are not written twice", async (t) => {
+test("D7: killed while it wrote the last lines: they are not written twice", async (t) => {
   const agent = await startAgentProcess(t);
   const first = await agent.start({ ticket: "last", body: "echo x; exit 4", waitMs: 20_000 });
   await agent.kill();
@@ -295,7 +295,7 @@ test("killed while it wrote the last lines: they are not written twice", async (
   assert.deepEqual([end.exitCode, end.all], [4, first.Logs]);
 });
 
-test("killed while it appended to the log: a torn record is taken again", async (t) => {
+test("D7: killed while it appended to the log: a torn record is taken again", async (t) => {
   const agent = await startAgentProcess(t);
   const go = join(agent.home, "go");
   await agent.start({ ticket: "torn", body: `echo one; while [ ! -e ${go} ]; do sleep 0.05; done; echo two` });
@@ -308,7 +308,7 @@ test("killed while it appended to the log: a torn record is taken again", async 
   assert.deepEqual((await agent.finish("torn")).lines, ["one", "two"]);
 });
 
-test("a ticket of a newer agent is refused with a sentence and left as it is; others are served", async (t) => {
+test("D11: a ticket of a newer agent is refused with a sentence and left as it is; others are served", async (t) => {
   const dead = homeAfterDeath(t, "newer", "echo no", { version: 99 });
   const before = readFileSync(dead.state, "utf8");
   const agent = await startAgentProcess(t, { home: dead.home });
@@ -345,7 +345,7 @@ test("D5: a damaged ticket file means an unknown result, and the ticket is not r
   assert.equal((await agent.start({ ticket: "damaged", body: "echo no", waitMs: 20_000 })).ExitCode, -46);
 });
 
-test("tombstones and unclaimed results go when their time is over, not before", async (t) => {
+test("S5: tombstones and unclaimed results go when their time is over, not before", async (t) => {
   const agent = await startAgentProcess(t);
   const age = (ticket: string, days: number): void => {
     const at = new Date(Date.now() - days * 24 * 3_600_000);
@@ -369,7 +369,7 @@ test("tombstones and unclaimed results go when their time is over, not before", 
   assert.equal((await agent.start({ ticket: "young", body: "echo x", waitMs: 20_000 })).ExitCode, 2);
 });
 
-test("the home's certificate is for its user only", async (t) => {
+test("S3: the home's certificate is for its user only", async (t) => {
   const agent = await startAgentProcess(t);
   const modes = ["identity.pem", "Tickets", "Runs", "Work"].map((name) =>
     existsSync(join(agent.home, name)) ? statMode(join(agent.home, name)) : 0,

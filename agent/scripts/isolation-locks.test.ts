@@ -22,7 +22,7 @@ for (const [what, held, wanted, together] of table) {
   });
 }
 
-test("a waiting FullIsolation script goes before NoIsolation scripts that come later", async () => {
+test("D6: a waiting FullIsolation script goes before NoIsolation scripts that come later", async () => {
   const locks = createIsolationLocks();
   const first = locks.tryTake(reader())!;
   const order: string[] = [];
@@ -46,7 +46,7 @@ test("who stops waiting lets the ones behind go", async () => {
   await behind.held;
 });
 
-test("a lock given back twice is given back once", async () => {
+test("D6: a lock given back twice is given back once", async () => {
   const locks = createIsolationLocks();
   const first = locks.tryTake(reader())!;
   const second = locks.tryTake(reader())!;

@@ -22,7 +22,7 @@ async function texts(log: OutputLog, after = 0): Promise<string[]> {
   }
 }
 
-test("lines keep their numbers when the log is closed and opened at any point", async (t) => {
+test("D7: lines keep their numbers when the log is closed and opened at any point", async (t) => {
   const folder = folderFor(t);
   const seen: string[] = [];
   const pieces = ["one\ntwo", " more\r", "\nthree\r\n", "fo", "ur\rfive"];
@@ -56,7 +56,7 @@ test("lines keep their numbers when the log is closed and opened at any point", 
   await log.close();
 });
 
-test("a torn record at the end of the index is dropped, and its lines are taken again", async (t) => {
+test("D7: a torn record at the end of the index is dropped, and its lines are taken again", async (t) => {
   const folder = folderFor(t);
   let log = await openOutputLog(folder);
   appendFileSync(join(folder, "stdout"), "a\nb\n");
@@ -72,7 +72,7 @@ test("a torn record at the end of the index is dropped, and its lines are taken 
   await log.close();
 });
 
-test("an index that a power cut filled with zeros is taken up to where it is sound", async (t) => {
+test("D7: an index that a power cut filled with zeros is taken up to where it is sound", async (t) => {
   const folder = folderFor(t);
   let log = await openOutputLog(folder);
   appendFileSync(join(folder, "stdout"), "a\n");
@@ -86,7 +86,7 @@ test("an index that a power cut filled with zeros is taken up to where it is sou
   await log.close();
 });
 
-test("lines whose bytes are lost keep their numbers", async (t) => {
+test("D7: lines whose bytes are lost keep their numbers", async (t) => {
   const folder = folderFor(t);
   let log = await openOutputLog(folder);
   writeFileSync(join(folder, "stdout"), "a\nb\nc\n");
@@ -100,7 +100,7 @@ test("lines whose bytes are lost keep their numbers", async (t) => {
   await log.close();
 });
 
-test("very long lines are cut, and pages keep their limits", async (t) => {
+test("S5: very long lines are cut, and pages keep their limits", async (t) => {
   const folder = folderFor(t);
   const log = await openOutputLog(folder);
   writeFileSync(join(folder, "stdout"), `${"x".repeat(2 * lineBytesMax + 3)}\n${"y\n".repeat(3 * pageLinesMax)}`);

@@ -17,7 +17,7 @@ test("a file of version 1 is read", () => {
   );
 });
 
-test("a file of a newer version is refused with a sentence that says what to do", () => {
+test("D11: a file of a newer version is refused with a sentence that says what to do", () => {
   const newer = version1.replace('"version":1', `"version":${ticketStateVersion + 1}`);
   assert.throws(() => parseTicketState(newer, "x.json"), {
     kind: "newer-version",
@@ -33,7 +33,7 @@ for (const [what, text] of [
   ["an unknown phase", version1.replace("finished", "perhaps")],
   ["a file without version", version1.replace('"version":1,', "")],
 ] as const) {
-  test(`${what} is called damaged`, () => assert.throws(() => parseTicketState(text, "x.json"), { kind: "damaged" }));
+  test(`D5: ${what} is called damaged`, () => assert.throws(() => parseTicketState(text, "x.json"), { kind: "damaged" }));
 }
 
 test("tickets are letters, digits and hyphens, and letter case does not tell them apart", () => {

@@ -1,7 +1,7 @@
 // What goes wrong through public doors, against real processes: an agent that is gone, one with another certificate, a script that
 // never ends, a script that floods. Each ends in a clear answer, with nothing half done and memory bounded.
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { createIdentity } from "@cuttle/halibut";
@@ -11,7 +11,7 @@ import { enqueueTask } from "../../server/engine/tasks/tasks.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
 import { openDatabase } from "../../server/platform/database/database.ts";
 import { createClusterApi } from "../support/cluster-api.ts";
-import type { ClusterApi } from "../support/cluster-api.ts";
+import type { ClusterApi, Document } from "../support/cluster-api.ts";
 import { createCluster, freePort, processesBelow } from "../support/cluster.ts";
 import type { AgentProcess, Cluster, ServerProcess } from "../support/cluster.ts";
 import { eventually } from "../support/eventually.ts";
@@ -63,7 +63,35 @@ describe("bad input, through real processes", { ...linux, timeout: 240_000 }, ()
     assert.deepEqual(readdirSync(path.join(agent.home, "Tickets")), [], "no script has reached the agent");
   });
 
-  test("a script that never ends and ignores polite signals is ended by a cancel, with all its children", async () => {
+  test("S4 D2: two listening agents with one certificate are two targets: a deployment runs once on each, at its own address", async () => {
+    const twin = await cluster.agent({ name: "web-2", trust: server.ready.thumbprint });
+    copyFileSync(path.join(agent.home, "identity.pem"), path.join(twin.home, "identity.pem"));
+    await twin.start();
+    assert.equal(twin.ready.thumbprint, agent.ready.thumbprint);
+    const both = [agent, twin];
+    const project = await observer.prepare({
+      name: "twins",
+      environments: 1,
+      machines: both.map(({ name, port, ready }) => ({ name, port, thumbprint: ready.thumbprint })),
+      steps: oneStep,
+      scripts: [observer.scriptFor(1, oneStep[0]!, `touch "$TentacleHome/ran-$machine"`)],
+    });
+    const deployment = await observer.deploy(project);
+    assert.deepEqual(await observer.faultsOf(deployment), []);
+    const machines = await api.get("/api/machines/all");
+    for (const { home, port } of both) {
+      const here = machines.find(
+        (machine: Document) => machine.Endpoint.Uri === `https://127.0.0.1:${port}/` && machine.Name.endsWith("twins"),
+      );
+      assert.deepEqual(
+        readdirSync(home).filter((name) => name.startsWith("ran-")),
+        [`ran-${here.Id}`],
+      );
+    }
+    await twin.stop();
+  });
+
+  test("D8: a script that never ends and ignores polite signals is ended by a cancel, with all its children", async () => {
     const note = path.join(cluster.root, "family");
     const project = await observer.prepare({
       name: "endless",
@@ -88,7 +116,7 @@ describe("bad input, through real processes", { ...linux, timeout: 240_000 }, ()
     assert.deepEqual(processesBelow(work), [], "nothing of it is left");
   });
 
-  test("an agent that loses what it knew of a running script: the task fails as unknown, names the machine, and runs nothing again", async () => {
+  test("D5: an agent that loses what it knew of a running script: the task fails as unknown, names the machine, and runs nothing again", async () => {
     const project = await observer.prepare({
       name: "forgetful",
       environments: 1,
@@ -119,7 +147,7 @@ describe("bad input, through real processes", { ...linux, timeout: 240_000 }, ()
   });
 });
 
-test("an agent that is gone for good: the deployment fails and names the machine and its address", { timeout: 60_000 }, async () => {
+test("D1 D5: an agent that is gone for good: the deployment fails and names the machine and its address", { timeout: 60_000 }, async () => {
   // In this process, because no setting shortens the two minutes that a node waits; engine, wire and database are the real ones.
   const created = await (await startPostgres()).createDatabase();
   const database = openDatabase({ connection: created.connection, applicationName: "cuttle-test-gone", connectionsMax: 3 });

@@ -25,6 +25,7 @@ test(
     assert.equal(result.deploymentsInSuccess, failovers);
     assert.deepEqual([result.load.lost, result.load.doubled], [0, 0]);
     assert.ok(result.load.acknowledged > 0);
+    assert.ok(result.load.silent <= result.load.sent / 10, `${result.load.silent} of ${result.load.sent} had no answer`);
     assert.ok(Math.min(...result.backAfterMs) <= backMsMax, `back after ${result.backAfterMs.join(", ")} ms`);
     assert.ok(Math.max(...result.backAfterMs) <= backMsMaxBusy, `back after ${result.backAfterMs.join(", ")} ms`);
   },

@@ -165,12 +165,23 @@ describe("an agent that is set up by its commands", { ...linux, timeout: 180_000
     assert.equal(shown.exitCode, 0, shown.stderr);
     const { Tentacle } = JSON.parse(shown.stdout);
     assert.deepEqual([Tentacle.DisplayName, Tentacle.Roles, Tentacle.Environments[0].Name], ["web-polling", ["observed-shop"], "shop 1"]);
-    assert.equal(await agent("deregister-from", "--instance", "polling", ...asAdmin()), "Machine deregistered successfully");
+    await agent("create-instance", "--instance", "busy", "--config", path.join(cluster.root, "busy", "busy.config"));
+    await agent("configure", "--instance", "busy", "--port", String(listening.ready.port), "--listenIpAddress", "127.0.0.1");
+    const busy = await cluster.agentCommand("run", "--instance", "busy", "--noninteractive");
+    assert.equal(busy.exitCode, 100);
+    assert.match(busy.stderr, /:\d+\. Another program uses the port; choose one with configure --port=NUMBER\.\n$/);
+    const left = await cluster.agentCommand("deregister-from", "--instance", "polling", ...asAdmin());
+    assert.deepEqual([left.exitCode, left.stdout.trimEnd().split("\n").at(-1)], [0, "Machine deregistered successfully"]);
+    assert.match(left.stdout, /The Octopus Server is still trusted\..*--remove-trust=[0-9A-F]{40}/);
     assert.deepEqual(
       (await machines()).map(({ Name }) => Name),
       ["web-listening"],
     );
     const none = await cluster.agentCommand("deregister-from", "--instance", "polling", ...asAdmin());
     assert.deepEqual([none.exitCode, none.stderr], [1, "No machine was found matching this Tentacle's thumbprint.\n"]);
+    // What is not trusted any more needs no hint how to end the trust.
+    await agent("configure", "--instance", "listening", "--reset-trust");
+    const untrusted = await cluster.agentCommand("deregister-from", "--instance", "listening", ...asAdmin());
+    assert.deepEqual([untrusted.exitCode, /still trusted/.test(untrusted.stdout)], [0, false], untrusted.stderr);
   });
 });

@@ -188,7 +188,7 @@ describe("operating a node", { ...linux, timeout: 180_000 }, () => {
   test("a node that is told to stop first tells balancers, still answers requests for its delay, and then ends", async () => {
     const stopped = server.stop();
     await eventually("it is not ready", async () => (await status("/api/health/ready")) === 503);
-    assert.equal(await status("/api/octopusservernodes/ping"), 503);
+    assert.equal(await status("/api/octopusservernodes/ping"), 418);
     assert.equal(await status("/api/users/me"), 200);
     assert.equal(await stopped, 0);
   });
@@ -205,5 +205,27 @@ describe("operating a node", { ...linux, timeout: 180_000 }, () => {
     renameSync(`${folder}.lost`, folder);
     await server.start();
     assert.equal((await observer.final(await observer.deploy(brief))).State, "Success");
+  });
+
+  test("a second node with the name of one that runs is refused; the first goes on, and is back at once after a kill", async () => {
+    const { connectionString } = await (await cluster.postgres()).start();
+    const first = await cluster.server({ name: "twin", connectionString });
+    await first.start();
+    const words = ["--serverNodeName", "twin", "--clusterShared", path.join(cluster.root, "shared"), "--commsListenPort", "0"];
+    const masterKey = await cluster.masterKeyOf(first);
+    const second = await cluster.server({ name: "second", connectionString, masterKey });
+    const refused = await cluster.serverCommand(second, "run", ...words, "--webListenPrefixes", "http://127.0.0.1:0");
+    assert.equal(refused.exitCode, 1, refused.stderr);
+    assert.match(
+      refused.stderr,
+      /Another node named 'twin' is running in this cluster\. Give each node a name of its own with --serverNodeName\./,
+    );
+    await first.kill();
+    await first.start();
+    const { Nodes: nodes } = (await api.once(first.ready.url, "GET", "/api/octopusservernodes/summary")).body;
+    assert.deepEqual(
+      nodes.map((one: Document) => [one.Name, one.IsOffline]),
+      [["twin", false]],
+    );
   });
 });

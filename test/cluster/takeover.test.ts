@@ -461,6 +461,25 @@ describe("an agent that has only the first script service", () => {
   });
 });
 
+describe("an agent that reports -1", () => {
+  for (const generation of [1, 2] as const)
+    test(`D8 D3: without a cancel of ours its script has failed, it was not canceled (script service ${generation})`, async () => {
+      const set = await stage({ generation });
+      set.agent.behave = () => ({ lines: ["one"], exitCode: -1, questions: 2 });
+      try {
+        await set.node("only");
+        const taskId = await enqueue(set.database);
+        assert.equal(await finalState(set.database, taskId), "Failed");
+        const [row] = await set.database.query<{ error_message: string }>(`SELECT error_message FROM tasks WHERE id = $1`, [taskId]);
+        assert.match(row!.error_message, /machine 1 ended with exit code -1\./);
+        assert.equal((await eventsOf(set.database))["DeploymentFailed"], 1);
+        assert.equal(set.agent.executions.length, 1);
+      } finally {
+        await set.close();
+      }
+    });
+});
+
 describe("the shared folder", () => {
   test("D7: full for a moment, in the middle of a write, costs the log no line and doubles none", async () => {
     const set = await stage({ steps: 2 });

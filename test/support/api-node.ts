@@ -8,7 +8,7 @@ import type { LogFolder } from "../../server/engine/tasks/tasks.ts";
 import { createFitness } from "../../server/platform/cluster/cluster.ts";
 import type { Probe } from "../../server/platform/cluster/cluster.ts";
 import { openDatabase } from "../../server/platform/database/database.ts";
-import type { Database } from "../../server/platform/database/database.ts";
+import type { Database, DatabaseConnection } from "../../server/platform/database/database.ts";
 import { createHttpServer } from "../../server/platform/http/http.ts";
 import type { Route } from "../../server/platform/http/http.ts";
 import { createMasterKey, createSecrets } from "../../server/platform/secrets/secrets.ts";
@@ -54,11 +54,16 @@ export async function startApiNode(
     routes?: (own: Route[]) => Route[];
     jsonBodyBytesMax?: number;
     prefixes?: string;
+    /** Where the node finds its database instead. */ through?: (connection: DatabaseConnection) => Promise<DatabaseConnection>;
   } = {},
 ): Promise<ApiNode> {
   const postgres = await startPostgres();
   const { connection, drop } = await postgres.createDatabase();
-  const database = openDatabase({ connection, applicationName: "cuttle-test-api", connectionsMax: 8 });
+  const database = openDatabase({
+    connection: (await options.through?.(connection)) ?? connection,
+    applicationName: "cuttle-test-api",
+    connectionsMax: 8,
+  });
   const secrets = createSecrets(createMasterKey());
   await database.transaction(async (tx) => {
     await ensureFirstSpace(tx);

@@ -42,8 +42,10 @@ export interface PostgresPair {
   promote(): Promise<void>;
   /** Makes the other one anew from the primary, which waits for it at each commit from then on. */
   rebuildStandby(): Promise<void>;
-  /** Starts a dead one on what it had, which is what an old primary must not be left to do; its commits wait for nobody. */
-  startAsItWas(which: Which): Promise<void>;
+  /**
+   * Starts a dead one on what it had. `alone` lets its commits wait for nobody: what a careless operator would do to an old primary.
+   */
+  startAsItWas(which: Which, options?: { alone: boolean }): Promise<void>;
 }
 
 export async function startPostgresPair(root: string): Promise<PostgresPair> {
@@ -219,8 +221,8 @@ export async function startPostgresPair(root: string): Promise<PostgresPair> {
       primary = standby;
     },
     rebuildStandby,
-    async startAsItWas(which) {
-      await configure(which, { synchronous_standby_names: "" });
+    async startAsItWas(which, { alone } = { alone: false }) {
+      if (alone) await configure(which, { synchronous_standby_names: "" });
       await start(which);
     },
   };

@@ -1,13 +1,15 @@
 // The trial of chaos: several nodes on one database and one folder, deployments going out all the time, and meanwhile nodes that are killed
-// (kill -9), frozen for longer than their lease, and a database that is killed and started again. The outside observer judges what came of it.
+// (kill -9), frozen for longer than their lease, and a database that is killed and started again, or whose standby takes its place. The outside
+// observer judges what came of it.
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { createCluster } from "../support/cluster.ts";
-import type { PostgresProcess, ServerProcess } from "../support/cluster.ts";
+import type { Cluster, ServerProcess } from "../support/cluster.ts";
 import { createClusterApi } from "../support/cluster-api.ts";
 import type { ClusterApi } from "../support/cluster-api.ts";
 import { createObserver } from "../support/observer.ts";
 import type { Acknowledged } from "../support/observer.ts";
+import { startPostgresPair } from "../support/postgres-pair.ts";
 import { createRandom } from "./random.ts";
 
 export interface ChaosTrial {
@@ -19,6 +21,8 @@ export interface ChaosTrial {
   /** Of a node, each longer than the lease. */
   pauses: number;
   databaseKills: number;
+  /** The primary is killed, its synchronous standby promoted, and a new standby made. */
+  failovers: number;
   /** The same seed chooses the same victims, moments and lengths. */
   seed: number;
   /** Leaves the folder with all logs when something is wrong. */
@@ -50,7 +54,10 @@ const finalMsMax = 240_000;
 const takeoverLookMs = 25;
 const takeoverMsMax = 20_000;
 
-type Disturbance = "kill" | "pause" | "database";
+/** Until somebody promotes the standby. */
+const unnoticedMsMax = 1_000;
+
+type Disturbance = "kill" | "pause" | "database" | "failover";
 
 export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
   const random = createRandom(trial.seed);
@@ -60,8 +67,8 @@ export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
   const takeoversMs: number[] = [];
   let inSuccess = 0;
   try {
-    const postgres = await cluster.postgres();
-    const { connectionString } = await postgres.start();
+    const database = await startDatabase(cluster, trial);
+    const { connectionString } = database;
     const first = await cluster.server({ name: "node-1", connectionString });
     await first.start();
     const masterKey = await cluster.masterKeyOf(first);
@@ -105,6 +112,7 @@ export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
         ...Array.from({ length: trial.kills }, () => "kill" as const),
         ...Array.from({ length: trial.pauses }, () => "pause" as const),
         ...Array.from({ length: trial.databaseKills }, () => "database" as const),
+        ...Array.from({ length: trial.failovers }, () => "failover" as const),
       ],
       random,
     );
@@ -113,10 +121,10 @@ export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
       for (const disturbance of order) {
         await pause(gapMs.min + random() * gapMs.more);
         const [share, length] = [random(), random()];
-        if (disturbance === "database") {
+        if (disturbance === "database" || disturbance === "failover") {
           // Alone, so that what follows it can be told apart in the logs.
           await Promise.all(recovering);
-          await killDatabase(postgres);
+          await (disturbance === "database" ? database.kill() : database.failOver(length * unnoticedMsMax));
           continue;
         }
         // One node is always left alone: "with at least one healthy node …" is what is promised.
@@ -162,9 +170,40 @@ export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
   }
 }
 
-async function killDatabase(postgres: PostgresProcess): Promise<void> {
-  await postgres.killDatabase();
-  await postgres.start();
+interface DisturbedDatabase {
+  connectionString: string;
+  /** And starts it again. */
+  kill(): Promise<void>;
+  failOver(unnoticedMs: number): Promise<void>;
+}
+
+async function startDatabase(cluster: Cluster, trial: ChaosTrial): Promise<DisturbedDatabase> {
+  if (trial.failovers === 0) {
+    const postgres = await cluster.postgres();
+    const { connectionString } = await postgres.start();
+    return {
+      connectionString,
+      async kill() {
+        await postgres.killDatabase();
+        await postgres.start();
+      },
+      failOver: () => Promise.reject(new Error("This database has no standby.")),
+    };
+  }
+  const pair = await startPostgresPair(cluster.root);
+  return {
+    connectionString: pair.connectionString,
+    async kill() {
+      await pair.kill(pair.primary);
+      await pair.startAsItWas(pair.primary);
+    },
+    async failOver(unnoticedMs) {
+      await pair.kill(pair.primary);
+      await pause(unnoticedMs);
+      await pair.promote();
+      await pair.rebuildStandby();
+    },
+  };
 }
 
 /** Tasks under way that a node says are its own; empty when nobody can tell now. */

@@ -1,5 +1,5 @@
-// A command: kills and freezes nodes of a cluster, and kills its database, while deployments go out; reports whether every one ended well.
-//   npm run chaos -- --nodes 4 --deployments 500 --kills 100 --pauses 50 --database-kills 5 --seed 7
+// A command: kills and freezes nodes of a cluster, kills its database and fails it over, while deployments go out; reports whether every one ended well.
+//   npm run chaos -- --nodes 4 --deployments 500 --kills 100 --pauses 50 --database-kills 5 --failovers 5 --seed 7
 import { parseArgs } from "node:util";
 import { runChaosTrial } from "./chaos-run.ts";
 
@@ -13,6 +13,7 @@ const options = {
   kills: { type: "string", default: "20" },
   pauses: { type: "string", default: "10" },
   "database-kills": { type: "string", default: "1" },
+  failovers: { type: "string", default: "0" },
   seed: { type: "string", default: String(Date.now() % 100_000) },
 } as const;
 
@@ -43,6 +44,7 @@ const result = await runChaosTrial({
   kills: count("kills", 0),
   pauses: count("pauses", 0),
   databaseKills: count("database-kills", 0),
+  failovers: count("failovers", 0),
   seed: count("seed", 0),
   keepFolderOnFaults: true,
   report: (line) => console.log(line),

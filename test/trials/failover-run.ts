@@ -69,7 +69,7 @@ export async function runFailoverTrial(trial: FailoverTrial): Promise<FailoverRe
     });
     trial.report(`${nodeCount} nodes and two PostgreSQL servers in ${cluster.root}; seed ${trial.seed}.`);
 
-    const load = startCreateLoad({ api, urls, perSecond: trial.createsPerSecond, prefix: "load" });
+    const load = await startCreateLoad({ api, urls, perSecond: trial.createsPerSecond, prefix: "load" });
     const backAfterMs: number[] = [];
     let ranThrough = 0;
     for (let n = 1; n <= trial.failovers; n++) {

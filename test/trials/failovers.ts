@@ -23,7 +23,7 @@ for (const fault of faults) console.log(`FAULT: ${fault}`);
 const sorted = backAfterMs.toSorted((a, b) => a - b);
 const at = (share: number): string => (sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0).toFixed(0);
 console.log(
-  `${load.sent} creates: ${load.acknowledged} acknowledged, ${load.refused} refused with 503, ${load.unknown} not known; ` +
+  `${load.sent} creates: ${load.acknowledged} acknowledged, ${load.refused} refused with 503, ${load.unknown} not known, ${load.silent} without an answer in 5 s; ` +
     `${load.lost} acknowledged and lost, ${load.doubled} doubled; slowest answer ${load.slowestAnswerMs.toFixed(0)} ms.`,
 );
 console.log(`API back after the order to promote: ${at(0.5)} ms (median), ${at(0.99)} ms (p99), on each node, ${sorted.length} times.`);

@@ -234,7 +234,7 @@ test("an agent that leaves before the first byte takes its calls with it: those 
   assert.deepEqual(await Promise.all(calls), [answer, answer]);
 });
 
-test("who gives up knows whether the request may have arrived, and it is not handed out later", async (t) => {
+test("D5: who gives up knows whether the request may have arrived, and it is not handed out later", async (t) => {
   const ground = await prepare(t);
   const [a, b] = [await ground.node("a"), await ground.node("b")];
   assert.deepEqual(await failureOf(ask(a, { timeoutMs: 50 })), ["timed-out", false]);

@@ -20,7 +20,7 @@ const sound: StartScriptCommandV2 = {
   Arguments: [],
 };
 
-test("a start without its task, tickets that are empty, lead elsewhere or have two spellings, and long waits never go out", async (t) => {
+test("D2 S5: a start without its task, tickets that are empty, lead elsewhere or have two spellings, and long waits never go out", async (t) => {
   const identity = await createIdentity("server");
   const agents = createAgents({ identity, polling: createPollingQueue(), findProxy: async () => undefined });
   t.after(() => agents.close());

@@ -254,3 +254,43 @@ export async function releaseLeases(database: Queryable, owner: string): Promise
     [owner],
   );
 }
+
+/**
+ * Deletes tasks that have ended, with their step runs and the rows of their logs, and answers the ids of those it deleted. A task that is
+ * queued or runs stays, whoever names it.
+ */
+export async function deleteEndedTasks(tx: Transaction, ids: readonly string[]): Promise<string[]> {
+  const rows = await tx.query<{ id: string }>(
+    `DELETE FROM tasks t WHERE t.id = ANY ($1) AND t.completed_at IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM task_queue q WHERE q.task_id = t.id)
+     RETURNING t.id`,
+    [ids],
+  );
+  return rows.map((row) => row.id);
+}
+
+/** Of these ids, those that are tasks; `settled` ended so long ago that nothing about them changes any more. */
+export async function listKnownTasks(
+  database: Queryable,
+  ids: readonly string[],
+  settledAfterMs: number,
+): Promise<Map<string, { settled: boolean }>> {
+  const rows = await database.query<{ id: string; settled: boolean }>(
+    `SELECT id, coalesce(completed_at < now() - $2 * interval '1 millisecond', false) AS settled FROM tasks WHERE id = ANY ($1)`,
+    [ids, settledAfterMs],
+  );
+  return new Map(rows.map((row) => [row.id, { settled: row.settled }]));
+}
+
+/**
+ * The log parts of a task that are stored, and from which epoch on others may still be: the current one of a task that is queued or runs,
+ * none of one that has ended. One statement, so one moment. Undefined: there is no such task.
+ */
+export async function findPartsOf(database: Queryable, taskId: string): Promise<{ files: Set<string>; openFromEpoch: number } | undefined> {
+  const [row] = await database.query<{ files: string[]; epoch: number | null }>(
+    `SELECT ARRAY(SELECT p.file FROM task_log_parts p WHERE p.task_id = t.id) AS files, q.epoch
+     FROM tasks t LEFT JOIN task_queue q ON q.task_id = t.id WHERE t.id = $1`,
+    [taskId],
+  );
+  return row && { files: new Set(row.files), openFromEpoch: row.epoch ?? Infinity };
+}

@@ -13,8 +13,11 @@ export type { BlockStatus, LogCategory, LogEntry } from "./log-entry.ts";
 export { logFormatVersion } from "./log-entry.ts";
 export type { EngineLog, TaskEngine, TaskEngineParts } from "./task-engine.ts";
 export { createTaskEngine } from "./task-engine.ts";
+export type { LogFiles } from "./task-files.ts";
+export { removeTaskFiles, sweepTaskFiles } from "./task-files.ts";
 export type { LogFolder, PartFile } from "./task-log.ts";
 export { LogPartMissing, readTaskLog } from "./task-log-reader.ts";
+export { deleteEndedTasks } from "./task-store.ts";
 export type { ClaimedTask, Json, NewTask, TaskHandler, TaskLog, TaskOutcome, TaskRun, TaskState } from "./task.ts";
 export { LeaseLost, taskStates } from "./task.ts";
 

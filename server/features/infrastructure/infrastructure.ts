@@ -14,7 +14,8 @@ import { defineWorkers, workerRoutes } from "./workers/workers.ts";
 import { fillWorkerPools, workerPools } from "./worker-pools/worker-pools.ts";
 
 export { environmentIdsInOrder, environments } from "./environments/environments.ts";
-export { findMachineAddress, isPollingAgent, readAgentAddress, recordMachineHealth } from "./endpoints/endpoints.ts";
+export { findMachineAddress, findMachinesOfPolicy, isPollingAgent, readAgentAddress, recordMachineHealth } from "./endpoints/endpoints.ts";
+export { listCheckIntervals } from "./machine-policies/machine-policies.ts";
 export { findProxy } from "./proxies/proxies.ts";
 export type { AskForHealthCheck, MachineAddress, MachineHealth } from "./endpoints/endpoints.ts";
 

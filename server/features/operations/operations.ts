@@ -9,6 +9,8 @@ import { taskRoutes } from "./tasks/tasks.ts";
 import type { TasksParts } from "./tasks/tasks.ts";
 
 export { listRunningTasks };
+export { createRetentionTask, retentionSchedule } from "./retention/retention.ts";
+export { createSweepTask, sweepSchedule } from "./sweeping/sweeping.ts";
 
 export function operationsRoutes(parts: NodesParts & TasksParts): Route[] {
   return [...taskRoutes(parts), ...eventRoutes, ...nodeRoutes(parts), ...statusRoutes(parts)];

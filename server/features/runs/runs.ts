@@ -3,7 +3,7 @@
 import type { Route } from "../../platform/http/http.ts";
 import { beforeReleaseDelete, deploymentRoutes } from "./deployments/deployments.ts";
 
-export { createHealthTask, healthArgumentsVersion } from "./health-checks/health-checks.ts";
+export { createHealthTask, healthArgumentsVersion, healthSchedule } from "./health-checks/health-checks.ts";
 export { createDeployTask, loadDeploymentSnapshot } from "./deployments/deployments.ts";
 export type { CandidateMachine, DeploymentSnapshot } from "./deployments/deployments.ts";
 export { beforeReleaseDelete };

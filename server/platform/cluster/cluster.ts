@@ -1,9 +1,9 @@
 // This node in the registry of nodes: it says that it lives, learns whether it is drained and how many tasks it may run, and which
 // other nodes exist. Nothing here decides who runs what.
 
-import { pause } from "../../base/clock.ts";
+import { monotonicMs, pause } from "../../base/clock.ts";
 import type { Database } from "../database/database.ts";
-import { markNodeStopped, reportNode } from "./node-store.ts";
+import { findHolder, markNodeStopped, reportNode } from "./node-store.ts";
 
 export type { BackgroundLoop } from "./background-loop.ts";
 export { createBackgroundLoop } from "./background-loop.ts";
@@ -17,6 +17,9 @@ export type { ServerNode } from "./node-store.ts";
 /** A node that was not seen for this long is shown as offline. Tasks do not wait for it: their leases are much shorter. */
 export const offlineAfterMs = 15_000;
 const reportMs = 2_000;
+/** A node that lives says so again within this, on a busy machine too. */
+const silentMsMax = 3 * reportMs;
+const holderLookMs = 200;
 
 export interface NodeRegistry {
   /** Registers the node; fails when another live process has the same name. */
@@ -42,6 +45,8 @@ export function createNodeRegistry(parts: {
   nodeName: string;
   /** Names this process start. */
   instance: string;
+  /** The process before this one with the same home, which has ended. */
+  former?: string | undefined;
   version: string;
   /** For a node that is new in the registry; a known one keeps what was set there. */
   taskCap: number;
@@ -56,7 +61,8 @@ export function createNodeRegistry(parts: {
   let drained = false;
   let loop: Promise<void> = Promise.resolve();
 
-  async function report(start: boolean): Promise<void> {
+  /** Answers false, and changes nothing, when another process has the name. */
+  async function report(start: boolean, former?: string): Promise<boolean> {
     const node = await reportNode(parts.database, {
       name: parts.nodeName,
       instance: parts.instance,
@@ -65,19 +71,43 @@ export function createNodeRegistry(parts: {
       forceTaskCap: start && parts.taskCapForced,
       offlineAfterMs,
       start,
+      former,
       impairments: parts.impairments(),
     });
-    if (node === undefined) throw new NodeNameTaken(parts.nodeName);
+    if (node === undefined) return false;
     cap = node.taskCap;
     drained = node.isInMaintenanceMode;
+    return true;
+  }
+
+  async function reportAgain(): Promise<void> {
+    if (!(await report(false))) throw new NodeNameTaken(parts.nodeName);
+  }
+
+  /**
+   * Enters this node. Where another process has its name, this node may have been killed on another machine, or another one was given the
+   * same name: only the living say again that they live, which is waited for.
+   */
+  async function enter(): Promise<void> {
+    while (!(await report(true, parts.former))) {
+      const holder = await findHolder(parts.database, parts.nodeName);
+      const startedMs = monotonicMs();
+      while (holder !== undefined && monotonicMs() - startedMs < silentMsMax) {
+        await pause(holderLookMs);
+        const now = await findHolder(parts.database, parts.nodeName);
+        if (now === undefined || now.instance !== holder.instance) break;
+        if (now.lastSeenAt.getTime() !== holder.lastSeenAt.getTime()) throw new NodeNameTaken(parts.nodeName);
+      }
+      if (holder !== undefined && (await report(true, holder.instance))) return;
+    }
   }
 
   return {
     async start() {
-      await report(true);
+      await enter();
       loop = (async () => {
         while (await pause(reportMs, stopping.signal)) {
-          await report(false).catch((error: unknown) => {
+          await reportAgain().catch((error: unknown) => {
             parts.log.warn({ err: error }, "This node could not be entered in the registry; trying again.");
           });
         }
@@ -85,7 +115,7 @@ export function createNodeRegistry(parts: {
     },
     taskCap: () => (drained ? 0 : cap),
     isDrained: () => drained,
-    refresh: () => report(false),
+    refresh: reportAgain,
     async stop() {
       stopping.abort();
       await loop;

@@ -50,7 +50,7 @@ function toNode(row: Row): ServerNode {
 
 /**
  * Enters or refreshes this process as the node of that name. A name is taken over from another process only when that one has
- * stopped or was not seen for `offlineAfterMs`, or when it is a start after a kill on the same name: undefined means it is taken.
+ * stopped, was not seen for `offlineAfterMs`, or is `former`, which is known to be dead: undefined means it is taken.
  */
 export async function reportNode(
   database: Queryable,
@@ -62,6 +62,8 @@ export async function reportNode(
     forceTaskCap: boolean;
     offlineAfterMs: number;
     start: boolean;
+    /** A process that had this name and has certainly ended. */
+    former: string | undefined;
     impairments: readonly string[];
   },
 ): Promise<ServerNode | undefined> {
@@ -73,13 +75,32 @@ export async function reportNode(
            impairments = EXCLUDED.impairments,
            started_at = CASE WHEN $6 THEN now() ELSE known.started_at END,
            task_cap = CASE WHEN $5 THEN EXCLUDED.task_cap ELSE known.task_cap END
-       WHERE known.instance = EXCLUDED.instance OR $6 OR known.stopped_at IS NOT NULL
+       WHERE known.instance = EXCLUDED.instance OR known.instance = $9::text OR known.stopped_at IS NOT NULL
           OR known.last_seen_at < now() - $7 * interval '1 millisecond'
      RETURNING ${columns}, false AS is_offline`,
-    [node.name, node.instance, node.taskCap, node.version, node.forceTaskCap, node.start, node.offlineAfterMs, node.impairments],
+    [
+      node.name,
+      node.instance,
+      node.taskCap,
+      node.version,
+      node.forceTaskCap,
+      node.start,
+      node.offlineAfterMs,
+      node.impairments,
+      node.former ?? null,
+    ],
     { name: "node-report" },
   );
   return rows[0] === undefined ? undefined : toNode(rows[0]);
+}
+
+/** Who has a name now, and when it last said so. Undefined: nobody ever had it. */
+export async function findHolder(database: Queryable, name: string): Promise<{ instance: string; lastSeenAt: Date } | undefined> {
+  const [row] = await database.query<{ instance: string; last_seen_at: Date }>(
+    `SELECT instance, last_seen_at FROM server_nodes WHERE lower(name) = lower($1)`,
+    [name],
+  );
+  return row && { instance: row.instance, lastSeenAt: row.last_seen_at };
 }
 
 export async function markNodeStopped(database: Queryable, name: string, instance: string): Promise<void> {

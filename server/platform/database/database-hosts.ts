@@ -79,6 +79,7 @@ export function createDatabaseHosts(
   let highest = options.record?.last();
   /** A record of another database means that the operator moved to a new one; while we run, another one is a mistake. */
   let isLineageOfThisRun = false;
+  let isLooking = false;
   let closed = false;
 
   function judge(standing: Standing, at: DatabaseHost): void {
@@ -199,11 +200,13 @@ export function createDatabaseHosts(
 
   /** The host in use may stand still without ending its connections, while another one took its place. */
   async function lookForRival(): Promise<void> {
-    if (!isSure || searching !== undefined) return;
+    if (!isSure || searching !== undefined || isLooking) return;
+    isLooking = true;
     const inUse = last;
     const answers = await Promise.all(
       hosts.map(async (at) => (at === inUse ? undefined : probe(at).catch((error: unknown) => error as Error))),
     );
+    isLooking = false;
     const best = choose(answers);
     if (closed || last !== inUse || typeof best === "string") return;
     if (timelineOf(best.standing) > (highest?.timeline ?? Infinity)) moveTo(best.at, best.standing);

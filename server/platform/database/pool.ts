@@ -58,6 +58,10 @@ function isRefusal(error: unknown): boolean {
   return /^[0-9A-Z]{5}$/.test(code) && !code.startsWith("57P") && !code.startsWith("08");
 }
 
+function isPoolFull(error: unknown): boolean {
+  return error instanceof Error && /timeout exceeded when trying to connect/.test(error.message);
+}
+
 /** Attempts of one intent whose outcome nobody told us. At most one of them took effect: they leave the same mark. */
 interface CommitMark<T> {
   readonly intent: string;
@@ -140,6 +144,8 @@ export function openDatabase(options: DatabaseOptions): Database {
         if (client.listenerCount("error") === 0) client.on("error", () => {});
         return client;
       } catch (error) {
+        // That all connections are in use says nothing about the host.
+        if (isPoolFull(error)) throw new DatabaseUnavailable(describe(error), error);
         hosts.doubt();
         if (failed || options.connection.otherHosts === undefined || monotonicMs() >= giveUpAtMs)
           throw new DatabaseUnavailable(describe(error), error);
@@ -243,7 +249,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       const listener = createListener(
         async (use) => {
           await hosts.writable();
-          const client = new HostClient({ ...config, query_timeout: 0, statement_timeout: 0 } as ClientConfig);
+          const client = new HostClient();
           use(client);
           try {
             await client.connect();

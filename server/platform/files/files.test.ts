@@ -82,6 +82,40 @@ test("a writer that fails half-way leaves nothing behind", async (t) => {
   assert.deepEqual(await fs.readdir(folder.root), []);
 });
 
+test("S5: a folder is listed in batches, with what is no file of ours told apart, and removed only when it is empty", async (t) => {
+  const folder = await setup(t);
+  assert.deepEqual(await Array.fromAsync(folder.list("none")), []);
+  const names = Array.from({ length: 450 }, (_, n) => `${n}.log`);
+  await fs.mkdir(path.join(folder.root, "many"));
+  await Promise.all(names.map((name) => fs.writeFile(path.join(folder.root, "many", name), "x")));
+  await fs.utimes(path.join(folder.root, "many", "7.log"), 1, 1);
+  if (process.platform !== "win32") await fs.symlink("/etc", path.join(folder.root, "many", "link"));
+  const batches = await Array.fromAsync(folder.list("many"));
+  assert.ok(batches.length >= 3, `${batches.length} batches`);
+  const entries = batches.flat();
+  assert.deepEqual(
+    entries
+      .filter((entry) => entry.kind === "file")
+      .map((entry) => entry.name)
+      .sort(),
+    names.sort(),
+  );
+  assert.equal(entries.find((entry) => entry.name === "7.log")?.changedAtMs, 1_000);
+  if (process.platform !== "win32") {
+    assert.equal(entries.find((entry) => entry.name === "link")?.kind, "other");
+    await assert.rejects(Array.fromAsync(folder.list("many/link")), { kind: "refused" });
+    await fs.unlink(path.join(folder.root, "many", "link"));
+  }
+  assert.deepEqual(
+    (await Array.fromAsync(folder.list(""))).flat().map(({ name, kind }) => [name, kind]),
+    [["many", "folder"]],
+  );
+  assert.equal(await folder.removeFolder("many"), false);
+  for (const name of names) await folder.remove(`many/${name}`);
+  assert.equal(await folder.removeFolder("many"), true);
+  assert.equal(await folder.removeFolder("many"), true, "one that is gone is fine");
+});
+
 test("names that are not ours are refused before anything is touched", async (t) => {
   const folder = await setup(t);
   const names = [
@@ -107,6 +141,8 @@ test("names that are not ours are refused before anything is touched", async (t)
     await assert.rejects(folder.readPart(name, 0, 1), { kind: "refused" }, JSON.stringify(name));
     await assert.rejects(folder.writeOnce(name, bytes("x")), { kind: "refused" }, JSON.stringify(name));
     await assert.rejects(folder.remove(name), { kind: "refused" }, JSON.stringify(name));
+    await assert.rejects(folder.removeFolder(name), { kind: "refused" }, JSON.stringify(name));
+    if (name !== "") await assert.rejects(Array.fromAsync(folder.list(name)), { kind: "refused" }, JSON.stringify(name));
   }
   assert.deepEqual(await fs.readdir(folder.root), []);
   await (await folder.createPart("x".repeat(100))).close();

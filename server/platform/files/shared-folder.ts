@@ -6,6 +6,7 @@
 import crypto from "node:crypto";
 import fs from "node:fs/promises";
 import { constants } from "node:fs";
+import type { Dir } from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createCallGate } from "./call-gate.ts";
@@ -25,6 +26,7 @@ const staleRetryPauseMsMin = 50;
 const staleRetryPauseMsMax = 2_000;
 const freeBytesFloor = 1024 ** 3;
 const freeShareFloor = 0.05;
+const listBatchMax = 200; // entries looked at in one call, so that a large folder keeps the others waiting for a moment only
 const identityFolder = "cuttle-shared-folder";
 const identityFile = `${identityFolder}/identity`;
 const identityCharacters = 36; // a UUID
@@ -54,6 +56,14 @@ export interface WrittenFile {
   sha256: string;
 }
 
+/** What lies in a folder, as the file system says it. */
+export interface FolderEntry {
+  name: string;
+  /** Links, pipes and the like are `other`; this server never makes them. */
+  kind: "file" | "folder" | "other";
+  changedAtMs: number;
+}
+
 /** Files are named by `/`-separated names of letters, digits, dots, hyphens and underscores. All calls throw SharedFolderError. */
 export interface SharedFolder {
   readonly root: string;
@@ -67,6 +77,10 @@ export interface SharedFolder {
   readOnce(file: string, expected: WrittenFile): Promise<Uint8Array>;
   /** Removes a file; one that is gone already is fine. */
   remove(file: string): Promise<void>;
+  /** What is in a folder (`""` is the whole one), in batches and no order. Nothing for one that is not there. */
+  list(folder: string): AsyncGenerator<FolderEntry[]>;
+  /** Removes an empty folder; one that is gone already is fine. Answers false, and leaves it, when something is in it. */
+  removeFolder(folder: string): Promise<boolean>;
   /** Random text in a file of the folder, made by the first node: nodes with different ones do not share it. */
   identity(): Promise<string>;
   /** Whether this still is the folder of that identity, and not a mount point without its mount. Answers within two seconds or fails. */
@@ -274,6 +288,61 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
     });
   }
 
+  async function* list(folder: string): AsyncGenerator<FolderEntry[]> {
+    const place =
+      folder === "" ? root : path.join(root, checkName(folder, folder.endsWith(stagingEnd) ? stagingCharactersMax : nameCharactersMax));
+    const call = { doing: `list ${folder === "" ? "itself" : folder}`, timeoutMs };
+    const open = async (): Promise<Dir | undefined> => {
+      if (folder !== "" && (await fs.realpath(place)) !== place)
+        throw new SharedFolderError("refused", `${folder} in the shared folder is a link, which this server never makes.`);
+      return await fs.opendir(place);
+    };
+    const directory = await gate
+      .run(call, open, (late) => void late?.close().catch(() => undefined))
+      .catch((error: unknown) => {
+        if (systemCode(error) === "ENOENT") return undefined;
+        throw describeFailure(error, folder, "list");
+      });
+    if (directory === undefined) return;
+    try {
+      for (let isMore = true; isMore;) {
+        const batch = await gate.run(call, async () => {
+          const entries: FolderEntry[] = [];
+          while (entries.length < listBatchMax) {
+            const entry = await directory.read();
+            if (entry === null) {
+              isMore = false;
+              break;
+            }
+            const seen = await lookAt(path.join(place, entry.name));
+            if (seen !== undefined) entries.push({ name: entry.name, ...seen });
+          }
+          return entries;
+        });
+        if (batch.length > 0) yield batch;
+      }
+    } catch (error) {
+      throw describeFailure(error, folder, "list");
+    } finally {
+      // Not waited for: in a folder that hangs it hangs too.
+      void directory.close().catch(() => undefined);
+    }
+  }
+
+  async function removeFolder(folder: string): Promise<boolean> {
+    try {
+      await onFile(folder, "remove", async (place) => {
+        await checkFolders(root, place);
+        await fs.rmdir(place);
+      });
+    } catch (error) {
+      if (!(error instanceof SharedFolderError)) throw error;
+      if (error.code === "ENOTEMPTY" || error.kind === "exists") return false;
+      if (error.kind !== "not-found") throw error;
+    }
+    return true;
+  }
+
   async function identity(): Promise<string> {
     if (!(await onFile(identityFile, "look for", (place) => isThere(place)))) {
       // A folder and not a file is put in place, because a folder never replaces one that has something in it, on any file system:
@@ -316,7 +385,7 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
     }
   }
 
-  return { root, createPart, readPart, writeOnce, readOnce, remove, identity, check, space };
+  return { root, createPart, readPart, writeOnce, readOnce, remove, list, removeFolder, identity, check, space };
 }
 
 /** Answers the name again; throws kind refused for one that is not ours. */
@@ -334,6 +403,17 @@ function checkName(file: string, charactersMax = nameCharactersMax): string {
 function checkRange(from: number, to: number): void {
   if (Number.isSafeInteger(from) && Number.isSafeInteger(to) && from >= 0 && to >= from) return;
   throw new RangeError(`Not a range of bytes: ${from} to ${to}.`);
+}
+
+/** Kind and time of the last change; undefined for what is gone meanwhile. */
+async function lookAt(place: string): Promise<Pick<FolderEntry, "kind" | "changedAtMs"> | undefined> {
+  try {
+    const stat = await fs.lstat(place);
+    return { kind: stat.isFile() ? "file" : stat.isDirectory() ? "folder" : "other", changedAtMs: stat.mtimeMs };
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 async function isThere(place: string): Promise<boolean> {

@@ -242,7 +242,8 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
   function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const known = problemOf(error, { bodyBytesMax });
     const route = `${request.method} ${request.routeOptions?.url ?? "?"}`;
-    if (known === undefined || known.status >= 500)
+    // A 503 without a cause says what this node has logged already, once instead of at each question of a balancer.
+    if (known === undefined || (known.status >= 500 && !(known.status === 503 && known.cause === undefined)))
       parts.reportFault({ error: known?.cause ?? error, route, requestId: String(request.id) });
     const shown =
       known ??

@@ -113,3 +113,23 @@ export async function findMachineAddress(db: Queryable, machineId: string): Prom
     }
   );
 }
+
+/** Name of a policy with the enabled targets and workers that have an agent to ask, those first that were not asked for longest. */
+export async function findMachinesOfPolicy(
+  db: Queryable,
+  policyId: string,
+  most: number,
+): Promise<{ name: string; spaceId: string; machineIds: string[] } | undefined> {
+  const [row] = await db.query<{ name: string; space_id: string; machine_ids: string[] }>(
+    `SELECT p.name, p.space_id, ARRAY(
+       SELECT m.id FROM (
+         SELECT id, is_disabled, communication_style, machine_policy_id, health_checked_at FROM machines
+         UNION ALL
+         SELECT id, is_disabled, communication_style, machine_policy_id, health_checked_at FROM workers) m
+       WHERE m.machine_policy_id = p.id AND NOT m.is_disabled AND m.communication_style <> 'None'
+       ORDER BY m.health_checked_at NULLS FIRST, m.id LIMIT $2) AS machine_ids
+     FROM machine_policies p WHERE p.id = $1`,
+    [policyId, most],
+  );
+  return row && { name: row.name, spaceId: row.space_id, machineIds: row.machine_ids };
+}

@@ -17,7 +17,7 @@ export { endpointRoutes, pageBelow } from "./endpoint-routes.ts";
 export { readAgentAddress } from "./endpoint-rules.ts";
 export type { StoredEndpoint } from "./endpoint-rules.ts";
 export type { MachineAddress, MachineHealth } from "./endpoint-store.ts";
-export { findMachineAddress } from "./endpoint-store.ts";
+export { findMachineAddress, findMachinesOfPolicy } from "./endpoint-store.ts";
 
 /** Extension point: asks for the first health check of a new target or worker, in the transaction that creates it. */
 export type AskForHealthCheck = (tx: Transaction, machine: { id: string; name: string; spaceId: string }, actor: Actor) => Promise<void>;

@@ -3,12 +3,14 @@
 import type { TSchema } from "@cuttle/contract/rest/shapes";
 import { MachinePolicy, MachinePolicyBody } from "@cuttle/contract/rest/machines";
 import { problem } from "../../../base/problems.ts";
+import type { Queryable } from "../../../platform/database/database.ts";
 import { ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
 import { defineResource } from "../../../platform/resources/resources.ts";
 import type { ResourceField } from "../../../platform/resources/resources.ts";
 import type { SpaceFiller } from "../../organization/organization.ts";
-import { readPolicy } from "./machine-policy-rules.ts";
+import { readPolicy, timespanMs } from "./machine-policy-rules.ts";
+import { listHealthIntervals } from "./machine-policy-store.ts";
 
 /** Values of a new policy; timespans are "hh:mm:ss" as everywhere in the API. */
 export const policyDefaults = {
@@ -69,6 +71,17 @@ export const machinePolicies = defineResource({
     Template: `${base}/machinepolicies/template`,
   }),
 });
+
+/** Policies that ask for health checks at an interval, in spaces that take tasks. A policy with none, or zero, asks for none. */
+export async function listCheckIntervals(
+  db: Queryable,
+  most: number,
+): Promise<{ policyId: string; spaceId: string; intervalMs: number }[]> {
+  return (await listHealthIntervals(db, most)).flatMap(({ id, space_id, interval }) => {
+    const intervalMs = timespanMs(interval) ?? 0;
+    return intervalMs > 0 ? [{ policyId: id, spaceId: space_id, intervalMs }] : [];
+  });
+}
 
 export const fillMachinePolicies: SpaceFiller = async (tx, spaceId, actor) => {
   await machinePolicies.create(tx, spaceId, actor, { Name: "Default Machine Policy", IsDefault: true });

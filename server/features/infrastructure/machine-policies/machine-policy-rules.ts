@@ -7,11 +7,19 @@ const retriesMax = 1_000;
 /** Longest timespan, so that every one fits the timers of the programs that wait it out. */
 const daysMax = 24;
 
-/** Whether a text is a timespan as everywhere in the API: `hh:mm:ss` or `d.hh:mm:ss`, perhaps with parts of a second. */
+/** Milliseconds of a timespan as everywhere in the API: `hh:mm:ss` or `d.hh:mm:ss`, perhaps with parts of a second. Undefined: it is none. */
+export function timespanMs(text: unknown): number | undefined {
+  const [, days = "0", hours, minutes, seconds, part = "0"] =
+    typeof text === "string" ? (/^(?:(\d{1,4})\.)?(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,7}))?$/.exec(text) ?? []) : [];
+  if (hours === undefined || Number(hours) >= 24 || Number(minutes) >= 60 || Number(seconds) >= 60 || Number(days) >= daysMax)
+    return undefined;
+  const wholeSeconds = ((Number(days) * 24 + Number(hours)) * 60 + Number(minutes)) * 60 + Number(seconds);
+  return wholeSeconds * 1000 + Math.floor(Number(`0.${part}`) * 1000);
+}
+
+/** Whether a text is a timespan. */
 export function isTimespan(text: unknown): boolean {
-  const [, days = "0", hours, minutes, seconds] =
-    typeof text === "string" ? (/^(?:(\d{1,4})\.)?(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.\d{1,7})?$/.exec(text) ?? []) : [];
-  return hours !== undefined && Number(hours) < 24 && Number(minutes) < 60 && Number(seconds) < 60 && Number(days) < daysMax;
+  return timespanMs(text) !== undefined;
 }
 
 const words: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {

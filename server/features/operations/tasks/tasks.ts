@@ -28,6 +28,8 @@ export interface TasksParts {
 const taskTypes: readonly { Id: string; Name: string }[] = [
   { Id: "Deploy", Name: "Deploy" },
   { Id: "Health", Name: "Check health" },
+  { Id: "Retention", Name: "Apply retention policies" },
+  { Id: "SweepSharedFolder", Name: "Sweep the shared folder" },
 ];
 
 /** As much as a task of ours ever needs; larger arguments belong into rows of their own. */

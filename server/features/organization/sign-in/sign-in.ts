@@ -51,23 +51,26 @@ export function signInRoutes(parts: { installationId: string }): Route[] {
         const secrets = newSessionSecrets();
         const lifeMs = body.RememberMe ? rememberedSessionMs : sessionMs;
         const { user } = found;
-        await database.transaction(async (tx) => {
-          await forgetFailures(tx, name);
-          await insertSession(tx, {
-            tokenHash: hashSessionSecret(secrets.token),
-            csrfHash: hashSessionSecret(secrets.csrfToken),
-            userId: user.id,
-            lifeMs,
-            perUserMax: sessionsPerUserMax,
-          });
-          await recordEvent(tx, {
-            spaceId: null,
-            category: "LoginSucceeded",
-            actor: { userId: user.id, username: user.username },
-            message: `User ${user.username} signed in`,
-            relatedDocumentIds: [user.id],
-          });
-        });
+        await database.transaction(
+          async (tx) => {
+            await forgetFailures(tx, name);
+            await insertSession(tx, {
+              tokenHash: hashSessionSecret(secrets.token),
+              csrfHash: hashSessionSecret(secrets.csrfToken),
+              userId: user.id,
+              lifeMs,
+              perUserMax: sessionsPerUserMax,
+            });
+            await recordEvent(tx, {
+              spaceId: null,
+              category: "LoginSucceeded",
+              actor: { userId: user.id, username: user.username },
+              message: `User ${user.username} signed in`,
+              relatedDocumentIds: [user.id],
+            });
+          },
+          { readBack: true },
+        );
         // Only the client knows whether its connection is secure: a proxy in front of us may have ended TLS.
         const secure = body.State?.["UsingSecureConnection"] === true ? "; Secure" : "";
         const kept = `${body.RememberMe ? `Max-Age=${lifeMs / 1000}; ` : ""}SameSite=Lax${secure}`;

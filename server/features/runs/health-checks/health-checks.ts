@@ -13,14 +13,17 @@ import { healthScript, readHealth } from "./health-script.ts";
 
 /** A machine that cannot print a few lines in this time is not well. */
 const scriptTimeoutMs = 60_000;
-/** Version of the arguments `{ machineIds }` this program writes and reads. */
-export const healthArgumentsVersion = 1;
 /** An agent that is just starting gets this long. */
 const patienceMs = 10_000;
 const retryMs = 500;
+/** Machines of one task that are asked at the same time, so that those that are away do not hold up the others. */
+const machinesAtOnceMax = 10;
 const rootBlock = "task";
 
 const categories = { Healthy: "Info", HasWarnings: "Warning", Unhealthy: "Error", Unavailable: "Error", Unknown: "Error" } as const;
+
+export { healthArgumentsVersion } from "./health-arguments.ts";
+export { healthSchedule } from "./health-schedule.ts";
 
 export function createHealthTask(parts: { agents: Agents }): TaskHandler {
   return {
@@ -37,31 +40,43 @@ export function createHealthTask(parts: { agents: Agents }): TaskHandler {
         status(rootBlock, "Running"),
       ]);
       let bad = 0;
-      for (const id of ids) {
-        if (run.cancelRequested.aborted) return { state: "Canceled" };
-        if (typeof id !== "string") continue;
-        const machine = await run.guarded((tx) => findMachineAddress(tx, id));
-        if (machine === undefined) continue;
-        const { lines = [], ...health } = await examine(machine, run, parts.agents);
-        const isUsable = health.healthStatus === "Healthy" || health.healthStatus === "HasWarnings";
-        if (!isUsable) bad += 1;
-        const block = `machine-${machine.id}`;
-        await run.log.append(
-          [
-            { kind: "block", id: block, parent: rootBlock, name: machine.name, at: now() },
-            ...lines.map((text): LogEntry => ({ kind: "line", block, category: "Info", at: now(), text })),
-            { kind: "line", block, category: categories[health.healthStatus], at: now(), text: health.statusSummary },
-            status(block, isUsable ? "Success" : "Failed"),
-          ],
-          async (tx) => void (await recordMachineHealth(tx, machine.id, health)),
-        );
+      const waiting = ids.filter((id) => typeof id === "string");
+      async function checkNext(): Promise<void> {
+        for (let id = waiting.shift(); id !== undefined && !run.cancelRequested.aborted; id = waiting.shift())
+          if (!(await checkMachine(id, run, parts.agents).catch(giveUp))) bad += 1;
       }
+      function giveUp(error: unknown): never {
+        waiting.length = 0;
+        throw error;
+      }
+      const ended = await Promise.allSettled(Array.from({ length: machinesAtOnceMax }, checkNext));
+      for (const one of ended) if (one.status === "rejected") throw one.reason;
+      if (run.cancelRequested.aborted) return { state: "Canceled" };
       await run.log.append([status(rootBlock, bad === 0 ? "Success" : "Failed")]);
       return bad === 0
         ? { state: "Success" }
         : { state: "Failed", message: `${bad} of ${ids.length} machines are not healthy. The task log says which and why.` };
     },
   };
+}
+
+/** Asks one machine and stores what came of it. False: it is not well. One that is gone meanwhile is no fault. */
+async function checkMachine(id: string, run: TaskRun, agents: Agents): Promise<boolean> {
+  const machine = await run.guarded((tx) => findMachineAddress(tx, id));
+  if (machine === undefined) return true;
+  const { lines = [], ...health } = await examine(machine, run, agents);
+  const isUsable = health.healthStatus === "Healthy" || health.healthStatus === "HasWarnings";
+  const block = `machine-${machine.id}`;
+  await run.log.append(
+    [
+      { kind: "block", id: block, parent: rootBlock, name: machine.name, at: now() },
+      ...lines.map((text): LogEntry => ({ kind: "line", block, category: "Info", at: now(), text })),
+      { kind: "line", block, category: categories[health.healthStatus], at: now(), text: health.statusSummary },
+      status(block, isUsable ? "Success" : "Failed"),
+    ],
+    async (tx) => void (await recordMachineHealth(tx, machine.id, health)),
+  );
+  return isUsable;
 }
 
 /** What was found, and what the machine printed. */
