@@ -63,7 +63,8 @@ interface ClaimRow {
  * Takes up to `count` tasks: first those whose owner let its lease end, then the oldest eligible ones. Only the head of a tag is
  * eligible, so one statement can never take two tasks of one tag; the partial unique index stands behind that. The commit need not
  * wait for the disk: a claim that a crash of the database forgets has had no effect, since everything that follows from it is
- * preceded by a commit that does wait, and that one makes this one durable too.
+ * preceded by a commit that does wait, and that one makes this one durable too. The arrays keep the database to its indexes: it takes
+ * an unknown limit for a tenth of the queue, and would read all tasks there have ever been to find a few of them.
  */
 export async function claimTasks(
   tx: Transaction,
@@ -81,12 +82,12 @@ export async function claimTasks(
      ), claimed AS (
        UPDATE task_queue SET state = 'running', owner = $1, epoch = epoch + 1,
               lease_until = now() + $3 * interval '1 millisecond'
-       WHERE task_id IN (SELECT task_id FROM expired UNION ALL SELECT task_id FROM ready)
+       WHERE task_id = ANY (ARRAY(SELECT task_id FROM expired UNION ALL SELECT task_id FROM ready))
        RETURNING task_id, epoch, cancel_requested
      ), shown AS (
        UPDATE tasks SET state = CASE WHEN claimed.cancel_requested THEN 'Cancelling' ELSE 'Executing' END,
               started_at = coalesce(tasks.started_at, clock_timestamp()), server_node = $2
-       FROM claimed WHERE tasks.id = claimed.task_id
+       FROM claimed WHERE tasks.id = claimed.task_id AND tasks.id = ANY (ARRAY(SELECT task_id FROM claimed))
        RETURNING tasks.*, claimed.epoch, claimed.cancel_requested
      )
      SELECT id, space_id, name, description, arguments, arguments_version, concurrency_tag, related_document_ids,
