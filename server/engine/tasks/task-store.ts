@@ -10,7 +10,10 @@ export const taskChannel = "cuttle_tasks";
 
 const lockTag = `SELECT pg_advisory_xact_lock(hashtextextended($1, 7001))`;
 
-/** Adds a task to the queue. It is eligible at once unless an unfinished task holds its tag. */
+/**
+ * Adds a task to the queue. It is eligible at once unless an unfinished task holds its tag. The two states are asked for one by one, since
+ * each has an index by tag of its own.
+ */
 export async function insertTask(tx: Transaction, task: NewTask): Promise<string> {
   const { id, number } = await nextId(tx, "ServerTasks");
   if (task.concurrencyTag !== null) await tx.query(lockTag, [task.concurrencyTag], { name: "task-lock-tag" });
@@ -22,7 +25,8 @@ export async function insertTask(tx: Transaction, task: NewTask): Promise<string
        RETURNING id)
      INSERT INTO task_queue (task_id, position, tag, is_head, state)
      SELECT id, nextval('task_positions'), $8::text,
-            $8::text IS NULL OR NOT EXISTS (SELECT 1 FROM task_queue WHERE tag = $8::text), 'queued'
+            $8::text IS NULL OR NOT (EXISTS (SELECT 1 FROM task_queue WHERE tag = $8::text AND state = 'running')
+                                     OR EXISTS (SELECT 1 FROM task_queue WHERE tag = $8::text AND state = 'queued')), 'queued'
      FROM inserted`,
     [
       id,
@@ -196,13 +200,13 @@ export async function finishQueuedTask(tx: Transaction, taskId: string, state: T
   );
 }
 
-/** Makes the next task of a tag eligible, when none of it runs. */
+/** Makes the next task of a tag eligible, when none of it runs. Positions are given under the tag's lock: if one of it is eligible, it is the first. */
 export async function promoteNext(tx: Transaction, tag: string | null): Promise<void> {
   if (tag === null) return;
   await tx.execute(
     `UPDATE task_queue SET is_head = true
      WHERE task_id = (SELECT task_id FROM task_queue WHERE tag = $1 AND state = 'queued' ORDER BY position LIMIT 1)
-       AND NOT EXISTS (SELECT 1 FROM task_queue WHERE tag = $1 AND (state = 'running' OR is_head))`,
+       AND NOT is_head AND NOT EXISTS (SELECT 1 FROM task_queue WHERE tag = $1 AND state = 'running')`,
     [tag],
     { name: "task-promote" },
   );
