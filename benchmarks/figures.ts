@@ -34,10 +34,17 @@ export function readCounts<Usual extends Counts>(usual: Usual): Given<Usual> {
   }
 }
 
-/** Prints a row: what was measured, what is to be reached, what came out and its share of the limit, and how to see it again. */
-export function sayRow(row: { what: string; reach: string; measured: string; ofLimit: number; command: string }): void {
-  const verdict = row.ofLimit <= 1 ? "reached" : "not reached";
-  console.log(`| ${row.what} | ${row.reach} | ${row.measured}; ${row.ofLimit.toFixed(2)} of the limit, ${verdict} | \`${row.command}\` |`);
+/**
+ * Prints a row: what was measured, what is to be reached, what came out and its share of the limit, and how to see it again. `missed` says
+ * what else was to be reached and was not.
+ */
+export function sayRow(row: { what: string; reach: string; measured: string; ofLimit: number; missed?: string; command: string }): void {
+  const verdict = [
+    ...(row.missed === undefined ? [] : [row.missed]),
+    row.ofLimit <= 1 && row.missed === undefined ? "reached" : "not reached",
+  ];
+  const measured = `${row.measured}; ${row.ofLimit.toFixed(2)} of the limit, ${verdict.join(", ")}`;
+  console.log(`| ${row.what} | ${row.reach} | ${measured} | \`${row.command}\` |`);
 }
 
 /** The command as it was given, with its seed even when that was left out. */

@@ -140,7 +140,8 @@ try {
       `with the idle share ${measured.map(({ perTaskWithIdle }) => perTaskWithIdle.toFixed(1)).join(", ")}`,
       `tasks per node ${measured.map((one) => `${one.fewest} to ${one.most}`).join(", ")}`,
     ].join("; "),
-    ofLimit: haveAll ? Math.abs(worst) / limitShare : Infinity,
+    ofLimit: Math.abs(worst) / limitShare,
+    ...(haveAll ? {} : { missed: "a node had no task" }),
     command: commandOf("bench:nodes", counts),
   });
 } finally {
