@@ -8,6 +8,7 @@ import { createAgents, createAnyNodePolling, createPollingQueue, openAgentPort }
 import type { Agents, CallTerms } from "../server/engine/agents/agents.ts";
 import { openDatabase } from "../server/platform/database/database.ts";
 import { createMasterKey, createSecrets } from "../server/platform/secrets/secrets.ts";
+import { noStreams } from "../test/support/no-streams.ts";
 import { startPostgres } from "../test/support/postgres.ts";
 import { percentile } from "./programs.ts";
 
@@ -24,16 +25,13 @@ const agentIdentity = await createIdentity("agent");
 const secrets = createSecrets(createMasterKey());
 const closing: (() => Promise<unknown>)[] = [];
 
-/** The calls that are measured carry none. */
-const noStreams = () => Promise.reject(new Error("No stream is passed here."));
-
 async function node(name: string) {
   const database = openDatabase({ connection, applicationName: `cuttle bench ${name}`, connectionsMax: 15 });
   const local = createPollingQueue();
   const polling = createAnyNodePolling({
     database,
     secrets,
-    streamFolder: { writeOnce: noStreams, readPart: noStreams, remove: noStreams },
+    streamFolder: noStreams,
     local,
     nodeName: name,
     process: randomUUID(),

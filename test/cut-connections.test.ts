@@ -1,7 +1,9 @@
 // Connections that are cut at every byte of each call to an agent, in both directions and both modes, over real TLS: a call ends as a whole
 // answer or as an error that tells whether it may have arrived, it is made at most once, and what is asked again afterwards is whole.
+// The same for a polling agent that is connected to another node than the one that makes the call, over a real PostgreSQL.
 // Every byte of StartScript to a listening agent, and some of the rest; `npm run cuts` takes every byte of all of them.
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -16,6 +18,7 @@ import {
   createPollingQueue,
   HalibutCallError,
   type HalibutLimits,
+  type Identity,
   type PollingQueue,
   type ServiceContract,
 } from "@cuttle/halibut";
@@ -23,13 +26,25 @@ import { scriptLines } from "../agent/agent-process.ts";
 import { createScripts } from "../agent/scripts/scripts.ts";
 import { createCapabilitiesService } from "../agent/services/capabilities/capabilities.ts";
 import { createScriptServices } from "../agent/services/script/script.ts";
+import { createAnyNodePolling, openAgentPort, type AgentPort, type AnyNodePolling } from "../server/engine/agents/agents.ts";
+import { openDatabase } from "../server/platform/database/database.ts";
+import { createMasterKey, createSecrets } from "../server/platform/secrets/secrets.ts";
+import { createServerLog } from "../server/platform/telemetry/telemetry.ts";
+import { noStreams } from "./support/no-streams.ts";
 import { eventually } from "./support/eventually.ts";
 import { startCuttingProxy, type Direction } from "./support/cutting-proxy.ts";
+import { startPostgres } from "./support/postgres.ts";
 
 const linux = { skip: process.platform === "linux" ? false : "the agent runs on Linux" } as const;
 const everyByte = process.env["CUTTLE_TEST_CUTS"] === "all";
 /** Of calls that change nothing new, so many bytes lie between two cuts; a prime, so that the places differ from call to call. */
 const stride = everyByte ? 1 : 13;
+/** A call through another node is a dozen statements of the database. */
+const elsewhereStride = everyByte ? 1 : 41;
+/** Of StartScript. */
+const startStrides = everyByte ? { listening: 1, polling: 1, elsewhere: 1 } : { listening: 1, polling: 3, elsewhere: 23 };
+/** Some thousand calls, when every byte is wanted. */
+const sweepMsMax = everyByte ? 3_600_000 : 600_000;
 
 /** The document of a request can be whole when the last bytes of its compression are missing; then the method may be called. */
 const deflateTailBytesMax = 16;
@@ -42,7 +57,55 @@ const quick = { connectRetryPauseMs: 1, reconnectMsMin: 1, reconnectMsMax: 5 };
 const coldBytesMax = 700;
 const coldStride = everyByte ? 7 : 61;
 
-type Mode = "listening" | "polling";
+/** "elsewhere": polling, and connected to another node than the one that makes the calls. */
+type Mode = "listening" | "polling" | "elsewhere";
+
+/** Two nodes that share a database: the first makes calls, the second has the agent's connections, whose queue is `local`. */
+async function openTwoNodes(local: ReturnType<typeof createPollingQueue>) {
+  const { createDatabase } = await startPostgres();
+  const { connection, drop } = await createDatabase();
+  const secrets = createSecrets(createMasterKey());
+  const log = createServerLog({ level: "silent", nodeName: "cuts" });
+  const databases = ["makes calls", "has the agent"].map((name) =>
+    openDatabase({ connection, applicationName: `cuttle cuts ${name}`, connectionsMax: 5 }),
+  );
+  const queues = [createPollingQueue(), local];
+  const nodes = databases.map((database, n) =>
+    createAnyNodePolling({
+      database,
+      secrets,
+      streamFolder: noStreams,
+      local: queues[n]!,
+      nodeName: `node-${n + 1}`,
+      process: randomUUID(),
+      log,
+    }),
+  );
+  for (const node of nodes) await node.start();
+  const [caller, holder] = nodes as [AnyNodePolling, AnyNodePolling];
+  return {
+    caller,
+    /** The port to which the agent connects. */
+    openPort: (identity: Identity, polling: PollingQueue, thumbprint: string): Promise<AgentPort> =>
+      openAgentPort({
+        identity,
+        polling,
+        presence: holder,
+        isRegistered: async (agent) => agent.thumbprint === thumbprint,
+        host: "127.0.0.1",
+        port: 0,
+        log,
+      }),
+    async close(): Promise<void> {
+      for (const node of nodes) {
+        node.close();
+        await node.stop();
+      }
+      for (const database of databases) await database.close();
+      await drop();
+    },
+  };
+}
 
 async function openAgent(t: TestContext, mode: Mode, limits: Partial<HalibutLimits> = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), "cuttle-cuts-"));
@@ -86,6 +149,7 @@ async function openAgent(t: TestContext, mode: Mode, limits: Partial<HalibutLimi
     },
   };
   const listening = mode === "listening";
+  const nodes = mode === "elsewhere" ? await openTwoNodes(queue) : undefined;
   // Who holds the port: the agent, or the server that the agent polls.
   const listener = createHalibutListener({
     identity: listening ? agent : server,
@@ -94,7 +158,11 @@ async function openAgent(t: TestContext, mode: Mode, limits: Partial<HalibutLimi
     limits,
     ...(listening ? {} : { polling: { queue: watchedQueue, mayPoll: () => true } }),
   });
-  const { port } = await listener.listen({ host: "127.0.0.1", port: 0 });
+  const place = { host: "127.0.0.1", port: 0 };
+  const { port, close: closePort } =
+    nodes === undefined
+      ? { ...(await listener.listen(place)), close: () => listener.close() }
+      : await nodes.openPort(server, watchedQueue, agent.thumbprint);
   const proxy = await startCuttingProxy({
     connector: listening ? server : agent,
     listener: listening ? agent : server,
@@ -112,9 +180,10 @@ async function openAgent(t: TestContext, mode: Mode, limits: Partial<HalibutLimi
   t.after(async () => {
     await poller.close();
     await client.close();
+    await nodes?.close();
     queue.close();
     await proxy.close();
-    await listener.close();
+    await closePort();
     await scripts.stop();
     rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
   });
@@ -140,7 +209,7 @@ async function openAgent(t: TestContext, mode: Mode, limits: Partial<HalibutLimi
       const terms = { timeoutMs };
       return listening
         ? client.call({ host: "127.0.0.1", port: proxy.port, thumbprint: agent.thumbprint }, contract, method, params, terms)
-        : queue.call({ subscription, thumbprint: agent.thumbprint }, contract, method, params, terms);
+        : (nodes?.caller ?? queue).call({ subscription, thumbprint: agent.thumbprint }, contract, method, params, terms);
     },
   };
 }
@@ -185,8 +254,10 @@ async function sweep(agent: CutAgent, every: number, ask: () => Promise<unknown>
   return cuts;
 }
 
-for (const mode of ["listening", "polling"] as const) {
-  test(`D2 D3 D5 D7: ${mode}, cut at any byte of each call`, { ...linux, timeout: 600_000 }, async (t) => {
+const names = { listening: "listening", polling: "polling", elsewhere: "polling, asked from another node" } as const;
+for (const mode of ["listening", "polling", "elsewhere"] as const) {
+  test(`D2 D3 D5 D7: ${names[mode]}, cut at any byte of each call`, { ...linux, timeout: sweepMsMax }, async (t) => {
+    const every = mode === "elsewhere" ? elsewhereStride : stride;
     const agent = await openAgent(t, mode);
     const trace = path.join(agent.folder, "trace");
     const runs = (): number => (existsSync(trace) ? readFileSync(trace, "utf8").split("\n").length - 1 : 0);
@@ -217,13 +288,13 @@ for (const mode of ["listening", "polling"] as const) {
 
     cuts["GetCapabilities"] = await sweep(
       agent,
-      stride,
+      every,
       () => agent.call(capabilitiesServiceV2, "GetCapabilities", []),
       (answer) => assert.deepEqual(answer, { SupportedCapabilities: ["IScriptServiceV2"] }),
     );
 
     const body = `echo $$ >>"${trace}"; echo one; echo two; exit 7`;
-    cuts["StartScript"] = await sweep(agent, mode === "listening" || everyByte ? 1 : 3, () => start("swept", body), ofTicket("swept"));
+    cuts["StartScript"] = await sweep(agent, startStrides[mode], () => start("swept", body), ofTicket("swept"));
     await eventually("the script is over", async () => isComplete(await status("swept")));
     assert.equal(runs(), 1, "started hundreds of times under one ticket, it ran once");
 
@@ -232,7 +303,7 @@ for (const mode of ["listening", "polling"] as const) {
     let tickets = 0;
     let ticket = "";
     for (const direction of [agent.toAgent, agent.toServer]) {
-      for (let bytes = 0; bytes < coldBytesMax; bytes += coldStride) {
+      for (let bytes = 0; bytes < coldBytesMax; bytes += coldStride * (everyByte || mode !== "elsewhere" ? 1 : 3)) {
         ticket = `cold-${++tickets}`;
         const once = (): Promise<unknown> => start(ticket, `echo ${ticket} >>"${cold}"`);
         await agent.endAll({ direction, bytes });
@@ -245,13 +316,13 @@ for (const mode of ["listening", "polling"] as const) {
     await eventually("each of them has run", () => new Set(coldRuns()).size === tickets);
     assert.equal(coldRuns().length, tickets, "and none of them twice");
 
-    cuts["GetStatus"] = await sweep(agent, stride, () => status("swept"), checkEnded);
+    cuts["GetStatus"] = await sweep(agent, every, () => status("swept"), checkEnded);
 
     await start("endless", `echo $$ >>"${trace}"; while :; do sleep 0.05; done`);
     await eventually("the endless one has begun", () => runs() === 2);
     cuts["CancelScript"] = await sweep(
       agent,
-      stride,
+      every,
       () => agent.call(scriptServiceV2, "CancelScript", [{ Ticket: { TaskId: "endless" }, LastLogSequence: 0 }]),
       ofTicket("endless"),
     );
@@ -263,7 +334,7 @@ for (const mode of ["listening", "polling"] as const) {
 
     cuts["CompleteScript"] = await sweep(
       agent,
-      stride,
+      every,
       () => agent.call(scriptServiceV2, "CompleteScript", [{ Ticket: { TaskId: "swept" } }]),
       (answer) => assert.ok(answer === null || answer === undefined),
     );
@@ -272,7 +343,7 @@ for (const mode of ["listening", "polling"] as const) {
     assert.deepEqual([late.State, late.ExitCode, runs()], [processState.complete, 7, 2], "a late start is answered from what is kept");
 
     t.diagnostic(`calls that were cut: ${JSON.stringify(cuts)}`);
-    for (const [method, count] of Object.entries(cuts)) assert.ok(count > 40, `${method} was cut ${count} times`);
+    for (const [method, count] of Object.entries(cuts)) assert.ok(count > 500 / every, `${method} was cut ${count} times`);
   });
 }
 

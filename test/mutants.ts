@@ -24,6 +24,7 @@ const anyNode = "server/engine/agents/any-node-polling.test.ts";
 const scheduleStore = "server/engine/schedules/schedule-store.ts";
 const schedules = "server/engine/schedules/schedules.test.ts";
 const tidying = "server/features/operations/tidying.test.ts";
+const cuts = "test/cut-connections.test.ts";
 const requestStore = "server/engine/agents/agent-request-store.ts";
 
 const operating = "test/cluster/operating-process.test.ts";
@@ -82,6 +83,15 @@ const mutants: Mutant[] = [
     put: "break;\n      }",
     test: operating,
     pattern: "operating a node",
+  },
+  {
+    rule: "D2, D5, rule 13",
+    name: "a call that was cut on its way is handed out again",
+    file: "server/engine/agents/request-holder.ts",
+    find: 'if (neverWent && !withdrawn.aborted) return "give back";',
+    put: 'if (!withdrawn.aborted) return "give back";',
+    test: cuts,
+    pattern: "another node",
   },
   {
     rule: "D2, rule 4",

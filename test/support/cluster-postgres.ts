@@ -2,13 +2,14 @@
 // when it answers; ends it at SIGTERM. Durable as in production, since a trial of loss with a lossy database shows nothing.
 import { startEmbeddedPostgres } from "../../server/platform/database/embedded-postgres.ts";
 
-const [dataRoot, port] = process.argv.slice(2);
-if (dataRoot === undefined || port === undefined) throw new Error("Usage: cluster-postgres.ts <folder> <port>");
+const [dataRoot, port, connectionsMax] = process.argv.slice(2);
+if (dataRoot === undefined || port === undefined) throw new Error("Usage: cluster-postgres.ts <folder> <port> [connections]");
 
 const postgres = await startEmbeddedPostgres({
   dataRoot,
   sharePort: Number(port),
   programsFolder: process.env["CUTTLE_TEST_PGBIN"],
+  ...(connectionsMax === undefined ? {} : { settings: { max_connections: connectionsMax } }),
   log: { info: () => undefined, warn: (message) => process.stderr.write(`${message}\n`) },
 });
 process.once("SIGTERM", () => void postgres.stop().then(() => process.exit(0)));

@@ -97,7 +97,8 @@ export interface Cluster {
   agentCommand(...words: string[]): Promise<CommandResult>;
   /** The agent of an instance that commands have made; `home` as its settings say. */
   agentInstance(options: { name: string; home: string }): AgentProcess;
-  postgres(): Promise<PostgresProcess>;
+  /** `connectionsMax`: for more nodes than what comes with the programs can take. */
+  postgres(options?: { connectionsMax?: number }): Promise<PostgresProcess>;
   /** The master key of the node with that home, as its operator would look it up. */
   masterKeyOf(server: ServerProcess): Promise<string>;
   /** Ends everything. `keepFolder` leaves the folder with all logs. */
@@ -207,12 +208,13 @@ export async function createCluster(): Promise<Cluster> {
       const words = [path.join(programs, "agent", "cuttle-agent.mjs"), "run", "--instance", options.name, "--noninteractive"];
       return Object.assign(made<AgentReady>(options.name, words, instances), { home: options.home, port: 0 });
     },
-    async postgres() {
+    async postgres({ connectionsMax } = {}) {
       const folder = await home("postgres");
       const process = made<PostgresReady>("postgres-launcher", [
         fileURLToPath(new URL("cluster-postgres.ts", import.meta.url)),
         folder,
         String(await freePort()),
+        ...(connectionsMax === undefined ? [] : [String(connectionsMax)]),
       ]);
       return Object.assign(process, {
         async killDatabase() {

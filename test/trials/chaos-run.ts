@@ -10,6 +10,7 @@ import type { ClusterApi } from "../support/cluster-api.ts";
 import { createObserver } from "../support/observer.ts";
 import type { Acknowledged } from "../support/observer.ts";
 import { startPostgresPair } from "../support/postgres-pair.ts";
+import { createNodeClocks } from "./chaos-clocks.ts";
 import { createRandom } from "./random.ts";
 
 export interface ChaosTrial {
@@ -23,6 +24,8 @@ export interface ChaosTrial {
   databaseKills: number;
   /** The primary is killed, its synchronous standby promoted, and a new standby made. */
   failovers: number;
+  /** The clocks of the nodes are wrong, each in another way; needs libfaketime. */
+  clocks: boolean;
   /** The same seed chooses the same victims, moments and lengths. */
   seed: number;
   /** Leaves the folder with all logs when something is wrong. */
@@ -61,6 +64,7 @@ type Disturbance = "kill" | "pause" | "database" | "failover";
 
 export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
   const random = createRandom(trial.seed);
+  const ended = new AbortController();
   const cluster = await createCluster();
   const startedMs = performance.now();
   const faults: string[] = [];
@@ -69,12 +73,17 @@ export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
   try {
     const database = await startDatabase(cluster, trial);
     const { connectionString } = database;
-    const first = await cluster.server({ name: "node-1", connectionString });
+    const clocks = trial.clocks ? createNodeClocks(cluster.root) : undefined;
+    if (trial.clocks && clocks === undefined) throw new Error("There is no libfaketime on this machine.");
+    const environmentOf = (n: number): NodeJS.ProcessEnv => clocks?.environmentOf(n) ?? {};
+    const first = await cluster.server({ name: "node-1", connectionString, environment: environmentOf(1) });
     await first.start();
     const masterKey = await cluster.masterKeyOf(first);
     const nodes = [first];
-    for (let n = 2; n <= trial.nodes; n++) nodes.push(await cluster.server({ name: `node-${n}`, connectionString, masterKey }));
+    for (let n = 2; n <= trial.nodes; n++)
+      nodes.push(await cluster.server({ name: `node-${n}`, connectionString, masterKey, environment: environmentOf(n) }));
     await Promise.all(nodes.slice(1).map((node) => node.start()));
+    faults.push(...((await clocks?.faultsOf(nodes)) ?? []));
     const agents = await Promise.all(
       Array.from({ length: trial.agents }, async (_, index) => {
         const agent = await cluster.agent({ name: `web-${index + 1}`, trust: first.ready.thumbprint });
@@ -151,7 +160,9 @@ export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
       takeoversMs.push(...(await seen).filter((ms) => ms !== undefined));
     }
 
+    const stepping = clocks?.stepAlong(first, () => done / trial.deployments, ended.signal);
     await Promise.all([disturbAll(), ...Array.from({ length: inFlight }, (_, environment) => deployOn(environment))]);
+    faults.push(...((await stepping) ?? []));
     trial.report("All disturbances are over and all deployments final; the observer looks at each of them.");
     for (const deployment of observer.acknowledged) {
       const found = await observer.faultsOf(deployment);
@@ -164,6 +175,7 @@ export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
     faults.push(`The trial did not come to its end: ${String(error)}`);
     throw error;
   } finally {
+    ended.abort();
     const keepFolder = trial.keepFolderOnFaults && faults.length > 0;
     await cluster.close({ keepFolder });
     if (keepFolder) trial.report(`Logs and homes are kept in ${cluster.root}.`);

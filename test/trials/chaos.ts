@@ -1,6 +1,7 @@
 // A command: kills and freezes nodes of a cluster, kills its database and fails it over, while deployments go out; reports whether every one ended well.
-//   npm run chaos -- --nodes 4 --deployments 500 --kills 100 --pauses 50 --database-kills 5 --failovers 5 --seed 7
+//   npm run chaos -- --nodes 4 --deployments 500 --kills 100 --pauses 50 --database-kills 5 --failovers 5 --clocks 1 --seed 7
 import { parseArgs } from "node:util";
+import { shiftedClock } from "../support/shifted-clock.ts";
 import { runChaosTrial } from "./chaos-run.ts";
 
 /** What a cluster on one machine can have. */
@@ -14,6 +15,8 @@ const options = {
   pauses: { type: "string", default: "10" },
   "database-kills": { type: "string", default: "1" },
   failovers: { type: "string", default: "0" },
+  /** 1: the clocks of the nodes are wrong, each in another way: stepped in between, too fast, an hour ahead, an hour behind. */
+  clocks: { type: "string", default: "0" },
   seed: { type: "string", default: String(Date.now() % 100_000) },
 } as const;
 
@@ -28,13 +31,19 @@ function readWords() {
 }
 const values = readWords();
 
-function count(name: keyof typeof values, min: number): number {
+function count(name: keyof typeof values, min: number, max = countMax): number {
   const number = Number(values[name]);
-  if (!Number.isInteger(number) || number < min || number > countMax) {
-    console.error(`--${name} takes a whole number from ${min} to ${countMax}, not ${values[name]}.`);
+  if (!Number.isInteger(number) || number < min || number > max) {
+    console.error(`--${name} takes a whole number from ${min} to ${max}, not ${values[name]}.`);
     process.exit(2);
   }
   return number;
+}
+
+const clocks = count("clocks", 0, 1) === 1;
+if (clocks && shiftedClock(1) === undefined) {
+  console.error("--clocks 1 needs libfaketime, by which single processes see a wrong time. On Debian: apt-get install faketime");
+  process.exit(2);
 }
 
 const result = await runChaosTrial({
@@ -45,6 +54,7 @@ const result = await runChaosTrial({
   pauses: count("pauses", 0),
   databaseKills: count("database-kills", 0),
   failovers: count("failovers", 0),
+  clocks,
   seed: count("seed", 0),
   keepFolderOnFaults: true,
   report: (line) => console.log(line),

@@ -10,7 +10,10 @@ export const taskChannel = "cuttle_tasks";
 
 const lockTag = `SELECT pg_advisory_xact_lock(hashtextextended($1, 7001))`;
 
-/** Adds a task to the queue. It is eligible at once unless an unfinished task holds its tag. */
+/**
+ * Adds a task to the queue. It is eligible at once unless an unfinished task holds its tag. The two states are asked for one by one, since
+ * each has an index by tag of its own.
+ */
 export async function insertTask(tx: Transaction, task: NewTask): Promise<string> {
   const { id, number } = await nextId(tx, "ServerTasks");
   if (task.concurrencyTag !== null) await tx.query(lockTag, [task.concurrencyTag], { name: "task-lock-tag" });
@@ -22,7 +25,8 @@ export async function insertTask(tx: Transaction, task: NewTask): Promise<string
        RETURNING id)
      INSERT INTO task_queue (task_id, position, tag, is_head, state)
      SELECT id, nextval('task_positions'), $8::text,
-            $8::text IS NULL OR NOT EXISTS (SELECT 1 FROM task_queue WHERE tag = $8::text), 'queued'
+            $8::text IS NULL OR NOT (EXISTS (SELECT 1 FROM task_queue WHERE tag = $8::text AND state = 'running')
+                                     OR EXISTS (SELECT 1 FROM task_queue WHERE tag = $8::text AND state = 'queued')), 'queued'
      FROM inserted`,
     [
       id,
@@ -63,7 +67,8 @@ interface ClaimRow {
  * Takes up to `count` tasks: first those whose owner let its lease end, then the oldest eligible ones. Only the head of a tag is
  * eligible, so one statement can never take two tasks of one tag; the partial unique index stands behind that. The commit need not
  * wait for the disk: a claim that a crash of the database forgets has had no effect, since everything that follows from it is
- * preceded by a commit that does wait, and that one makes this one durable too.
+ * preceded by a commit that does wait, and that one makes this one durable too. The arrays keep the database to its indexes: it takes
+ * an unknown limit for a tenth of the queue, and would read all tasks there have ever been to find a few of them.
  */
 export async function claimTasks(
   tx: Transaction,
@@ -81,12 +86,12 @@ export async function claimTasks(
      ), claimed AS (
        UPDATE task_queue SET state = 'running', owner = $1, epoch = epoch + 1,
               lease_until = now() + $3 * interval '1 millisecond'
-       WHERE task_id IN (SELECT task_id FROM expired UNION ALL SELECT task_id FROM ready)
+       WHERE task_id = ANY (ARRAY(SELECT task_id FROM expired UNION ALL SELECT task_id FROM ready))
        RETURNING task_id, epoch, cancel_requested
      ), shown AS (
        UPDATE tasks SET state = CASE WHEN claimed.cancel_requested THEN 'Cancelling' ELSE 'Executing' END,
               started_at = coalesce(tasks.started_at, clock_timestamp()), server_node = $2
-       FROM claimed WHERE tasks.id = claimed.task_id
+       FROM claimed WHERE tasks.id = claimed.task_id AND tasks.id = ANY (ARRAY(SELECT task_id FROM claimed))
        RETURNING tasks.*, claimed.epoch, claimed.cancel_requested
      )
      SELECT id, space_id, name, description, arguments, arguments_version, concurrency_tag, related_document_ids,
@@ -195,13 +200,13 @@ export async function finishQueuedTask(tx: Transaction, taskId: string, state: T
   );
 }
 
-/** Makes the next task of a tag eligible, when none of it runs. */
+/** Makes the next task of a tag eligible, when none of it runs. Positions are given under the tag's lock: if one of it is eligible, it is the first. */
 export async function promoteNext(tx: Transaction, tag: string | null): Promise<void> {
   if (tag === null) return;
   await tx.execute(
     `UPDATE task_queue SET is_head = true
      WHERE task_id = (SELECT task_id FROM task_queue WHERE tag = $1 AND state = 'queued' ORDER BY position LIMIT 1)
-       AND NOT EXISTS (SELECT 1 FROM task_queue WHERE tag = $1 AND (state = 'running' OR is_head))`,
+       AND NOT is_head AND NOT EXISTS (SELECT 1 FROM task_queue WHERE tag = $1 AND state = 'running')`,
     [tag],
     { name: "task-promote" },
   );
