@@ -1,6 +1,8 @@
 // Tells agents to forget the tickets of tasks that changed owner, once the quarantine is over. An agent that cannot be reached is
 // asked again an hour later; its own cleaner takes care of what it never hears about.
 
+import { systemClock } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { Database } from "../../platform/database/database.ts";
 import type { Agents } from "../agents/agents.ts";
 import type { Json } from "../tasks/tasks.ts";
@@ -16,7 +18,8 @@ export interface LateCompleter {
   runOnce(): Promise<number>;
 }
 
-export function createLateCompleter(parts: { database: Database; agents: Agents }): LateCompleter {
+export function createLateCompleter(parts: { database: Database; agents: Agents; clock?: Clock }): LateCompleter {
+  const clock = parts.clock ?? systemClock;
   return {
     async runOnce() {
       const overdue = await parts.database.transaction((tx) => takeOverdueCompletions(tx, batchMax));
@@ -29,7 +32,7 @@ export function createLateCompleter(parts: { database: Database; agents: Agents 
           .completeScript(
             target.agent,
             { Ticket: { TaskId: one.ticket } },
-            { beforeSend: async () => {}, signal: AbortSignal.timeout(callDeadlineMs) },
+            { beforeSend: async () => {}, signal: clock.deadline(callDeadlineMs) },
           )
           .catch(() => undefined);
         if (answer?.ok) forgotten.push(one.id);

@@ -192,6 +192,7 @@ export async function finishQueuedTask(tx: Transaction, taskId: string, state: T
     `WITH gone AS (DELETE FROM task_queue WHERE task_id = $1)
      UPDATE tasks SET state = $2, completed_at = clock_timestamp() WHERE id = $1 AND completed_at IS NULL`,
     [taskId, state],
+    { name: "task-finish-queued" },
   );
 }
 
@@ -217,7 +218,9 @@ export async function findTaskForCancel(
     space_id: string | null;
     description: string;
     related_document_ids: string[];
-  }>(`SELECT concurrency_tag, space_id, description, related_document_ids FROM tasks WHERE id = $1`, [taskId]);
+  }>(`SELECT concurrency_tag, space_id, description, related_document_ids FROM tasks WHERE id = $1`, [taskId], {
+    name: "task-find-for-cancel",
+  });
   return (
     row && { tag: row.concurrency_tag, spaceId: row.space_id, description: row.description, relatedDocumentIds: row.related_document_ids }
   );
@@ -228,9 +231,13 @@ export async function markCancel(tx: Transaction, taskId: string): Promise<"queu
   const [row] = await tx.query<{ state: "queued" | "running" }>(
     `UPDATE task_queue SET cancel_requested = true WHERE task_id = $1 RETURNING state`,
     [taskId],
+    { name: "task-mark-cancel" },
   );
   if (row === undefined) return "gone";
-  if (row.state === "running") await tx.execute(`UPDATE tasks SET state = 'Cancelling' WHERE id = $1 AND state = 'Executing'`, [taskId]);
+  if (row.state === "running")
+    await tx.execute(`UPDATE tasks SET state = 'Cancelling' WHERE id = $1 AND state = 'Executing'`, [taskId], {
+      name: "task-show-cancelling",
+    });
   return row.state;
 }
 
@@ -242,7 +249,9 @@ export interface LeaseSettings {
 }
 
 export async function readLeaseSettings(database: Queryable): Promise<Partial<LeaseSettings>> {
-  const [row] = await database.query<{ value: Partial<LeaseSettings> }>(`SELECT value FROM cluster_settings WHERE name = 'lease'`);
+  const [row] = await database.query<{ value: Partial<LeaseSettings> }>(`SELECT value FROM cluster_settings WHERE name = 'lease'`, [], {
+    name: "lease-settings",
+  });
   return row?.value ?? {};
 }
 
@@ -252,5 +261,6 @@ export async function releaseLeases(database: Queryable, owner: string): Promise
     `WITH released AS (UPDATE task_queue SET lease_until = '-infinity' WHERE owner = $1 AND state = 'running' RETURNING task_id)
      SELECT pg_notify('${taskChannel}', task_id) FROM released`,
     [owner],
+    { name: "task-release" },
   );
 }
