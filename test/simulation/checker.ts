@@ -27,7 +27,12 @@ export interface Checker {
   shown(taskId: string, entries: readonly LogEntry[]): void;
   fail(rule: string, what: string): void;
   /** At the end, when every fault is over. `log` reads the whole log of a task. */
-  finish(parts: { executions: readonly Execution[]; logs: ReadonlyMap<string, readonly LogEntry[]>; machines: number; steps: (taskId: string) => number }): void;
+  finish(parts: {
+    executions: readonly Execution[];
+    logs: ReadonlyMap<string, readonly LogEntry[]>;
+    machines: number;
+    steps: (taskId: string) => number;
+  }): void;
   readonly failures: readonly string[];
 }
 
@@ -58,7 +63,22 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
   const isFinal = (row: Row | undefined): boolean => row !== undefined && row["completed_at"] !== null;
   const changed = (change: RowChange, columns: readonly string[]): boolean =>
     columns.some((column) => JSON.stringify(change.before?.[column]) !== JSON.stringify(change.after?.[column]));
-  const resultColumns = ["task_id", "step", "machine_id", "attempt", "ticket", "state", "first_epoch", "log_next", "log_state", "outcome", "exit_code", "message", "generation", "agent_ticket"];
+  const resultColumns = [
+    "task_id",
+    "step",
+    "machine_id",
+    "attempt",
+    "ticket",
+    "state",
+    "first_epoch",
+    "log_next",
+    "log_state",
+    "outcome",
+    "exit_code",
+    "message",
+    "generation",
+    "agent_ticket",
+  ];
 
   /** The queue row as it was when the transaction committed. */
   function queueRow(taskId: string, changes: readonly RowChange[]): Row | undefined {
@@ -69,7 +89,10 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
   function checkFence(tx: ModelTransaction, changes: readonly RowChange[], taskId: string, what: string): void {
     const row = queueRow(taskId, changes);
     if (row?.["state"] !== "running" || processOf.get(ownerOf(row)) !== tx.client) {
-      fail("D4", `${tx.client} wrote ${what} of ${taskId}, which ${row === undefined ? "has ended" : `${ownerOf(row)} holds in epoch ${String(row["epoch"])}`}`);
+      fail(
+        "D4",
+        `${tx.client} wrote ${what} of ${taskId}, which ${row === undefined ? "has ended" : `${ownerOf(row)} holds in epoch ${String(row["epoch"])}`}`,
+      );
     }
   }
 
@@ -88,9 +111,12 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
       lostAt.delete(`${key} ${ownerOf(after)} ${String(after["epoch"])}`);
       trace(`${tx.client} claims ${key}, epoch ${String(after["epoch"])}`);
     }
-    const tag = after["tag"];
-    const running = parts.database().rows("task_queue").filter((row) => row["tag"] === tag && row["state"] === "running");
-    if (tag !== null && running.length > 1) fail("D6", `${running.length} tasks of the tag ${String(tag)} run at once`);
+    const tag = after["tag"] as string | null;
+    const running = parts
+      .database()
+      .rows("task_queue")
+      .filter((row) => row["tag"] === tag && row["state"] === "running");
+    if (tag !== null && running.length > 1) fail("D6", `${running.length} tasks of the tag ${tag} run at once`);
   }
 
   function checkTask(tx: ModelTransaction, changes: readonly RowChange[], change: RowChange): void {
@@ -98,7 +124,7 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
     if (isFinal(before) && JSON.stringify(before) !== JSON.stringify(after)) fail("D3", `the final state of ${key} was changed`);
     if (changed(change, ["plan"]) && before !== undefined) checkFence(tx, changes, key, "the plan");
     if (isFinal(before) || !isFinal(after)) return;
-    trace(`${tx.client} ends ${key}: ${String(after?.["state"])} ${String(after?.["error_message"] ?? "")}`);
+    trace(`${tx.client} ends ${key}: ${String(after?.["state"])} ${(after?.["error_message"] as string | null) ?? ""}`);
     endings.set(key, (endings.get(key) ?? 0) + 1);
     const queue = changes.find((one) => one.table === "task_queue" && one.key === key)?.before;
     if (queue?.["state"] === "queued") return;
@@ -133,7 +159,8 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
         else if (change.table === "step_runs") checkStepRun(tx, changes, change);
         else if (change.table === "task_log_parts") {
           checkFence(tx, changes, String(change.after?.["task_id"]), "the log");
-          if (Number(change.after?.["committed_bytes"]) < Number(change.before?.["committed_bytes"] ?? 0)) fail("D7", `log part ${change.key} became shorter`);
+          if (Number(change.after?.["committed_bytes"]) < Number(change.before?.["committed_bytes"] ?? 0))
+            fail("D7", `log part ${change.key} became shorter`);
         }
       }
     },
@@ -156,9 +183,16 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
           const lost = lostAt.get(`${lease.taskId} ${lease.owner} ${lease.epoch}`);
           if (lost !== undefined && lost < beganMs) fail("D4", `${process.name} sent a ${call} for ${lease.taskId} without holding it`);
         }
-        const row = ticket === "" ? undefined : parts.database().rows("step_runs").find((one) => one["ticket"] === ticket || one["agent_ticket"] === ticket);
+        const row =
+          ticket === ""
+            ? undefined
+            : parts
+                .database()
+                .rows("step_runs")
+                .find((one) => one["ticket"] === ticket || one["agent_ticket"] === ticket);
         if (call === "start" && ticket !== "" && row === undefined) fail("D2", `${process.name} sent a start whose ticket is not stored`);
-        if (call === "complete" && row?.["state"] !== "done") fail("D3", `${process.name} let the agent forget ${ticket} before its result was stored`);
+        if (call === "complete" && row?.["state"] !== "done")
+          fail("D3", `${process.name} let the agent forget ${ticket} before its result was stored`);
       };
     },
 
@@ -170,8 +204,10 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
       const rows = parts.database().rows("step_runs");
       const row = rows.find((one) => scriptName(String(one["task_id"]), String(one["step"]), String(one["machine_id"])) === script);
       if (row === undefined) return fail("D2", `"${script}" was started although its intent is not stored`);
-      if (kind === "first-generation" && row["state"] === "intended") fail("D2", `"${script}" was started over the first service before that was stored`);
-      if (kind !== "first-generation" && row["ticket"] !== ticket) fail("D2", `"${script}" was started with another ticket than the stored one`);
+      if (kind === "first-generation" && row["state"] === "intended")
+        fail("D2", `"${script}" was started over the first service before that was stored`);
+      if (kind !== "first-generation" && row["ticket"] !== ticket)
+        fail("D2", `"${script}" was started with another ticket than the stored one`);
       const earlier = rows.filter((one) => one["task_id"] === row["task_id"] && Number(one["step"]) < Number(row["step"]));
       if (earlier.some((one) => one["state"] !== "done")) fail("D6", `"${script}" was started before an earlier step was done`);
       if (Number(row["step"]) > 1 && earlier.length === 0) fail("D6", `"${script}" was started before an earlier step was begun`);
@@ -185,7 +221,10 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
         const id = String(task["id"]);
         const state = String(task["state"]);
         if (!isFinal(task)) {
-          fail("D1", `${id} never came to an end, it is ${state}, locked by ${database.holder("task_queue", id)}: ${JSON.stringify(database.row("task_queue", id))}`);
+          fail(
+            "D1",
+            `${id} never came to an end, it is ${state}, locked by ${database.holder("task_queue", id)}: ${JSON.stringify(database.row("task_queue", id))}`,
+          );
           continue;
         }
         if (endings.get(id) !== 1) fail("D3", `${id} ended ${endings.get(id) ?? 0} times`);
@@ -196,14 +235,16 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
         const rows = database.rows("step_runs").filter((row) => row["task_id"] === id);
         if (rows.some((row) => row["state"] !== "done")) fail("D3", `${id} ended as ${state} with a step run that has no result`);
         const bad = rows.filter((row) => row["outcome"] !== "succeeded");
-        if (state === "Success" && (bad.length > 0 || rows.length !== machines * steps(id))) fail("D5", `${id} is a success with ${rows.length} results, ${bad.length} of them bad`);
+        if (state === "Success" && (bad.length > 0 || rows.length !== machines * steps(id)))
+          fail("D5", `${id} is a success with ${rows.length} results, ${bad.length} of them bad`);
         if (state === "Failed" && bad.length === 0) fail("D5", `${id} failed without a bad result: ${String(task["error_message"])}`);
         if (state === "Canceled" && !cancelAsked.has(id)) fail("D8", `${id} was canceled and nobody asked`);
         for (const row of rows) checkResult(row, executions, logs.get(id) ?? []);
         for (const one of shown) {
           if (one.taskId !== id) continue;
           const now = logs.get(id) ?? [];
-          if (one.entries.some((entry, n) => JSON.stringify(entry) !== JSON.stringify(now[n]))) fail("D7", `a line of ${id} that was shown has changed`);
+          if (one.entries.some((entry, n) => JSON.stringify(entry) !== JSON.stringify(now[n])))
+            fail("D7", `a line of ${id} that was shown has changed`);
         }
       }
     },
@@ -214,17 +255,24 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
     const execution = executions.find((one) => one.script === script);
     const wasCancelled = execution?.cancelledMs !== undefined && execution.cancelledMs < execution.endsMs;
     const outcome = String(row["outcome"]);
-    const exitCode = row["exit_code"];
+    const exitCode = row["exit_code"] as number | null;
     const isKnown = execution !== undefined && !execution.orphan && !wasCancelled;
-    if (outcome === "succeeded" && !(isKnown && execution.exitCode === 0)) fail("D5", `"${script}" is a success, and was not seen to end well`);
-    if (outcome === "failed" && exitCode !== null && !(isKnown && execution.exitCode === exitCode)) fail("D5", `"${script}" failed with ${String(exitCode)}, which it never said`);
-    if (/was not started|before the script was started/.test(String(row["message"])) && execution !== undefined) fail("D5", `"${script}" is said not to have been started, and was`);
+    if (outcome === "succeeded" && !(isKnown && execution.exitCode === 0))
+      fail("D5", `"${script}" is a success, and was not seen to end well`);
+    if (outcome === "failed" && exitCode !== null && !(isKnown && execution.exitCode === exitCode))
+      fail("D5", `"${script}" failed with ${exitCode}, which it never said`);
+    if (/was not started|before the script was started/.test(String(row["message"])) && execution !== undefined)
+      fail("D5", `"${script}" is said not to have been started, and was`);
     const block = `step-${String(row["step"])}/${String(row["machine_id"])}`;
     const lines = log.flatMap((entry) => (entry.kind === "line" && entry.block === block && entry.category === "Info" ? [entry.text] : []));
     const truth = execution?.lines.map((line) => line.text) ?? [];
     const isComplete = outcome === "succeeded" || (outcome === "failed" && exitCode !== null);
     const expected = isComplete ? truth : truth.slice(0, lines.length);
-    if (JSON.stringify(lines) !== JSON.stringify(expected)) fail("D7", `the log of "${script}" (${outcome}) has the lines [${lines.map((line) => line.split(" ").at(-1)).join(" ")}] of ${truth.length}`);
+    if (JSON.stringify(lines) !== JSON.stringify(expected))
+      fail(
+        "D7",
+        `the log of "${script}" (${outcome}) has the lines [${lines.map((line) => line.split(" ").at(-1)).join(" ")}] of ${truth.length}`,
+      );
     const endings = log.filter((entry) => entry.kind === "status" && entry.id === block && entry.status !== "Running");
     if (endings.length !== 1) fail("D3", `"${script}" has ${endings.length} results in the log`);
   }

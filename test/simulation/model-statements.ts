@@ -11,7 +11,7 @@ export interface StatementResult {
   notifications?: { channel: string; payload: string }[];
 }
 
-export type Statement = (tx: ModelTransaction, values: readonly never[]) => Promise<StatementResult>;
+export type Statement = (tx: ModelTransaction, values: readonly unknown[]) => Promise<StatementResult>;
 
 const answer = (rows: Row[], count = rows.length): StatementResult => ({ rows, count });
 const counted = (count: number): StatementResult => ({ rows: [], count });
@@ -42,7 +42,8 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
     }
     return found;
   };
-  const isOwn = (owner: unknown, epoch: unknown) => (row: Row) => row["owner"] === owner && row["epoch"] === epoch && row["state"] === "running";
+  const isOwn = (owner: unknown, epoch: unknown) => (row: Row) =>
+    row["owner"] === owner && row["epoch"] === epoch && row["state"] === "running";
   const isUnfinished = (row: Row): boolean => row["completed_at"] === null;
   const queued = (id: unknown): Cell => model.cell("task_queue", text(id));
   const taskCell = (id: unknown): Cell => model.cell("tasks", text(id));
@@ -53,7 +54,7 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
   const stepKey = (task: unknown, step: unknown, machine: unknown, attempt: unknown): Cell =>
     model.cell("step_run_keys", JSON.stringify([task, step, machine, attempt]));
 
-  const statements: { readonly [name: string]: (tx: ModelTransaction, values: readonly never[]) => Promise<StatementResult> } = {
+  const statements: { readonly [name: string]: (tx: ModelTransaction, values: readonly unknown[]) => Promise<StatementResult> } = {
     "next-id-ids_server_tasks": async () => answer([{ number: model.sequence("ids_server_tasks") }]),
 
     async "task-lock-tag"(tx, [tag]) {
@@ -62,7 +63,7 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
     },
 
     async "task-insert"(tx, values) {
-      const [id, number, spaceId, name, description, args, argumentsVersion, tag, , , , related] = values as readonly unknown[];
+      const [id, number, spaceId, name, description, args, argumentsVersion, tag, , , , related] = values;
       const isHead = tag === null || !seenRows(tx, "task_queue").some(({ row }) => row["tag"] === tag);
       await model.hold(tx, taskCell(id));
       model.put(tx, taskCell(id), {
@@ -99,7 +100,8 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
       return counted(1);
     },
 
-    async "task-claim"(tx, [owner, nodeName, leaseMs, count]) {
+    async "task-claim"(tx, values) {
+      const [owner, nodeName, leaseMs, count] = values as readonly [string, string, number, number];
       const isFree = ({ cell }: { cell: Cell }): boolean => cell.holder === undefined || cell.holder === tx;
       const rows = seenRows(tx, "task_queue");
       const expired = rows
@@ -141,9 +143,10 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
       return answer(shown.sort((a, b) => (a["number"] as number) - (b["number"] as number)));
     },
 
-    async "task-renew"(tx, [owner, leaseMs, taskIds]) {
+    async "task-renew"(tx, values) {
+      const [owner, leaseMs, taskIds] = values as readonly [string, number, readonly string[]];
       const rows: Row[] = [];
-      for (const id of [...(taskIds as readonly string[])].sort(byText)) {
+      for (const id of [...taskIds].sort(byText)) {
         const row = await update(
           tx,
           queued(id),
@@ -171,9 +174,7 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
         () => true,
         (one) => ({ ...one, plan: one["plan"] ?? json(plan), plan_version: one["plan_version"] ?? version }),
       );
-      if (row === undefined) return answer([]);
-      tx.async = true;
-      return answer([row]);
+      return answer(row === undefined ? [] : [row]);
     },
 
     async "task-finish"(tx, [id, owner, epoch, state, message]) {
@@ -262,7 +263,7 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
     },
 
     async "log-commit"(tx, values) {
-      const [task, epoch, ordinal, version, file, bytes, lines] = values as readonly unknown[];
+      const [task, epoch, ordinal, version, file, bytes, lines] = values;
       const cell = model.cell("task_log_parts", JSON.stringify([task, epoch, ordinal]));
       await model.hold(tx, cell);
       const before = model.visible(tx, cell) ?? { task_id: task, epoch, ordinal, format_version: version, file };
@@ -275,14 +276,12 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
         .map(({ row }) => row)
         .filter((row) => row["task_id"] === task && (row["committed_bytes"] as number) > 0);
       return answer(
-        rows.sort(
-          (a, b) => (a["epoch"] as number) - (b["epoch"] as number) || (a["ordinal"] as number) - (b["ordinal"] as number),
-        ),
+        rows.sort((a, b) => (a["epoch"] as number) - (b["epoch"] as number) || (a["ordinal"] as number) - (b["ordinal"] as number)),
       );
     },
 
     async "step-run-intend"(tx, values) {
-      const [task, step, attempt, version, epoch, machines, tickets] = values as readonly unknown[];
+      const [task, step, attempt, version, epoch, machines, tickets] = values;
       let count = 0;
       for (const [n, machine] of (machines as readonly string[]).entries()) {
         const id = model.sequence("step_runs");
@@ -361,7 +360,7 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
     },
 
     async "step-run-done"(tx, values) {
-      const [id, outcome, exitCode, message, logNext, logState, completeAfterMs] = values as readonly unknown[];
+      const [id, outcome, exitCode, message, logNext, logState, completeAfterMs] = values;
       const row = await update(tx, stepRun(id), isNotDone, (one) => ({
         ...one,
         state: "done",
@@ -390,7 +389,8 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
       return counted(count);
     },
 
-    async "step-run-overdue"(tx, [count]) {
+    async "step-run-overdue"(tx, values) {
+      const [count] = values as readonly [number];
       const overdue = seenRows(tx, "step_runs")
         .filter(({ row }) => row["completion"] === "due" && (row["complete_after"] as number) < tx.startedMs)
         .sort((a, b) => (a.row["complete_after"] as number) - (b.row["complete_after"] as number))

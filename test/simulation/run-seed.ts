@@ -7,7 +7,6 @@ import type { LineMasker, Plan } from "../../server/engine/execution/execution.t
 import { createTaskEngine, enqueueTask, readTaskLog, requestCancel } from "../../server/engine/tasks/tasks.ts";
 import type { LogEntry, TaskEngine, TaskHandler } from "../../server/engine/tasks/tasks.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
-import type { Database } from "../../server/platform/database/database.ts";
 import { createRandom } from "../trials/random.ts";
 import { createChecker } from "./checker.ts";
 import { createSimulatedAgents } from "./simulated-agents.ts";
@@ -67,8 +66,17 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
   // What the seed draws for the whole run.
   const isCalm = chance(0.05);
   const drawn = (share: number, max: number): number => (!isCalm && chance(share) ? max * random() : 0);
-  const databaseFaults: DatabaseFaults = { loss: drawn(0.4, 0.02), commitLoss: drawn(0.4, 0.1), notificationLoss: chance(0.3) ? 1 : drawn(0.5, 0.5) };
-  const agentFaults: AgentFaults = { offline: drawn(0.4, 0.1), answerLoss: drawn(0.4, 0.15), late: drawn(0.5, 0.1), lateMsMax: oneOf([50, 2_000, 20_000]) };
+  const databaseFaults: DatabaseFaults = {
+    loss: drawn(0.4, 0.02),
+    commitLoss: drawn(0.4, 0.1),
+    notificationLoss: chance(0.3) ? 1 : drawn(0.5, 0.5),
+  };
+  const agentFaults: AgentFaults = {
+    offline: drawn(0.4, 0.1),
+    answerLoss: drawn(0.4, 0.15),
+    late: drawn(0.5, 0.1),
+    lateMsMax: oneOf([50, 2_000, 20_000]),
+  };
   const folderFailure = drawn(0.2, 0.05);
   const stops = isCalm ? 0 : oneOf([0.5, 0.9, 1]);
   const machines = new Map<string, AgentKind>();
@@ -119,8 +127,13 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
   function misfortunesOf(incarnation: number): Misfortune[] {
     if (!isFaulty() || !chance(stops)) return [];
     const effect = Math.ceil(Math.exp(between(0, Math.log(incarnation === 1 ? 600 : 200))));
-    const misfortune: Misfortune = { effect, frozenMs: chance(0.5) ? undefined : Math.round(chance(0.3) ? between(50, 2_500) : between(3_500, freezeMsMax)) };
-    return misfortune.frozenMs === undefined || chance(0.5) ? [misfortune] : [misfortune, { effect: effect + integer(1, 100), frozenMs: undefined }];
+    const misfortune: Misfortune = {
+      effect,
+      frozenMs: chance(0.5) ? undefined : Math.round(chance(0.3) ? between(50, 2_500) : between(3_500, freezeMsMax)),
+    };
+    return misfortune.frozenMs === undefined || chance(0.5)
+      ? [misfortune]
+      : [misfortune, { effect: effect + integer(1, 100), frozenMs: undefined }];
   }
 
   let isEnqueued = false;
@@ -179,7 +192,11 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
   }
 
   function planFor(taskId: string, steps: number): Plan {
-    const targets = [...machines.keys()].map((machine) => ({ machineId: machine, name: machine, agent: { host: machine, port: 10933, thumbprint: "A".repeat(40) } }));
+    const targets = [...machines.keys()].map((machine) => ({
+      machineId: machine,
+      name: machine,
+      agent: { host: machine, port: 10933, thumbprint: "A".repeat(40) },
+    }));
     return {
       taskId,
       title: "Deploy",
@@ -242,7 +259,15 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
       let id: string | undefined;
       try {
         await clientDatabase.transaction(async (tx) => {
-          id = await enqueueTask(tx, { spaceId: null, name: "Deploy", description: "Deploy", arguments: { steps }, argumentsVersion: 1, concurrencyTag: tag, actor: systemActor });
+          id = await enqueueTask(tx, {
+            spaceId: null,
+            name: "Deploy",
+            description: "Deploy",
+            arguments: { steps },
+            argumentsVersion: 1,
+            concurrencyTag: tag,
+            actor: systemActor,
+          });
           stepsOf.set(id, steps);
         });
         checker.acknowledged(id!);
@@ -273,7 +298,8 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
 
   function faults(): void {
     if (isCalm) return;
-    for (const machine of machines.keys()) if (chance(0.25)) time.after(between(0, faultsUntilMs), () => agents.restart(machine, between(800, 4_000)));
+    for (const machine of machines.keys())
+      if (chance(0.25)) time.after(between(0, faultsUntilMs), () => agents.restart(machine, between(800, 4_000)));
     if (chance(0.2)) time.after(between(0, faultsUntilMs - 5_000), () => database.crash(between(50, 5_000)));
     for (const name of processes.keys()) {
       if (chance(0.25)) time.after(between(0, faultsUntilMs - 5_000), () => database.cutOff(processes.get(name)!, between(500, 7_000)));
@@ -308,10 +334,17 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
 
   const isOver = (): boolean => isEnqueued && database.rows("task_queue").length === 0;
   await time.run({ isOver, momentMs: endByMs });
-  // What is still on its way arrives, and whoever sleeps wakes up.
-  await time.run({ isOver: () => false, momentMs: Math.min(time.nowMs(), endByMs) + Math.max(freezeMsMax, agentFaults.lateMsMax) + 2_000 });
-  // An hour later some node lets the agents forget what could not be forgotten before.
+  // Former owners let go, what is late arrives, and whoever sleeps wakes up. Nodes that have nothing to do any more would only poll.
+  const settledMs = 2_000;
+  await time.run({ isOver: () => false, momentMs: time.nowMs() + settledMs });
   isEnding = true;
+  for (const process of processes.values()) if (process.state() === "running") process.kill();
+  const isAnySleeping = [...processes.values()].some((process) => process.state() === "frozen");
+  await time.run({
+    isOver: () => false,
+    momentMs: time.nowMs() + Math.max(isAnySleeping ? freezeMsMax : 0, agentFaults.lateMsMax) + settledMs,
+  });
+  // An hour later some node lets the agents forget what could not be forgotten before.
   for (const process of processes.values()) process.kill();
   await time.run({ isOver: () => false, momentMs: time.nowMs() + quarantineMs + 1_000 });
   let isForgotten = false;

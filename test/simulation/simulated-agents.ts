@@ -102,7 +102,10 @@ export function createSimulatedAgents(parts: {
       startedMs,
       endsMs: startedMs + durationMs,
       exitCode,
-      lines: Array.from({ length: lines }, (_, n) => ({ atMs: startedMs + (durationMs * (n + 1)) / (lines + 1), text: `${script} line ${n + 1}` })),
+      lines: Array.from({ length: lines }, (_, n) => ({
+        atMs: startedMs + (durationMs * (n + 1)) / (lines + 1),
+        text: `${script} line ${n + 1}`,
+      })),
       cancelledMs: undefined,
       orphan: false,
     };
@@ -120,8 +123,11 @@ export function createSimulatedAgents(parts: {
     const endedMs = execution === undefined ? 0 : Math.min(execution.endsMs, execution.cancelledMs ?? Infinity);
     const isOver = held.exitCode !== undefined || endedMs <= now;
     const shownUntil = isOver && held.exitCode === undefined ? endedMs : now;
-    const all = execution === undefined ? [] : execution.lines.slice(0, held.knownLines).filter((line) => line.atMs <= Math.min(shownUntil, endedMs));
-    const logs = all.slice(from, kind === "own" ? from + linesPerAnswer : undefined).map(({ text }) => ({ Source: 0 as const, Occurred: new Date(0), Text: text }));
+    const all =
+      execution === undefined ? [] : execution.lines.slice(0, held.knownLines).filter((line) => line.atMs <= Math.min(shownUntil, endedMs));
+    const logs = all
+      .slice(from, kind === "own" ? from + linesPerAnswer : undefined)
+      .map(({ text }) => ({ Source: 0 as const, Occurred: new Date(0), Text: text }));
     const next = from + logs.length;
     const isComplete = isOver && next >= all.length;
     const code =
@@ -169,7 +175,8 @@ export function createSimulatedAgents(parts: {
 
   function complete(machine: Machine, ticket: string): void {
     const held = machine.scripts.get(ticket);
-    if (held !== undefined && machine.kind === "own") machine.tombstones.set(ticket, respond(machine.kind, ticket, held, Infinity).ExitCode);
+    if (held !== undefined && machine.kind === "own")
+      machine.tombstones.set(ticket, respond(machine.kind, ticket, held, Infinity).ExitCode);
     machine.scripts.delete(ticket);
     parts.trace(`${machine.name} forgets ${ticket}`);
   }
@@ -198,7 +205,8 @@ export function createSimulatedAgents(parts: {
       const lost = { ok: false, failure: "interrupted", message: "The connection was lost." } as const;
       const { offline, answerLoss, late, lateMsMax } = parts.faults();
       const fate = random();
-      if (fate < offline) return settle(failureMsMax * random(), "offline", { ok: false, failure: "offline", message: "Connection refused." });
+      if (fate < offline)
+        return settle(failureMsMax * random(), "offline", { ok: false, failure: "offline", message: "Connection refused." });
       const isLate = fate >= offline + answerLoss && fate < offline + answerLoss + late;
       const isAnswerLost = fate >= offline && fate < offline + answerLoss;
       if (isLate) settle(failureMsMax * random(), "interrupted", lost);
@@ -245,7 +253,12 @@ export function createSimulatedAgents(parts: {
           return call(process, address, terms, "start", ticket, (machine) => {
             const tombstone = machine.tombstones.get(ticket);
             if (tombstone !== undefined) return said(ticket, tombstone);
-            return respond(machine.kind, ticket, machine.scripts.get(ticket) ?? begin(machine, ticket, scriptOf(command.Scripts?.["Bash"])), 0);
+            return respond(
+              machine.kind,
+              ticket,
+              machine.scripts.get(ticket) ?? begin(machine, ticket, scriptOf(command.Scripts?.["Bash"])),
+              0,
+            );
           });
         },
         getStatus: (address, { Ticket, LastLogSequence }, terms) =>

@@ -119,7 +119,7 @@ export function createSimulatedDatabase(parts: {
     });
   }
 
-  function find(name: string | undefined): (tx: ModelTransaction, values: readonly never[]) => Promise<StatementResult> {
+  function find(name: string | undefined): (tx: ModelTransaction, values: readonly unknown[]) => Promise<StatementResult> {
     const statement = name === undefined ? undefined : statements.get(name);
     if (statement === undefined) throw new Error(`The model knows no statement named ${name}; add it to model-statements.ts.`);
     return statement;
@@ -155,7 +155,7 @@ export function createSimulatedDatabase(parts: {
             open.add(tx);
             own.add(tx);
             try {
-              const done = await statement(tx, values as readonly never[]);
+              const done = await statement(tx, values);
               commit(tx);
               for (const { channel, payload } of done.notifications ?? []) wake(channel, payload);
               return done;
@@ -197,7 +197,7 @@ export function createSimulatedDatabase(parts: {
             loss,
             async () => {
               if (tx.state !== "open") throw sqlError("57P01", "terminating connection due to administrator command");
-              const done = await statement(tx, values as readonly never[]);
+              const done = await statement(tx, values);
               if (tx.state !== "open") throw sqlError("57P01", "terminating connection due to administrator command");
               return done;
             },
@@ -211,13 +211,20 @@ export function createSimulatedDatabase(parts: {
         }
       }
       const shown: Transaction = {
-        query: async <R>(_text: string, values?: readonly SqlValue[], o?: { name: string }) => (await run(o?.name, values ?? [])).rows as R[],
+        query: async <R>(_text: string, values?: readonly SqlValue[], o?: { name: string }) =>
+          (await run(o?.name, values ?? [])).rows as R[],
         execute: async (_text, values, o) => (await run(o?.name, values ?? [])).count,
         afterCommit: (callback) => void committed.push(callback),
         notify: (channel, payload) =>
           void committed.push(
             () =>
-              void ask(process, "notify", loss, async () => wake(channel, payload), () => {}).catch(() => ignored.ok),
+              void ask(
+                process,
+                "notify",
+                loss,
+                async () => wake(channel, payload),
+                () => {},
+              ).catch(() => ignored.ok),
           ),
       };
       try {
@@ -259,7 +266,8 @@ export function createSimulatedDatabase(parts: {
     }
 
     const queryable: Queryable = {
-      query: async <R>(_text: string, values?: readonly SqlValue[], o?: { name: string }) => (await single(o?.name, values ?? [])).rows as R[],
+      query: async <R>(_text: string, values?: readonly SqlValue[], o?: { name: string }) =>
+        (await single(o?.name, values ?? [])).rows as R[],
       execute: async (_text, values, o) => (await single(o?.name, values ?? [])).count,
     };
     return {

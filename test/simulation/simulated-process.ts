@@ -98,7 +98,9 @@ export function createSimulatedProcess(parts: {
         effects += 1;
         const misfortune = parts.misfortunes.find((one) => one.effect === effects);
         if (misfortune !== undefined) {
-          parts.trace(`${parts.name} ${misfortune.frozenMs === undefined ? "is killed" : `freezes for ${misfortune.frozenMs} ms`} at ${name}`);
+          parts.trace(
+            `${parts.name} ${misfortune.frozenMs === undefined ? "is killed" : `freezes for ${misfortune.frozenMs} ms`} at ${name}`,
+          );
           if (misfortune.frozenMs === undefined) process.kill();
           else process.freeze(misfortune.frozenMs);
         }

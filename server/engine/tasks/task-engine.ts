@@ -160,16 +160,18 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
     const lease = createLease({ taskId: task.id, owner, epoch: task.epoch, claimedAtMs, cancelRequested: task.cancelRequested }, clock);
     if (stopping.signal.aborted) lease.lose("the node is stopping");
     if (task.epoch > 1) parts.log.info({ task: task.id, epoch: task.epoch }, "Goes on with a task whose former owner let its lease end.");
-    // A crash of the database may forget a claim, whose commit does not wait for the disk. Taken again by this process, the task has the
-    // same owner and epoch as before, and no guard would tell the two runs apart: the former one has to be over first.
-    const former = running.get(task.id);
-    former?.lease.lose("the database has forgotten that this node took the task");
-    const done = (former?.done ?? Promise.resolve())
-      .then(() => runTask(task, lease))
-      .finally(() => {
-        if (running.get(task.id)?.lease === lease) running.delete(task.id);
-        wake();
-      });
+    const former = running.get(task.id)?.lease;
+    if (former?.epoch === task.epoch) {
+      // A crash of the database has forgotten the claim, whose commit does not wait for the disk, and this process made it once more with
+      // the same owner and epoch. No guard tells two such runs apart, so neither goes on: the lease ends, and the next epoch does.
+      former.lose("the database has forgotten that this node took the task");
+      return;
+    }
+    const done = runTask(task, lease).finally(() => {
+      // A later run of the same task may stand there.
+      if (running.get(task.id)?.lease === lease) running.delete(task.id);
+      wake();
+    });
     running.set(task.id, { lease, done });
   }
 

@@ -141,8 +141,8 @@ export async function ownsTask(database: Queryable, lease: { taskId: string; own
 }
 
 /**
- * Stores the plan unless one is there already; answers the one that counts. The caller has passed the guard. The commit need not
- * wait for the disk: nothing goes out before a step's intent is committed, and that commit makes this one durable too.
+ * Stores the plan unless one is there already; answers the one that counts. The caller has passed the guard. The commit waits for the
+ * disk: a crash of the database that forgot the plan but not the claim would leave this node following a plan that nobody else knows.
  */
 export async function insertPlan(
   tx: Transaction,
@@ -151,7 +151,7 @@ export async function insertPlan(
 ): Promise<{ version: number; body: Json }> {
   const [stored] = await tx.query<{ plan: Json; plan_version: number }>(
     `UPDATE tasks SET plan = coalesce(plan, $2), plan_version = coalesce(plan_version, $3) WHERE id = $1
-     RETURNING plan, plan_version, set_config('synchronous_commit', 'off', true)`,
+     RETURNING plan, plan_version`,
     [taskId, JSON.stringify(plan.body), plan.version],
     { name: "task-plan" },
   );
