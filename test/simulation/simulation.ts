@@ -6,8 +6,6 @@ import { isMainThread, parentPort, Worker, workerData } from "node:worker_thread
 import type { SeedResult } from "./run-seed.ts";
 import { runSeed } from "./run-seed.ts";
 
-/** Seeds a worker gets at once. */
-const portionMax = 50;
 /** Failed seeds that are told in full; the rest are numbers. */
 const toldMax = 20;
 /** A seed takes milliseconds; a worker that says nothing for so long hangs. */
@@ -20,7 +18,13 @@ interface Options {
   trace: boolean;
 }
 
-if (!isMainThread) await work((workerData as { first: number; count: number }).first, (workerData as { count: number }).count);
+interface Portion {
+  first: number;
+  step: number;
+  end: number;
+}
+
+if (!isMainThread) await work(workerData as Portion);
 else process.exitCode = await main(readOptions(process.argv.slice(2)));
 
 function readOptions(words: readonly string[]): Options {
@@ -55,17 +59,11 @@ async function main({ from, seeds, workers, trace }: Options): Promise<number> {
   if (workers === 1 || seeds === 1) {
     for (let seed = from; seed < from + seeds; seed++) take(await runSeed(seed, trace ? { trace: (text) => console.log(text) } : {}));
   } else {
-    let next = from;
-    await Promise.all(
-      Array.from({ length: workers }, async () => {
-        while (next < from + seeds) {
-          const first = next;
-          const count = Math.min(portionMax, from + seeds - first);
-          next += count;
-          for (const result of await inWorker(first, count)) take(result);
-        }
-      }),
+    // Every worker takes each n-th seed: seeds are equally long on the average.
+    const all = await Promise.all(
+      Array.from({ length: workers }, (_, n) => inWorker({ first: from + n, step: workers, end: from + seeds })),
     );
+    for (const result of all.flat()) take(result);
   }
   failed.sort((a, b) => a.seed - b.seed);
   for (const { seed, failures } of failed.slice(0, toldMax)) {
@@ -87,15 +85,15 @@ async function main({ from, seeds, workers, trace }: Options): Promise<number> {
   return failed.length === 0 ? 0 : 1;
 }
 
-function inWorker(first: number, count: number): Promise<SeedResult[]> {
+function inWorker(portion: Portion): Promise<SeedResult[]> {
   return new Promise((resolve, reject) => {
     const results: SeedResult[] = [];
-    const worker = new Worker(new URL(import.meta.url), { workerData: { first, count } });
+    const worker = new Worker(new URL(import.meta.url), { workerData: portion });
     let silence = watch();
     function watch(): NodeJS.Timeout {
       return setTimeout(() => {
         void worker.terminate();
-        reject(new Error(`Seed ${first + results.length} does not come to an end.`));
+        reject(new Error(`Seed ${portion.first + results.length * portion.step} does not come to an end.`));
       }, silenceMsMax);
     }
     worker.on("message", (result: SeedResult) => {
@@ -114,6 +112,6 @@ function inWorker(first: number, count: number): Promise<SeedResult[]> {
   });
 }
 
-async function work(first: number, count: number): Promise<void> {
-  for (let seed = first; seed < first + count; seed++) parentPort!.postMessage(await runSeed(seed));
+async function work({ first, step, end }: Portion): Promise<void> {
+  for (let seed = first; seed < end; seed += step) parentPort!.postMessage(await runSeed(seed));
 }
