@@ -1,5 +1,5 @@
 // `npm run simulation -- --seeds 10000 [--from 1] [--workers 2]` runs the simulation for many seeds and tells which broke a promise;
-// `npm run simulation -- --seed 42 --trace` replays one and tells all that happened in it.
+// `npm run simulation -- --seed 42 --trace` replays one and tells all that happened in it. With `--first` it ends at the first that did.
 
 import os from "node:os";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
@@ -16,6 +16,7 @@ interface Options {
   seeds: number;
   workers: number;
   trace: boolean;
+  first: boolean;
 }
 
 interface Portion {
@@ -28,11 +29,16 @@ if (!isMainThread) await work(workerData as Portion);
 else process.exitCode = await main(readOptions(process.argv.slice(2)));
 
 function readOptions(words: readonly string[]): Options {
-  const options: Options = { from: 1, seeds: 1_000, workers: Math.max(1, os.availableParallelism()), trace: false };
+  const options: Options = { from: 1, seeds: 1_000, workers: Math.max(1, os.availableParallelism()), trace: false, first: false };
   for (let n = 0; n < words.length; n++) {
     const word = words[n]!;
     if (word === "--trace") {
       options.trace = true;
+      continue;
+    }
+    if (word === "--first") {
+      options.first = true;
+      options.workers = 1;
       continue;
     }
     const value = Number(words[++n]);
@@ -41,12 +47,12 @@ function readOptions(words: readonly string[]): Options {
     else if (word === "--from") options.from = value;
     else if (word === "--workers") options.workers = Math.max(1, value);
     else if (word === "--seed") Object.assign(options, { from: value, seeds: 1, workers: 1 });
-    else throw new Error(`The simulation knows --seeds, --from, --workers, --seed and --trace, not ${word}.`);
+    else throw new Error(`The simulation knows --seeds, --from, --workers, --seed, --trace and --first, not ${word}.`);
   }
   return options;
 }
 
-async function main({ from, seeds, workers, trace }: Options): Promise<number> {
+async function main({ from, seeds, workers, trace, first }: Options): Promise<number> {
   const startedMs = performance.now();
   const failed: SeedResult[] = [];
   const counts: Record<string, number> = {};
@@ -57,7 +63,8 @@ async function main({ from, seeds, workers, trace }: Options): Promise<number> {
     if (result.failures.length > 0) failed.push(result);
   }
   if (workers === 1 || seeds === 1) {
-    for (let seed = from; seed < from + seeds; seed++) take(await runSeed(seed, trace ? { trace: (text) => console.log(text) } : {}));
+    for (let seed = from; seed < from + seeds && !(first && failed.length > 0); seed++)
+      take(await runSeed(seed, trace ? { trace: (text) => console.log(text) } : {}));
   } else {
     // Every worker takes each n-th seed: seeds are equally long on the average.
     const all = await Promise.all(
