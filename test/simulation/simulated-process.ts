@@ -36,6 +36,8 @@ export function createSimulatedProcess(parts: {
 }): SimulatedProcess {
   const { time, random, clockRate } = parts;
   const waiting: (() => void)[] = [];
+  /** Node keeps a combined signal, and all behind it, as long as somebody listens to it: the dead have to be taken off. */
+  const sleeping = new Set<() => void>();
   const deaths: (() => void)[] = [];
   const freezes: ((ms: number) => void)[] = [];
   let state: "running" | "frozen" | "dead" = "running";
@@ -51,15 +53,21 @@ export function createSimulatedProcess(parts: {
     return new Promise((resolve) => {
       const cancel = time.after(ms / clockRate, () =>
         deliver(() => {
-          signal?.removeEventListener("abort", stop);
+          forget();
           resolve(true);
         }),
       );
       function stop(): void {
         cancel();
+        sleeping.delete(forget);
         resolve(false);
       }
+      function forget(): void {
+        signal?.removeEventListener("abort", stop);
+        sleeping.delete(forget);
+      }
       signal?.addEventListener("abort", stop, { once: true });
+      sleeping.add(forget);
     });
   }
 
@@ -112,6 +120,7 @@ export function createSimulatedProcess(parts: {
       if (state === "dead") return;
       state = "dead";
       waiting.length = 0;
+      for (const forget of [...sleeping]) forget();
       for (const work of deaths) work();
     },
     freeze(ms) {
