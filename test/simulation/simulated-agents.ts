@@ -61,11 +61,15 @@ interface Machine {
   scripts: Map<string, Held>;
   tombstones: Map<string, number>;
   upAtMs: number;
+  /** Grows with each restart: connections of before are gone. */
+  incarnation: number;
   firstTickets: number;
 }
 
 const latencyMs = { min: 0.5, max: 25 };
 const failureMsMax = 3_000;
+/** As the wire library connects: a short restart costs the caller only time. */
+const connectAttempts = { max: 5, pauseMs: 1_000 };
 /** What our own agent sends of a log at once; small here, so that several answers are needed. The others send all there is. */
 const linesPerAnswer = 4;
 const secondGeneration = ["IScriptService", "IFileTransferService", "IScriptServiceV2"];
@@ -86,7 +90,7 @@ export function createSimulatedAgents(parts: {
   const executions: Execution[] = [];
   const machines = new Map<string, Machine>();
   for (const [name, kind] of parts.machines) {
-    machines.set(name, { name, kind, scripts: new Map(), tombstones: new Map(), upAtMs: 0, firstTickets: 0 });
+    machines.set(name, { name, kind, scripts: new Map(), tombstones: new Map(), upAtMs: 0, incarnation: 0, firstTickets: 0 });
   }
   const latency = (): number => latencyMs.min + (latencyMs.max - latencyMs.min) * random() ** 4;
 
@@ -181,6 +185,20 @@ export function createSimulatedAgents(parts: {
     parts.trace(`${machine.name} forgets ${ticket}`);
   }
 
+  interface Connection {
+    incarnation: number;
+    lostMs: number | undefined;
+  }
+  const connections = new Map<SimulatedProcess, Map<string, Connection>>();
+
+  function connectionOf(process: SimulatedProcess, machine: Machine): Connection {
+    const own = connections.get(process) ?? new Map<string, Connection>();
+    connections.set(process, own);
+    const connection = own.get(machine.name) ?? { incarnation: machine.incarnation, lostMs: undefined };
+    own.set(machine.name, connection);
+    return connection;
+  }
+
   async function call<R>(
     process: SimulatedProcess,
     address: AgentAddress,
@@ -192,6 +210,14 @@ export function createSimulatedAgents(parts: {
     const machine = machines.get("host" in address ? address.host : "");
     if (machine === undefined) return { ok: false, failure: "offline", message: "There is no such machine." };
     const leaves = parts.onCall(process, kind, ticket, terms);
+    const connection = connectionOf(process, machine);
+    const noteLoss = (): void => void (connection.lostMs = process.clock.monotonicMs());
+    for (let attempts = 1; time.nowMs() < machine.upAtMs; attempts++) {
+      noteLoss();
+      if (attempts === connectAttempts.max) return { ok: false, failure: "offline", message: "Connection refused." };
+      await process.clock.pause(connectAttempts.pauseMs, terms.signal);
+      if (terms.signal.aborted) throw terms.signal.reason;
+    }
     await terms.beforeSend();
     // The worst moment to be killed or to fall asleep: the lease is proven, the first byte is not out.
     await process.turn(`${kind} about to leave`);
@@ -205,12 +231,17 @@ export function createSimulatedAgents(parts: {
       const lost = { ok: false, failure: "interrupted", message: "The connection was lost." } as const;
       const { offline, answerLoss, late, lateMsMax } = parts.faults();
       const fate = random();
+      if (fate < offline + answerLoss + late) noteLoss();
       if (fate < offline)
         return settle(failureMsMax * random(), "offline", { ok: false, failure: "offline", message: "Connection refused." });
       const isLate = fate >= offline + answerLoss && fate < offline + answerLoss + late;
       const isAnswerLost = fate >= offline && fate < offline + answerLoss;
       if (isLate) settle(failureMsMax * random(), "interrupted", lost);
       time.after(isLate ? lateMsMax * random() : latency(), () => {
+        if (machine.incarnation !== connection.incarnation) {
+          connection.incarnation = machine.incarnation;
+          noteLoss();
+        }
         if (time.nowMs() < machine.upAtMs) {
           if (!isLate) settle(latency(), "offline", { ok: false, failure: "offline", message: "Connection refused." });
           return;
@@ -218,7 +249,12 @@ export function createSimulatedAgents(parts: {
         if (isLate) parts.trace(`${machine.name} gets a late ${kind}`);
         const reply = serve(machine);
         if (isAnswerLost) settle(failureMsMax * random(), "interrupted", lost);
-        else if (!isLate) settle(latency(), "answered", { ok: true, reply });
+        else if (!isLate)
+          settle(
+            latency(),
+            "answered",
+            connection.lostMs === undefined ? { ok: true, reply } : { ok: true, reply, lostMs: connection.lostMs },
+          );
       });
     });
   }
@@ -231,6 +267,7 @@ export function createSimulatedAgents(parts: {
       const machine = machines.get(name)!;
       parts.trace(`the agent on ${name} restarts, down for ${Math.round(downMs)} ms`);
       machine.upAtMs = time.nowMs() + downMs;
+      machine.incarnation += 1;
       if (machine.kind === "own") return;
       for (const held of machine.scripts.values()) {
         const { execution } = held;

@@ -183,7 +183,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     Files: [],
     Arguments: [],
   };
-  const conversationParts = { agents: parts.agents, agent: script.agent, command, terms, asking };
+  const conversationParts = { agents: parts.agents, agent: script.agent, command, terms, asking, clock: run.clock };
   const talk = (conversation =
     generation === 2
       ? talkSecondGeneration(conversationParts)
