@@ -441,6 +441,15 @@ const mutants: Mutant[] = [
     pattern: 2_000,
   },
   {
+    rule: "rule 9, D5",
+    name: "simulation: a success of the first script service is believed after a lost connection that the wire library bridged",
+    file: "server/engine/execution/script-conversation.ts",
+    find: "answer.lostMs !== undefined && answer.lostMs >= followedMs",
+    put: "answer.lostMs !== undefined && answer.lostMs < 0",
+    test: simulation,
+    pattern: 3_000,
+  },
+  {
     rule: "rule 10, D5",
     name: "simulation: what a restarted agent cannot say is taken for a failure of the script",
     file: "server/engine/execution/run-script.ts",

@@ -360,7 +360,9 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
     read = true;
   })();
   await time.run({ isOver: () => read, momentMs: Infinity });
-  const due = database.rows("step_runs").filter((row) => row["completion"] === "due");
+  const due = database
+    .rows("step_runs")
+    .filter((row) => row["completion"] === "due" && machines.get(String(row["machine_id"])) !== "first-generation");
   if (due.length > 0) checker.fail("D1", `${due.length} tickets are never forgotten`);
   counts.tasks = database.rows("tasks").length;
   checker.finish({ executions: agents.executions, logs, machines: machines.size, steps: (id) => stepsOf.get(id) ?? 0 });

@@ -206,6 +206,7 @@ export function createSimulatedAgents(parts: {
     kind: AgentCall,
     ticket: string,
     serve: (machine: Machine) => R,
+    generation: 1 | 2 = 1,
   ): Promise<Answer<R>> {
     const machine = machines.get("host" in address ? address.host : "");
     if (machine === undefined) return { ok: false, failure: "offline", message: "There is no such machine." };
@@ -247,6 +248,10 @@ export function createSimulatedAgents(parts: {
           return;
         }
         if (isLate) parts.trace(`${machine.name} gets a late ${kind}`);
+        if (generation === 2 && machine.kind === "first-generation") {
+          if (!isLate) settle(latency(), "refused", { ok: false, failure: "unsupported", message: "There is no such service." });
+          return;
+        }
         const reply = serve(machine);
         if (isAnswerLost) settle(failureMsMax * random(), "interrupted", lost);
         else if (!isLate)
@@ -287,26 +292,42 @@ export function createSimulatedAgents(parts: {
           ),
         startScript: (address, command, terms) => {
           const ticket = command.ScriptTicket.TaskId;
-          return call(process, address, terms, "start", ticket, (machine) => {
-            const tombstone = machine.tombstones.get(ticket);
-            if (tombstone !== undefined) return said(ticket, tombstone);
-            return respond(
-              machine.kind,
-              ticket,
-              machine.scripts.get(ticket) ?? begin(machine, ticket, scriptOf(command.Scripts?.["Bash"])),
-              0,
-            );
-          });
+          return call(
+            process,
+            address,
+            terms,
+            "start",
+            ticket,
+            (machine) => {
+              const tombstone = machine.tombstones.get(ticket);
+              if (tombstone !== undefined) return said(ticket, tombstone);
+              return respond(
+                machine.kind,
+                ticket,
+                machine.scripts.get(ticket) ?? begin(machine, ticket, scriptOf(command.Scripts?.["Bash"])),
+                0,
+              );
+            },
+            2,
+          );
         },
         getStatus: (address, { Ticket, LastLogSequence }, terms) =>
-          call(process, address, terms, "status", Ticket.TaskId, (machine) => status(machine, Ticket.TaskId, LastLogSequence)),
+          call(process, address, terms, "status", Ticket.TaskId, (machine) => status(machine, Ticket.TaskId, LastLogSequence), 2),
         cancelScript: (address, { Ticket, LastLogSequence }, terms) =>
-          call(process, address, terms, "cancel", Ticket.TaskId, (machine) => cancel(machine, Ticket.TaskId, LastLogSequence)),
+          call(process, address, terms, "cancel", Ticket.TaskId, (machine) => cancel(machine, Ticket.TaskId, LastLogSequence), 2),
         completeScript: (address, { Ticket }, terms) =>
-          call(process, address, terms, "complete", Ticket.TaskId, (machine) => {
-            complete(machine, Ticket.TaskId);
-            return null;
-          }),
+          call(
+            process,
+            address,
+            terms,
+            "complete",
+            Ticket.TaskId,
+            (machine) => {
+              complete(machine, Ticket.TaskId);
+              return null;
+            },
+            2,
+          ),
         firstGeneration: {
           startScript: (address, command, terms) =>
             call(process, address, terms, "start", "", (machine) => {

@@ -120,7 +120,7 @@ export function createSimulatedProcess(parts: {
       if (state === "dead") return;
       state = "dead";
       waiting.length = 0;
-      for (const forget of [...sleeping]) forget();
+      for (const forget of sleeping) forget();
       for (const work of deaths) work();
     },
     freeze(ms) {
