@@ -151,9 +151,12 @@ test("D2: a pooled connection that the service has closed costs nothing: the req
       await reader.readControlWord(anyTime);
     },
     async (peer, client, seen) => {
+      const startedMs = performance.now();
+      assert.equal(client.connectionLostMs(peer), undefined);
       assert.equal(await client.call(peer, contract, "SayHello", ["one"], soon), "Hello one");
       assert.equal(await client.call(peer, contract, "SayHello", ["two"], soon), "Hello two");
       assert.equal(seen.connections, 2);
+      assert.ok(client.connectionLostMs(peer)! >= startedMs, "whoever asks learns that the peer may have been restarted");
     },
   );
 });
@@ -329,6 +332,7 @@ test("S5: an idle connection is closed with END when its time is over", async ()
     async (peer, client) => {
       await client.call(peer, contract, "SayHello", ["x"], soon);
       assert.equal(await word, "END");
+      assert.equal(client.connectionLostMs(peer), undefined, "what we end ourselves is not lost");
     },
     { poolIdleMs: 50 },
   );

@@ -24,19 +24,34 @@ export interface HalibutClient {
    * Streams in the result are the caller's to dispose of.
    */
   call(peer: Peer, contract: ServiceContract, method: string, params: readonly unknown[], options: CallOptions): Promise<unknown>;
+  /**
+   * When a connection to this peer was last lost, or could not be made, by performance.now(): since then it may have been restarted, which
+   * a call does not tell that went out over a new one. Undefined: never, as far as is remembered.
+   */
+  connectionLostMs(peer: Peer): number | undefined;
   /** Closes all connections; calls under way fail as cancelled. */
   close(): Promise<void>;
 }
+
+/** Peers whose last lost connection is remembered; beyond it the oldest loss is forgotten. */
+const lossesMax = 10_000;
 
 /** A client with connections of its own. `spoolFolder` holds large received streams until their receiver disposes of them. */
 export function createHalibutClient(parts: { identity: Identity; limits?: Partial<HalibutLimits>; spoolFolder?: string }): HalibutClient {
   const { identity } = parts;
   const limits = withDefaultLimits(parts.limits);
   const place = { folder: parts.spoolFolder ?? tmpdir(), limits };
-  const pool = createConnectionPool(limits);
+  const losses = new Map<string, number>();
+  const pool = createConnectionPool(limits, noteLoss);
   const underWay = new Set<Call>();
   let closed = false;
   let sequence = 0;
+
+  function noteLoss(key: string): void {
+    losses.delete(key);
+    losses.set(key, performance.now());
+    if (losses.size > lossesMax) losses.delete(losses.keys().next().value!);
+  }
 
   /** A connection on which the peer has just said PROCEED, or undefined if there is none alive. Two dead ones mean that all are. */
   async function reuse(key: string, signal: AbortSignal): Promise<Connection | undefined> {
@@ -50,6 +65,7 @@ export function createHalibutClient(parts: { identity: Identity; limits?: Partia
         return connection;
       } catch (error) {
         connection.destroy(new ConnectionError("failed", messageOf(error)));
+        noteLoss(key);
         if (signal.aborted) throw error;
       } finally {
         unwatch();
@@ -88,9 +104,7 @@ export function createHalibutClient(parts: { identity: Identity; limits?: Partia
   }
 
   async function attempt(peer: Peer, made: Call, options: CallOptions): Promise<Outcome> {
-    // A connection that was let in by another proxy, or for another user of it, is another one.
-    const { host, port, username } = peer.proxy ?? {};
-    const key = [peer.thumbprint, peer.host, peer.port, ...(peer.proxy === undefined ? [] : [host, port, username])].join(" ");
+    const key = keyOf(peer);
     const { givingUp } = made;
     for (let attempts = 1; ; attempts++) {
       let connection: Connection;
@@ -99,6 +113,7 @@ export function createHalibutClient(parts: { identity: Identity; limits?: Partia
         if (givingUp.signal.aborted) throw new ConnectionError("cancelled", "Nothing was sent.");
         connection = (await reuse(key, givingUp.signal)) ?? (await openConnection({ peer, identity, limits, signal: givingUp.signal }));
       } catch (error) {
+        noteLoss(key);
         if (mayTryAgain(made, attempts, error)) continue;
         throw callError(made, error);
       }
@@ -113,6 +128,7 @@ export function createHalibutClient(parts: { identity: Identity; limits?: Partia
         pool.put(key, connection);
         return outcome;
       } catch (error) {
+        noteLoss(key);
         if (!mayTryAgain(made, attempts, error)) throw callError(made, error);
       }
     }
@@ -125,10 +141,17 @@ export function createHalibutClient(parts: { identity: Identity; limits?: Partia
 
   return {
     call,
+    connectionLostMs: (peer) => losses.get(keyOf(peer)),
     async close() {
       closed = true;
       pool.close();
       for (const { givingUp } of underWay) givingUp.cancel();
     },
   };
+}
+
+/** A connection that was let in by another proxy, or for another user of it, is another one. */
+function keyOf(peer: Peer): string {
+  const { host, port, username } = peer.proxy ?? {};
+  return [peer.thumbprint, peer.host, peer.port, ...(peer.proxy === undefined ? [] : [host, port, username])].join(" ");
 }

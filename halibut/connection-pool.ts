@@ -19,7 +19,8 @@ interface Idle {
   forget(): void;
 }
 
-export function createConnectionPool(limits: HalibutLimits): ConnectionPool {
+/** `onLost` is told of a peer whose idle connection was ended by it, or broke. */
+export function createConnectionPool(limits: HalibutLimits, onLost: (key: string) => void): ConnectionPool {
   const idleByKey = new Map<string, Idle[]>();
   let closed = false;
 
@@ -44,14 +45,18 @@ export function createConnectionPool(limits: HalibutLimits): ConnectionPool {
       idleByKey.set(key, idle);
       const expiry = setTimeout(discard, limits.poolIdleMs);
       expiry.unref();
-      connection.closed.addEventListener("abort", discard);
+      connection.closed.addEventListener("abort", lose);
       const entry: Idle = {
         connection,
         forget() {
           clearTimeout(expiry);
-          connection.closed.removeEventListener("abort", discard);
+          connection.closed.removeEventListener("abort", lose);
         },
       };
+      function lose(): void {
+        onLost(key);
+        discard();
+      }
       function discard(): void {
         entry.forget();
         idle.splice(idle.indexOf(entry), 1);

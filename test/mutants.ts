@@ -13,7 +13,8 @@ interface Mutant {
   find: string;
   put: string;
   test: string;
-  pattern: string;
+  /** Of the test that must notice; for the simulation, that many seeds. */
+  pattern: string | number;
 }
 
 const takeover = "test/cluster/takeover.test.ts";
@@ -25,6 +26,8 @@ const scheduleStore = "server/engine/schedules/schedule-store.ts";
 const schedules = "server/engine/schedules/schedules.test.ts";
 const tidying = "server/features/operations/tidying.test.ts";
 const cuts = "test/cut-connections.test.ts";
+const simulation = "test/simulation/simulation.ts";
+const conformance = "test/simulation/model-conformance.test.ts";
 const requestStore = "server/engine/agents/agent-request-store.ts";
 
 const operating = "test/cluster/operating-process.test.ts";
@@ -489,6 +492,286 @@ const mutants: Mutant[] = [
     test: commits,
     pattern: "cut at COMMIT",
   },
+  // What the simulation must notice; statements of SQL are held by the comparison of its database with the real one.
+  {
+    rule: "rule 1, D4",
+    name: "simulation: a claim keeps the epoch",
+    file: "test/simulation/model-statements.ts",
+    find: 'const epoch = (row["epoch"] as number) + 1;',
+    put: 'const epoch = Math.max(row["epoch"] as number, 1);',
+    test: simulation,
+    pattern: 500,
+  },
+  {
+    rule: "rule 1, D4",
+    name: "conformance: a claim keeps the epoch",
+    file: "server/engine/tasks/task-store.ts",
+    find: "owner = $1, epoch = epoch + 1,",
+    put: "owner = $1, epoch = greatest(epoch, 1),",
+    test: conformance,
+    pattern: "the model of the database",
+  },
+  {
+    rule: "rule 1, D4",
+    name: "conformance: a lease that lasts is taken away",
+    file: "server/engine/tasks/task-store.ts",
+    find: "WHERE state = 'running' AND lease_until < now()",
+    put: "WHERE state = 'running'",
+    test: conformance,
+    pattern: "the model of the database",
+  },
+  {
+    rule: "rule 2, D4",
+    name: "simulation: no guard in the writing transaction",
+    file: "server/engine/tasks/task-engine.ts",
+    find: 'if (!(await lockOwnTask(tx, ours))) throw new LeaseLost("another node owns the task or it has ended");\n            return work(tx);',
+    put: "await lockOwnTask(tx, ours);\n            return work(tx);",
+    test: simulation,
+    pattern: 500,
+  },
+  {
+    rule: "rule 2, D4",
+    name: "simulation: the guard is asked in a transaction before",
+    file: "server/engine/tasks/task-engine.ts",
+    find: "return await parts.database.transaction(async (tx) => {\n            if (!(await lockOwnTask(tx, ours)))",
+    put: "const held = await parts.database.transaction((tx) => lockOwnTask(tx, ours));\n          return await parts.database.transaction(async (tx) => {\n            if (!held)",
+    test: simulation,
+    pattern: 1_000,
+  },
+  {
+    rule: "rule 2, D4",
+    name: "conformance: the guard does not look at the epoch",
+    file: "server/engine/tasks/task-store.ts",
+    find: "WHERE task_id = $1 AND owner = $2 AND epoch = $3 AND state = 'running'`;",
+    put: "WHERE task_id = $1 AND owner = $2 AND epoch + 0 * $3 >= 0 AND state = 'running'`;",
+    test: conformance,
+    pattern: "the model of the database",
+  },
+  {
+    rule: "rule 3, D2",
+    name: "simulation: a start goes out with a ticket that is not stored",
+    file: "server/engine/execution/run-plan.ts",
+    find: "const rowOf = new Map(rows.map((row) => [row.machineId, row]));",
+    put: 'const rowOf = new Map(rows.map((row) => [row.machineId, row.state === "intended" ? { ...row, ticket: randomUUID() } : row]));',
+    test: simulation,
+    pattern: 500,
+  },
+  {
+    rule: "rule 4, D2",
+    name: "simulation: a takeover makes a new attempt with a new ticket",
+    file: "server/engine/execution/run-plan.ts",
+    find: "attempt: firstAttempt,",
+    put: "attempt: run.task.epoch,",
+    test: simulation,
+    pattern: 500,
+  },
+  {
+    rule: "rule 4, D3",
+    name: "simulation: a finished step is run again after a takeover",
+    file: "server/engine/execution/run-script.ts",
+    find: 'if (row.state === "done") return',
+    put: 'if (row.state === "done" && row.id < 0) return',
+    test: simulation,
+    pattern: 500,
+  },
+  {
+    rule: "rule 5, D7",
+    name: "simulation: the cursor is not stored with the lines",
+    file: "server/engine/execution/run-script.ts",
+    find: "markProgress(tx, row.id, { logNext: cursor,",
+    put: "markProgress(tx, row.id, { logNext: row.logNext,",
+    test: simulation,
+    pattern: 1_000,
+  },
+  {
+    rule: "rule 5, D7",
+    name: "simulation: what the masker holds back counts as shown",
+    file: "server/engine/execution/run-script.ts",
+    find: "markProgress(tx, row.id, { logNext: cursor,",
+    put: "markProgress(tx, row.id, { logNext: read,",
+    test: simulation,
+    pattern: 1_000,
+  },
+  {
+    rule: "rule 5, D7",
+    name: "simulation: after a failed write the log goes on in the same file",
+    file: "server/engine/tasks/task-log.ts",
+    find: "        part = undefined;\n        await abandoned",
+    put: "        await abandoned",
+    test: simulation,
+    pattern: 1_500,
+  },
+  {
+    rule: "rule 6, D3",
+    name: "simulation: the ticket is forgotten before the result is stored",
+    file: "server/engine/execution/run-script.ts",
+    find: "await run.log.append(entries, (tx) => markDone(",
+    put: "await parts.agents.completeScript(script.agent, { Ticket: ticket }, terms);\n    await run.log.append(entries, (tx) => markDone(",
+    test: simulation,
+    pattern: 500,
+  },
+  {
+    rule: "rule 7a, D2",
+    name: "simulation: the ticket is forgotten although the task changed owner",
+    file: "server/engine/execution/run-script.ts",
+    find: "row.firstEpoch === run.task.epoch && !unansweredStart",
+    put: "!unansweredStart",
+    test: simulation,
+    pattern: 4_000,
+  },
+  {
+    rule: "rule 7a, D2",
+    name: "simulation: the ticket is forgotten although a start has no answer",
+    file: "server/engine/execution/run-script.ts",
+    find: "row.firstEpoch === run.task.epoch && !unansweredStart",
+    put: "row.firstEpoch === run.task.epoch",
+    test: simulation,
+    pattern: 2_000,
+  },
+  {
+    rule: "rule 7b, D2",
+    name: "simulation: the late completer does not wait",
+    file: "server/engine/execution/run-script.ts",
+    find: "completionQuarantineMs = 60 * 60_000;",
+    put: "completionQuarantineMs = 0;",
+    test: simulation,
+    pattern: 4_000,
+  },
+  {
+    rule: "rule 7, D4",
+    name: "simulation: no proof of the lease before a command",
+    file: "server/engine/execution/run-script.ts",
+    find: "beforeSend: run.checkLease",
+    put: "beforeSend: async () => {}",
+    test: simulation,
+    pattern: 1_000,
+  },
+  {
+    rule: "rule 8, D8",
+    name: "simulation: a taken-over task that is cancelled leaves its script running",
+    file: "server/engine/execution/run-plan.ts",
+    find: "if (passOver && before.length === 0)",
+    put: "if (passOver)",
+    test: simulation,
+    pattern: 1_000,
+  },
+  {
+    rule: "rule 8, D8",
+    name: "simulation: an owner does not hear of a cancel by its renewals",
+    file: "server/engine/tasks/task-engine.ts",
+    find: "          if (row.cancelRequested) lease.requestCancel();",
+    put: "",
+    test: simulation,
+    pattern: 1_000,
+  },
+  {
+    rule: "rule 9, D2",
+    name: "simulation: a start over the first script service goes out before its intent is stored",
+    file: "server/engine/execution/script-conversation.ts",
+    find: "if (!intended) await stored.intend();",
+    put: "",
+    test: simulation,
+    pattern: 500,
+  },
+  {
+    rule: "rule 9, D2",
+    name: "simulation: a start over the first script service is repeated when its answer is lost",
+    file: "server/engine/execution/script-conversation.ts",
+    find: "return ticket !== undefined;",
+    put: "return true;",
+    test: simulation,
+    pattern: 1_000,
+  },
+  {
+    rule: "rule 9, D5",
+    name: "simulation: a success of the first script service is believed after its agent was restarted",
+    file: "server/engine/execution/script-conversation.ts",
+    find: "      isFollowing\n        ? undefined",
+    put: "      isFollowing || true\n        ? undefined",
+    test: simulation,
+    pattern: 2_000,
+  },
+  {
+    rule: "rule 9, D5",
+    name: "simulation: a success of the first script service is believed after a lost connection that the wire library bridged",
+    file: "server/engine/execution/script-conversation.ts",
+    find: "answer.lostMs !== undefined && answer.lostMs >= followedMs",
+    put: "answer.lostMs !== undefined && answer.lostMs < 0",
+    test: simulation,
+    pattern: 3_000,
+  },
+  {
+    rule: "rule 10, D5",
+    name: "simulation: what a restarted agent cannot say is taken for a failure of the script",
+    file: "server/engine/execution/run-script.ts",
+    find: "    case agentExitCode.unknownResult:\n    case agentExitCode.unknownScript:",
+    put: "    case agentExitCode.unknownScript:",
+    test: simulation,
+    pattern: 2_000,
+  },
+  {
+    rule: "rule 12, D1",
+    name: "simulation: a node looks at the queue only when it is notified",
+    file: "server/engine/tasks/task-engine.ts",
+    find: "await idle(failed ? claimRetryMs : idlePollMs);",
+    put: "await idle(failed ? claimRetryMs : 60 * 60_000);",
+    test: simulation,
+    pattern: 500,
+  },
+  {
+    rule: "D2, crash",
+    name: "simulation: a task that is claimed again after a crash of the database runs twice in one node",
+    file: "server/engine/tasks/task-engine.ts",
+    find: "if (former?.epoch === task.epoch) {",
+    put: "if (former?.epoch === -1) {",
+    test: simulation,
+    pattern: 2_000,
+  },
+  {
+    rule: "D1, crash",
+    name: "simulation: a crash of the database may forget a plan and keep the claim",
+    file: "test/simulation/model-statements.ts",
+    find: '      return answer(row === undefined ? [] : [row]);\n    },\n\n    async "task-finish"',
+    put: '      tx.async = true;\n      return answer(row === undefined ? [] : [row]);\n    },\n\n    async "task-finish"',
+    test: simulation,
+    pattern: 2_000,
+  },
+  {
+    rule: "D1, crash",
+    name: "conformance: the commit of a plan does not wait for the disk",
+    file: "server/engine/tasks/task-store.ts",
+    find: "RETURNING plan, plan_version`",
+    put: "RETURNING plan, plan_version, set_config('synchronous_commit', 'off', true)`",
+    test: conformance,
+    pattern: "the model of the database",
+  },
+  {
+    rule: "D1",
+    name: "a plan that this node cannot read holds up the tickets of others",
+    file: "server/engine/execution/late-completer.ts",
+    find: "if (error instanceof PlanNotReadable) return undefined;",
+    put: "",
+    test: "server/engine/execution/late-completer.test.ts",
+    pattern: "does not hold up",
+  },
+  {
+    rule: "D3",
+    name: "conformance: a second result replaces the first",
+    file: "server/engine/execution/step-run-store.ts",
+    find: "complete_after = now() + $7::double precision * interval '1 millisecond'\n     WHERE id = $1 AND state <> 'done'`",
+    put: "complete_after = now() + $7::double precision * interval '1 millisecond'\n     WHERE id = $1`",
+    test: conformance,
+    pattern: "the model of the database",
+  },
+  {
+    rule: "D6",
+    name: "conformance: the next of a tag becomes its head although one runs",
+    file: "server/engine/tasks/task-store.ts",
+    find: "AND NOT EXISTS (SELECT 1 FROM task_queue WHERE tag = $1 AND (state = 'running' OR is_head))",
+    put: "",
+    test: conformance,
+    pattern: "the model of the database",
+  },
 ];
 
 /** The slowest test that must notice takes a minute when nothing is wrong. */
@@ -518,7 +801,9 @@ for (const mutant of chosen) {
     const passed = await runTest(copy, mutant);
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
     if (passed) lived += 1;
-    console.log(`${passed ? "LIVES " : "caught"}  ${mutant.rule.padEnd(12)} ${mutant.name} (${mutant.pattern}, ${seconds} s)`);
+    console.log(
+      `${passed ? "LIVES " : "caught"}  ${mutant.rule.padEnd(12)} ${mutant.name} (${mutant.pattern}${typeof mutant.pattern === "number" ? " seeds" : ""}, ${seconds} s)`,
+    );
   } finally {
     await fs.rm(copy, { recursive: true, force: true });
   }
@@ -542,11 +827,10 @@ async function linkPackages(copy: string): Promise<void> {
 /** Whether the test passes. One that hangs has noticed as well. */
 function runTest(copy: string, mutant: Mutant): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const child = spawn(
-      process.execPath,
-      ["--test", `--test-timeout=${testDeadlineMs}`, `--test-name-pattern=${mutant.pattern}`, mutant.test],
-      { cwd: copy, stdio: "ignore", detached: true },
-    );
+    const asTest = ["--test", `--test-timeout=${testDeadlineMs}`, `--test-name-pattern=${mutant.pattern}`, mutant.test];
+    const asSeeds = [mutant.test, "--first", "--seeds", `${mutant.pattern}`];
+    const words = typeof mutant.pattern === "number" ? asSeeds : asTest;
+    const child = spawn(process.execPath, words, { cwd: copy, stdio: "ignore", detached: true });
     // With the programs that the test has started: a group of its own.
     const end = (): void => void process.kill(-child.pid!, "SIGKILL");
     const timer = setTimeout(end, deadlineMs);

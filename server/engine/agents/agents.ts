@@ -67,7 +67,8 @@ export function describeAgentAddress(agent: AgentAddress): string {
  * lacks the service.
  */
 export type AgentFailure = "offline" | "untrusted" | "interrupted" | "refused" | "unsupported";
-export type Answer<R> = { ok: true; reply: R } | { ok: false; failure: AgentFailure; message: string };
+/** `lostMs`: when a connection to this agent was last lost or refused, by monotonicMs; not known of polling agents. */
+export type Answer<R> = { ok: true; reply: R; lostMs?: number } | { ok: false; failure: AgentFailure; message: string };
 
 /** A file that came from an agent. */
 export type ReceivedFile = FileContents & { dispose?(): Promise<void> };
@@ -156,8 +157,10 @@ export function createAgents(parts: { identity: Identity; polling: PollingCalls;
       const proxy = proxyId === undefined ? undefined : await parts.findProxy(proxyId);
       if (proxyId !== undefined && proxy === undefined)
         return { ok: false, failure: "offline", message: `The way to this agent led through ${proxyId}, which is not there any more.` };
-      const reply = await client.call(proxy === undefined ? peer : { ...peer, proxy }, contract, method, params, options);
-      return { ok: true, reply: reply as R };
+      const target = proxy === undefined ? peer : { ...peer, proxy };
+      const reply = (await client.call(target, contract, method, params, options)) as R;
+      const lostMs = client.connectionLostMs(target);
+      return lostMs === undefined ? { ok: true, reply } : { ok: true, reply, lostMs };
     } catch (error) {
       if (refusal !== undefined) throw refusal;
       if (terms.signal.aborted) throw terms.signal.reason;

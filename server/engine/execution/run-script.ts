@@ -10,7 +10,6 @@
 import { agentExitCode } from "@cuttle/contract/agent/exit-codes";
 import { isolationMutexTimeoutNoneMs, processState, scriptIsolationLevel } from "@cuttle/contract/agent/script";
 import type { ProcessOutput, ScriptStatusResponseV2, StartScriptCommandV2 } from "@cuttle/contract/agent/script";
-import { monotonicMs, pause } from "../../base/clock.ts";
 import { describeAgentAddress } from "../agents/agents.ts";
 import type { AgentAddress, Agents, Answer, CallTerms } from "../agents/agents.ts";
 import type { LogEntry, TaskRun } from "../tasks/tasks.ts";
@@ -108,7 +107,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     call: () => Promise<Answer<R>>,
     o: { onTry?: (answer: Answer<R>) => void; repeatable?: boolean } = {},
   ): Promise<Answer<R>> {
-    const startedMs = monotonicMs();
+    const startedMs = run.clock.monotonicMs();
     let pauseMs = retryPauseMs.first;
     let said = false;
     for (;;) {
@@ -116,8 +115,8 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
       o.onTry?.(answer);
       if (o.repeatable === false && !answer.ok && answer.failure === "interrupted") return answer;
       if (answer.ok || answer.failure === "untrusted" || answer.failure === "refused" || answer.failure === "unsupported") return answer;
-      if (monotonicMs() - startedMs > parts.agentGoneMs) return answer;
-      if (!said && monotonicMs() - startedMs > 1_000) {
+      if (run.clock.monotonicMs() - startedMs > parts.agentGoneMs) return answer;
+      if (!said && run.clock.monotonicMs() - startedMs > 1_000) {
         said = true;
         await run.log.append([
           note(
@@ -127,7 +126,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
           ),
         ]);
       }
-      if (!(await pause(pauseMs, run.lost))) throw run.lost.reason;
+      if (!(await run.clock.pause(pauseMs, run.lost))) throw run.lost.reason;
       pauseMs = Math.min(pauseMs * retryPauseMs.factor, retryPauseMs.max);
     }
   }
@@ -184,7 +183,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     Files: [],
     Arguments: [],
   };
-  const conversationParts = { agents: parts.agents, agent: script.agent, command, terms, asking };
+  const conversationParts = { agents: parts.agents, agent: script.agent, command, terms, asking, clock: run.clock };
   const talk = (conversation =
     generation === 2
       ? talkSecondGeneration(conversationParts)
@@ -198,7 +197,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
   let answer: Answer<ScriptStatusResponseV2>;
   if (run.cancelRequested.aborted) {
     // A former owner may have started it, or not: asking to cancel can only end it, a start could begin it.
-    cancelSentMs = monotonicMs();
+    cancelSentMs = run.clock.monotonicMs();
     answer = await ask(() => talk.cancel(read), { repeatable: talk.repeatable });
   } else {
     answer = await ask(() => talk.start(), {
@@ -241,16 +240,16 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
       if (entries.length > 0) pauseMs = statusPauseMs.first;
     }
     if (run.cancelRequested.aborted && cancelSentMs === undefined) {
-      cancelSentMs = monotonicMs();
+      cancelSentMs = run.clock.monotonicMs();
       await run.log.append([note(script.block, "Warning", "Cancellation was requested; telling the agent to end the script.")]);
       answer = await ask(() => talk.cancel(read));
     } else {
-      if (cancelSentMs !== undefined && monotonicMs() - cancelSentMs > parts.cancelGraceMs) {
+      if (cancelSentMs !== undefined && run.clock.monotonicMs() - cancelSentMs > parts.cancelGraceMs) {
         const message = `The script on ${script.machineName} did not end within ${Math.round(parts.cancelGraceMs / 1000)} s of being cancelled and was left behind. Check the machine.`;
         return finish({ outcome: "canceled", exitCode: null, message }, [...show(script.masker.flush())], false);
       }
       // A cancel ends the pause at once; a lost lease ends everything.
-      await pause(pauseMs, AbortSignal.any(cancelSentMs === undefined ? [run.lost, run.cancelRequested] : [run.lost]));
+      await run.clock.pause(pauseMs, AbortSignal.any(cancelSentMs === undefined ? [run.lost, run.cancelRequested] : [run.lost]));
       if (run.lost.aborted) throw run.lost.reason;
       pauseMs = Math.min(pauseMs * statusPauseMs.factor, statusPauseMs.max);
       if (run.cancelRequested.aborted && cancelSentMs === undefined) continue;

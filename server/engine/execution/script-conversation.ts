@@ -3,11 +3,12 @@
 // Second generation: the ticket is ours, a start may be repeated, and the agent knows after its own restart what it does not know.
 // First generation: the agent makes the ticket, so a start whose answer is lost can never be repeated; and after a restart it calls a
 // script that was cut off a success. So the start is stored before it goes out, and a success counts only from an agent that was seen
-// following the script since the last lost connection.
+// following the script since the last lost connection, also one that the call itself has replaced without a word.
 
 import { capability } from "@cuttle/contract/agent/capabilities";
 import type { ScriptStatusResponseV2, ScriptTicket, StartScriptCommandV2 } from "@cuttle/contract/agent/script";
 import { processState } from "@cuttle/contract/agent/script";
+import type { Clock } from "../../base/clock.ts";
 import type { AgentAddress, Agents, Answer, CallTerms } from "../agents/agents.ts";
 
 export type ScriptGeneration = 1 | 2;
@@ -33,6 +34,7 @@ interface ConversationParts {
   terms: CallTerms;
   /** For questions. */
   asking: CallTerms;
+  clock: Clock;
 }
 
 /** The newest generation that an agent offers; undefined when it runs no scripts at all. */
@@ -58,7 +60,7 @@ export function talkSecondGeneration({ agents, agent, command, terms, asking }: 
  * to go out, `keepTicket` the agent's answer to it.
  */
 export function talkFirstGeneration(
-  { agents, agent, command, terms, asking }: ConversationParts,
+  { agents, agent, command, terms, asking, clock }: ConversationParts,
   stored: {
     mayHaveStarted: boolean;
     agentTicket: string | null;
@@ -70,10 +72,17 @@ export function talkFirstGeneration(
   let intended = false;
   /** Since the connection was last lost, or the task changed owner, the agent has shown that it follows the script. */
   let isFollowing = false;
+  let followedMs = 0;
+
+  function follow(): void {
+    isFollowing = true;
+    followedMs = clock.monotonicMs();
+  }
 
   function followed(answer: Answer<ScriptStatusResponseV2>): Answer<ScriptStatusResponseV2> {
     if (!answer.ok) isFollowing = false;
-    else if (answer.reply.State !== processState.complete) isFollowing = true;
+    else if (answer.reply.State !== processState.complete) follow();
+    else if (answer.lostMs !== undefined && answer.lostMs >= followedMs) isFollowing = false;
     return answer;
   }
 
@@ -100,7 +109,7 @@ export function talkFirstGeneration(
       );
       if (!answer.ok) return answer;
       ticket = answer.reply;
-      isFollowing = true;
+      follow();
       await stored.keepTicket(ticket.TaskId);
       return { ok: true, reply: { Ticket: ticket, Logs: [], NextLogSequence: 0, State: processState.pending, ExitCode: 0 } };
     },

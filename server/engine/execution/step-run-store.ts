@@ -180,6 +180,7 @@ export async function takeOverdueCompletions(
      SELECT postponed.id, postponed.ticket, postponed.machine_id, tasks.plan, tasks.plan_version
      FROM postponed JOIN tasks ON tasks.id = postponed.task_id`,
     [count],
+    { name: "step-run-overdue" },
   );
   return rows.map((row) => ({ id: row.id, ticket: row.ticket, machineId: row.machine_id, plan: row.plan, planVersion: row.plan_version }));
 }

@@ -1,7 +1,7 @@
 // One task held by this process: whether it may still act, judged cautiously by its own monotonic clock. Safety never rests
 // on this; the database decides in every writing transaction. This only stops wasted work early.
 
-import { monotonicMs } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import { LeaseLost } from "./task.ts";
 
 export interface Lease {
@@ -21,7 +21,10 @@ export interface Lease {
   assertHeld(): void;
 }
 
-export function createLease(claim: { taskId: string; owner: string; epoch: number; claimedAtMs: number; cancelRequested: boolean }): Lease {
+export function createLease(
+  claim: { taskId: string; owner: string; epoch: number; claimedAtMs: number; cancelRequested: boolean },
+  clock: Clock,
+): Lease {
   const lost = new AbortController();
   const cancel = new AbortController();
   if (claim.cancelRequested) cancel.abort();
@@ -42,7 +45,7 @@ export function createLease(claim: { taskId: string; owner: string; epoch: numbe
       if (!cancel.signal.aborted) cancel.abort();
     },
     checkAge(selfStopMs) {
-      const ageMs = monotonicMs() - confirmedAtMs;
+      const ageMs = clock.monotonicMs() - confirmedAtMs;
       if (ageMs > selfStopMs) this.lose(`no renewal was confirmed for ${Math.round(ageMs)} ms`);
     },
     assertHeld() {

@@ -9,7 +9,8 @@
 // notification only wakes the claim loop; without any it looks once a second.
 
 import { randomUUID } from "node:crypto";
-import { monotonicMs, pause } from "../../base/clock.ts";
+import { systemClock } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import { recordEvent, systemActor } from "../../platform/audit/audit.ts";
 import type { Database } from "../../platform/database/database.ts";
 import { isConnectionLoss } from "../../platform/database/database.ts";
@@ -47,6 +48,8 @@ const idlePollMs = 400;
 const claimBatchMax = 16;
 /** Waiting after a failed look at the queue. */
 const claimRetryMs = 500;
+/** Waiting, at least and at most, before a task repeats a statement whose connection was lost. */
+const connectionRetryMs = [100, 300] as const;
 /** How often a process checks the age of its own leases. */
 const ageCheckMs = 250;
 
@@ -69,6 +72,8 @@ export interface TaskEngineParts {
   /** False while this node lacks what every task needs; then a task that cannot write its log is let go of, not failed. */
   isAble?: () => boolean;
   log: EngineLog;
+  /** Default: that of the process. */
+  clock?: Clock;
 }
 
 export interface TaskEngine {
@@ -83,6 +88,7 @@ export interface TaskEngine {
 }
 
 export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
+  const clock = parts.clock ?? systemClock;
   const owner = `${parts.nodeName}/${randomUUID()}`;
   const handlers = new Map(parts.handlers.map((handler) => [handler.name, handler]));
   const running = new Map<string, { lease: Lease; done: Promise<void> }>();
@@ -92,7 +98,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
   let awake = false;
   let loops: Promise<unknown>[] = [];
   let listener: { close(): Promise<void> } | undefined;
-  let ageTimer: NodeJS.Timeout | undefined;
+  let stopAgeChecks = (): void => {};
 
   function wake(): void {
     awake = true;
@@ -107,7 +113,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
     }
     const woken = new AbortController();
     wakeUp = () => woken.abort();
-    await pause(ms, AbortSignal.any([woken.signal, stopping.signal]));
+    await clock.pause(ms, AbortSignal.any([woken.signal, stopping.signal]));
     wakeUp = () => {};
     awake = false;
   }
@@ -131,7 +137,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
   }
 
   async function claim(count: number): Promise<ClaimedTask[]> {
-    const claimedAtMs = monotonicMs();
+    const claimedAtMs = clock.monotonicMs();
     const claimed = await parts.database.transaction(async (tx) => {
       const tasks = await claimTasks(tx, { owner, nodeName: parts.nodeName, leaseMs: settings.leaseMs, count });
       for (const task of tasks) {
@@ -151,11 +157,19 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
   }
 
   function begin(task: ClaimedTask, claimedAtMs: number): void {
-    const lease = createLease({ taskId: task.id, owner, epoch: task.epoch, claimedAtMs, cancelRequested: task.cancelRequested });
+    const lease = createLease({ taskId: task.id, owner, epoch: task.epoch, claimedAtMs, cancelRequested: task.cancelRequested }, clock);
     if (stopping.signal.aborted) lease.lose("the node is stopping");
     if (task.epoch > 1) parts.log.info({ task: task.id, epoch: task.epoch }, "Goes on with a task whose former owner let its lease end.");
+    const former = running.get(task.id)?.lease;
+    if (former?.epoch === task.epoch) {
+      // A crash of the database has forgotten the claim, whose commit does not wait for the disk, and this process made it once more with
+      // the same owner and epoch. No guard tells two such runs apart, so neither goes on: the lease ends, and the next epoch does.
+      former.lose("the database has forgotten that this node took the task");
+      return;
+    }
     const done = runTask(task, lease).finally(() => {
-      running.delete(task.id);
+      // A later run of the same task may stand there.
+      if (running.get(task.id)?.lease === lease) running.delete(task.id);
       wake();
     });
     running.set(task.id, { lease, done });
@@ -176,7 +190,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
           if (error instanceof LeaseLost) lease.lose(error.message);
           // An unknown commit is repeated too: everything a guarded transaction writes is harmless when written again.
           if (!isConnectionLoss(error)) throw error;
-          await pause(100 + Math.random() * 200, lease.lost);
+          await clock.pauseBetween(...connectionRetryMs, lease.lost);
         }
       }
     };
@@ -189,7 +203,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
           lease.lose("another node owns the task or it has ended");
         } catch (error) {
           if (!isConnectionLoss(error)) throw error;
-          await pause(100 + Math.random() * 200, lease.lost);
+          await clock.pauseBetween(...connectionRetryMs, lease.lost);
         }
       }
     };
@@ -200,6 +214,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
       folder: parts.folder,
       guarded,
       lost: lease.lost,
+      clock,
       ...(parts.isAble === undefined ? {} : { isAble: parts.isAble }),
     });
     const run: TaskRun = {
@@ -211,6 +226,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
       checkLease,
       storePlan: (tx, plan) => insertPlan(tx, task.id, plan),
       log,
+      clock,
     };
 
     try {
@@ -270,15 +286,15 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
         return;
       } catch (error) {
         if (!isConnectionLoss(error)) throw error;
-        await pause(100 + Math.random() * 200, lease.lost);
+        await clock.pauseBetween(...connectionRetryMs, lease.lost);
       }
     }
   }
 
   async function renewalLoop(): Promise<void> {
-    while (await pause(settings.renewalMs, stopping.signal)) {
+    while (await clock.pause(settings.renewalMs, stopping.signal)) {
       if (running.size === 0) continue;
-      const sentAtMs = monotonicMs();
+      const sentAtMs = clock.monotonicMs();
       const held = [...running.values()].map((one) => one.lease).filter((lease) => !lease.lost.aborted);
       if (held.length === 0) continue;
       try {
@@ -315,14 +331,14 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
         if (held !== undefined) void lookForCancel(held.lease);
         wake();
       });
-      ageTimer = setInterval(() => {
+      stopAgeChecks = clock.every(ageCheckMs, () => {
         for (const { lease } of running.values()) lease.checkAge(settings.selfStopMs);
-      }, ageCheckMs);
+      });
       loops = [claimLoop(), renewalLoop()];
     },
     async stop() {
       stopping.abort();
-      clearInterval(ageTimer);
+      stopAgeChecks();
       wake();
       const held = [...running.values()];
       for (const { lease } of held) lease.lose("the node is stopping");

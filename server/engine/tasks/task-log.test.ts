@@ -1,6 +1,7 @@
 // The log writer's own promises, with a folder and a database in memory: each append ends, whenever it comes.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { systemClock } from "../../base/clock.ts";
 import type { Transaction } from "../../platform/database/database.ts";
 import { createTaskLog } from "./task-log.ts";
 
@@ -21,6 +22,7 @@ test("an append that follows in the very turn in which the one before ended is w
       commits += 1;
     },
     lost: new AbortController().signal,
+    clock: systemClock,
   });
   for (let n = 0; n < 3; n++) await log.append([line]);
   assert.equal(commits, 3);
@@ -40,6 +42,7 @@ test("a folder that stays full fails the append with what to do about it, and co
     },
     guarded: async () => void (commits += 1),
     lost: new AbortController().signal,
+    clock: systemClock,
     writeRetryMs: 0,
   });
   await assert.rejects(log.append([line]), /The task log cannot be written: no space left on device\. Check the free space/);

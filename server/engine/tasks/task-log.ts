@@ -1,7 +1,7 @@
 // The log of one task while this process owns it. Lines go to a part file that only this lease writes, are fsynced, and become
 // true when a guarded transaction commits the part's length. Appends that arrive meanwhile share one fsync and one commit.
 
-import { monotonicMs, pause } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { Transaction } from "../../platform/database/database.ts";
 import { encodeEntry, logFormatVersion } from "./log-entry.ts";
 import { commitPart } from "./task-log-store.ts";
@@ -57,6 +57,7 @@ export function createTaskLog(parts: {
   folder: LogFolder;
   guarded: (work: (tx: Transaction) => Promise<void>) => Promise<void>;
   lost: AbortSignal;
+  clock: Clock;
   writeRetryMs?: number;
   /** False while this node cannot reach the folder at all: then another node should go on, and nothing is tried again here. */
   isAble?: () => boolean;
@@ -69,7 +70,7 @@ export function createTaskLog(parts: {
   let broken: unknown;
 
   async function writeDurably(bytes: Uint8Array, lines: number): Promise<void> {
-    const startedMs = monotonicMs();
+    const startedMs = parts.clock.monotonicMs();
     for (;;) {
       if (parts.lost.aborted) throw parts.lost.reason;
       try {
@@ -86,8 +87,8 @@ export function createTaskLog(parts: {
         const abandoned = part;
         part = undefined;
         await abandoned?.file.close().catch(() => {});
-        if (monotonicMs() - startedMs > writeRetryMs || parts.isAble?.() === false) throw new LogNotWritable(error);
-        await pause(writeRetryPauseMs, parts.lost);
+        if (parts.clock.monotonicMs() - startedMs > writeRetryMs || parts.isAble?.() === false) throw new LogNotWritable(error);
+        await parts.clock.pause(writeRetryPauseMs, parts.lost);
       }
     }
   }

@@ -146,8 +146,8 @@ export async function ownsTask(database: Queryable, lease: { taskId: string; own
 }
 
 /**
- * Stores the plan unless one is there already; answers the one that counts. The caller has passed the guard. The commit need not
- * wait for the disk: nothing goes out before a step's intent is committed, and that commit makes this one durable too.
+ * Stores the plan unless one is there already; answers the one that counts. The caller has passed the guard. The commit waits for the
+ * disk: a crash of the database that forgot the plan but not the claim would leave this node following a plan that nobody else knows.
  */
 export async function insertPlan(
   tx: Transaction,
@@ -156,7 +156,7 @@ export async function insertPlan(
 ): Promise<{ version: number; body: Json }> {
   const [stored] = await tx.query<{ plan: Json; plan_version: number }>(
     `UPDATE tasks SET plan = coalesce(plan, $2), plan_version = coalesce(plan_version, $3) WHERE id = $1
-     RETURNING plan, plan_version, set_config('synchronous_commit', 'off', true)`,
+     RETURNING plan, plan_version`,
     [taskId, JSON.stringify(plan.body), plan.version],
     { name: "task-plan" },
   );
@@ -197,6 +197,7 @@ export async function finishQueuedTask(tx: Transaction, taskId: string, state: T
     `WITH gone AS (DELETE FROM task_queue WHERE task_id = $1)
      UPDATE tasks SET state = $2, completed_at = clock_timestamp() WHERE id = $1 AND completed_at IS NULL`,
     [taskId, state],
+    { name: "task-finish-queued" },
   );
 }
 
@@ -222,7 +223,9 @@ export async function findTaskForCancel(
     space_id: string | null;
     description: string;
     related_document_ids: string[];
-  }>(`SELECT concurrency_tag, space_id, description, related_document_ids FROM tasks WHERE id = $1`, [taskId]);
+  }>(`SELECT concurrency_tag, space_id, description, related_document_ids FROM tasks WHERE id = $1`, [taskId], {
+    name: "task-find-for-cancel",
+  });
   return (
     row && { tag: row.concurrency_tag, spaceId: row.space_id, description: row.description, relatedDocumentIds: row.related_document_ids }
   );
@@ -233,9 +236,13 @@ export async function markCancel(tx: Transaction, taskId: string): Promise<"queu
   const [row] = await tx.query<{ state: "queued" | "running" }>(
     `UPDATE task_queue SET cancel_requested = true WHERE task_id = $1 RETURNING state`,
     [taskId],
+    { name: "task-mark-cancel" },
   );
   if (row === undefined) return "gone";
-  if (row.state === "running") await tx.execute(`UPDATE tasks SET state = 'Cancelling' WHERE id = $1 AND state = 'Executing'`, [taskId]);
+  if (row.state === "running")
+    await tx.execute(`UPDATE tasks SET state = 'Cancelling' WHERE id = $1 AND state = 'Executing'`, [taskId], {
+      name: "task-show-cancelling",
+    });
   return row.state;
 }
 
@@ -247,7 +254,9 @@ export interface LeaseSettings {
 }
 
 export async function readLeaseSettings(database: Queryable): Promise<Partial<LeaseSettings>> {
-  const [row] = await database.query<{ value: Partial<LeaseSettings> }>(`SELECT value FROM cluster_settings WHERE name = 'lease'`);
+  const [row] = await database.query<{ value: Partial<LeaseSettings> }>(`SELECT value FROM cluster_settings WHERE name = 'lease'`, [], {
+    name: "lease-settings",
+  });
   return row?.value ?? {};
 }
 
@@ -257,6 +266,7 @@ export async function releaseLeases(database: Queryable, owner: string): Promise
     `WITH released AS (UPDATE task_queue SET lease_until = '-infinity' WHERE owner = $1 AND state = 'running' RETURNING task_id)
      SELECT pg_notify('${taskChannel}', task_id) FROM released`,
     [owner],
+    { name: "task-release" },
   );
 }
 

@@ -1,5 +1,6 @@
 // What a task is to the rest of the server: how it is asked for, what runs it, and what it may answer.
 
+import type { Clock } from "../../base/clock.ts";
 import type { Actor } from "../../platform/audit/audit.ts";
 import type { Transaction } from "../../platform/database/database.ts";
 import type { LogEntry } from "./log-entry.ts";
@@ -70,6 +71,8 @@ export interface TaskRun {
   /** Stores the plan, in a guarded transaction; the first one stored is what counts for ever, and it is returned. */
   storePlan(tx: Transaction, plan: { version: number; body: Json }): Promise<{ version: number; body: Json }>;
   log: TaskLog;
+  /** Measures and waits; whatever runs for this task uses it and no other. */
+  clock: Clock;
 }
 
 /** Runs all tasks of one name. Called again from the start after a takeover: it must go on, not begin anew. */

@@ -1,0 +1,380 @@
+// Holds the simulation's database against the real one: the same transactions of the engine's own store functions, interleaved at
+// random over several sessions, run on PostgreSQL and on the model. Answers, waits for locks and committed rows have to be the same.
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { before, test } from "node:test";
+import {
+  intendStepRuns,
+  keepAgentTicket,
+  listStepRuns,
+  markCompleted,
+  markDone,
+  markFirstGenerationStart,
+  markProgress,
+  takeOverdueCompletions,
+} from "../../server/engine/execution/step-run-store.ts";
+import { commitPart, listParts } from "../../server/engine/tasks/task-log-store.ts";
+import {
+  claimTasks,
+  finishOwnTask,
+  insertPlan,
+  lockOwnTask,
+  lockTagOf,
+  ownsTask,
+  promoteNext,
+  readLeaseSettings,
+  releaseLeases,
+  renewLeases,
+} from "../../server/engine/tasks/task-store.ts";
+import { enqueueTask, requestCancel } from "../../server/engine/tasks/tasks.ts";
+import { systemActor } from "../../server/platform/audit/audit.ts";
+import type { Database, Transaction } from "../../server/platform/database/database.ts";
+import { errorCode, openDatabase } from "../../server/platform/database/database.ts";
+import { eventually } from "../support/eventually.ts";
+import type { TestPostgres } from "../support/postgres.ts";
+import { startPostgres } from "../support/postgres.ts";
+import { createRandom } from "../trials/random.ts";
+import { createModelStatements } from "./model-statements.ts";
+import type { ModelTables, ModelTransaction, Row } from "./model-tables.ts";
+import { createModelTables } from "./model-tables.ts";
+
+/** Far enough from now that a slow machine changes nothing. */
+const hourMs = 3_600_000;
+const sessionsMax = 3;
+const seeds = [1, 2, 3, 4];
+const movesPerSeed = 250;
+
+let postgres: TestPostgres;
+before(async () => {
+  postgres = await startPostgres();
+});
+
+const tried = new Set<string>();
+
+type Step = (tx: Transaction) => Promise<unknown>;
+/** What a transaction of the engine does, statement by statement; `false` as an answer makes it roll back, as there. */
+type Program = readonly Step[];
+type Outcome = { value: unknown } | { code: string | undefined };
+
+interface Session {
+  real: Transaction;
+  pid: number;
+  endReal: (commit: boolean) => Promise<void>;
+  modelTx: ModelTransaction;
+  model: Transaction;
+  steps: Step[];
+  waiting: { real: Promise<Outcome>; model: Promise<Outcome>; realDone: () => boolean; modelDone: () => boolean } | undefined;
+}
+
+class RolledBack extends Error {}
+
+async function beginReal(database: Database): Promise<Pick<Session, "real" | "pid" | "endReal">> {
+  let end!: (commit: boolean) => void;
+  const ending = new Promise<boolean>((resolve) => (end = resolve));
+  let over!: Promise<void>;
+  const tx = await new Promise<Transaction>((resolve, reject) => {
+    over = database
+      .transaction(
+        async (opened) => {
+          resolve(opened);
+          if (!(await ending)) throw new RolledBack();
+        },
+        { attemptsMax: 1 },
+      )
+      .catch((error: unknown) => {
+        reject(error instanceof Error ? error : new Error(String(error)));
+        if (!(error instanceof RolledBack)) throw error;
+      });
+  });
+  const [row] = await tx.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+  // The databases of tests are told not to wait for the disk at all.
+  await tx.query("SET LOCAL synchronous_commit = on");
+  return {
+    real: tx,
+    pid: row!.pid,
+    endReal: (commit) => {
+      end(commit);
+      return over;
+    },
+  };
+}
+
+function outcomeOf(work: Promise<unknown>): { outcome: Promise<Outcome>; isDone: () => boolean } {
+  let done = false;
+  const outcome = work
+    .then(
+      (value): Outcome => ({ value }),
+      (error: unknown): Outcome => ({ code: errorCode(error) ?? String(error) }),
+    )
+    .finally(() => (done = true));
+  return { outcome, isDone: () => done };
+}
+
+/** Everything that can go on in this process has gone on. */
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+
+for (const seed of seeds) {
+  test(`the model of the database answers, waits and keeps as PostgreSQL does (seed ${seed})`, { timeout: 180_000 }, async () => {
+    const created = await postgres.createDatabase();
+    const database = openDatabase({
+      connection: created.connection,
+      applicationName: "cuttle-test-conformance",
+      connectionsMax: sessionsMax + 1,
+    });
+    try {
+      for (const name of await compare(seed, database)) tried.add(name);
+    } finally {
+      await database.close();
+      await created.drop();
+    }
+  });
+}
+
+test("every statement that the model knows was tried", () => {
+  const known = createModelStatements(createModelTables({ after: () => () => {}, lockTimeoutMs: 0 }), () => 0);
+  assert.deepEqual(
+    [...known.keys()].filter((name) => !tried.has(name)),
+    [],
+  );
+});
+
+async function compare(seed: number, database: Database): Promise<ReadonlySet<string>> {
+  const random = createRandom(seed);
+  const chance = (share: number): boolean => random() < share;
+  const oneOf = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
+  let nowMs = 1_000_000_000;
+  const tables = createModelTables({ after: () => () => {}, lockTimeoutMs: 0 });
+  const statements = createModelStatements(tables, () => nowMs);
+  const used = new Set<string>();
+  const sessions: Session[] = [];
+  const owners = ["node-1/a", "node-2/b"];
+  const machines = ["Machines-1", "Machines-2"];
+  let tasks = 0;
+
+  function modelTransaction(tx: ModelTransaction): Transaction {
+    async function run(values: readonly unknown[] | undefined, o: { name: string } | undefined): Promise<{ rows: Row[]; count: number }> {
+      const statement = statements.get(o?.name ?? "");
+      assert.ok(statement, `The model knows no statement named ${o?.name}.`);
+      used.add(o!.name);
+      return statement(tx, values ?? []);
+    }
+    return {
+      query: async <R>(_text: string, values?: readonly unknown[], o?: { name: string }) => (await run(values, o)).rows as R[],
+      execute: async (_text, values, o) => (await run(values, o)).count,
+      afterCommit: () => {},
+      notify: () => {},
+    };
+  }
+
+  /** Mostly who really holds the task, sometimes somebody else. */
+  function leaseOf(taskId: string): { taskId: string; owner: string; epoch: number } {
+    const row = tables.cell("task_queue", taskId).committed;
+    if (row === undefined || row["owner"] === null || chance(0.15)) return { taskId, owner: oneOf(owners), epoch: 1 };
+    return { taskId, owner: row["owner"] as string, epoch: row["epoch"] as number };
+  }
+
+  function drawProgram(): Program {
+    const running = committed("task_queue").filter((row) => row["state"] === "running");
+    const taskId =
+      running.length > 0 && chance(0.7)
+        ? (oneOf(running)["task_id"] as string)
+        : `ServerTasks-${1 + Math.floor(random() * Math.max(1, tasks))}`;
+    const lease = leaseOf(taskId);
+    const owner = oneOf(owners);
+    // All is drawn here, since both sides run the same steps.
+    const newTag = oneOf([null, "tag-1", "tag-2"]);
+    const guard: Step = (tx) => lockOwnTask(tx, lease);
+    const runs = committed("step_runs").filter((row) => row["task_id"] === taskId);
+    const run = runs.length === 0 ? 1 : (oneOf(runs)["id"] as number);
+    const tag = (tables.cell("tasks", taskId).committed?.["concurrency_tag"] ?? null) as string | null;
+    const step = oneOf(["1", "2"]);
+    const done = {
+      outcome: oneOf(["succeeded", "failed"] as const),
+      exitCode: oneOf([0, 5, null]),
+      message: oneOf([null, "it's over"]),
+      logNext: 7,
+      logState: { v: 1, level: "Info" },
+      completeAfterMs: oneOf([null, -hourMs, hourMs]),
+    };
+    if (tasks < 3) return [(tx) => enqueue(tx, newTag)];
+    const tickets = machines.map((machineId) => ({ machineId, ticket: randomUUID() }));
+    const part = {
+      epoch: lease.epoch,
+      ordinal: oneOf([0, 1]),
+      formatVersion: 1,
+      file: "a.log",
+      committedBytes: oneOf([0, 10, 20]),
+      committedLines: 1,
+    };
+    const claim = { owner, nodeName: owner.slice(0, 6), leaseMs: oneOf([hourMs, hourMs, -hourMs]), count: oneOf([1, 2, 16]) };
+    const renewal = { owner, leaseMs: oneOf([hourMs, -hourMs]), taskIds: committed("task_queue").map((row) => row["task_id"] as string) };
+    const finish = { state: oneOf(["Success", "Failed"] as const), errorMessage: null };
+    const plan = { version: 2, body: { n: nowMs } };
+    const programs: readonly Program[] = [
+      [(tx) => enqueue(tx, newTag)],
+      [(tx) => claimTasks(tx, claim)],
+      [(tx) => claimTasks(tx, claim)],
+      [(tx) => renewLeases(tx, renewal)],
+      [guard, (tx) => insertPlan(tx, taskId, plan)],
+      [guard, (tx) => intendStepRuns(tx, { taskId, step, epoch: lease.epoch, attempt: 1, runs: tickets })],
+      [guard, (tx) => listStepRuns(tx, taskId)],
+      [guard, (tx) => commitPart(tx, taskId, part), (tx) => markProgress(tx, run, { logNext: 3, logState: { v: 1, level: "Verbose" } })],
+      [guard, (tx) => markFirstGenerationStart(tx, run), (tx) => keepAgentTicket(tx, run, "20260101-1")],
+      [guard, (tx) => commitPart(tx, taskId, part), (tx) => markDone(tx, run, done)],
+      [guard, (tx) => markDone(tx, run, done)],
+      [(tx) => lockTagOf(tx, tag), (tx) => finishOwnTask(tx, lease, finish), (tx) => promoteNext(tx, tag)],
+      [(tx) => requestCancel(tx, taskId, systemActor)],
+      [(tx) => releaseLeases(tx, owner)],
+      [(tx) => takeOverdueCompletions(tx, 2)],
+      [(tx) => markCompleted(tx, [run])],
+      [(tx) => ownsTask(tx, lease), (tx) => listParts(tx, taskId), (tx) => readLeaseSettings(tx)],
+    ];
+    return oneOf(programs);
+  }
+
+  function enqueue(tx: Transaction, tag: string | null): Promise<string> {
+    return enqueueTask(tx, {
+      spaceId: null,
+      name: "Deploy",
+      description: "Deploy it",
+      arguments: { a: [1] },
+      argumentsVersion: 1,
+      concurrencyTag: tag,
+      actor: systemActor,
+    });
+  }
+
+  function committed(table: string): Row[] {
+    return [...tables.cells(table)].flatMap((cell) => (cell.committed === undefined ? [] : [cell.committed]));
+  }
+
+  async function isBlocked(pid: number): Promise<boolean> {
+    const [row] = await database.query<{ blocked: boolean }>(`SELECT cardinality(pg_blocking_pids($1)) > 0 AS blocked`, [pid]);
+    return row!.blocked;
+  }
+
+  async function startStep(session: Session): Promise<void> {
+    const step = session.steps.shift()!;
+    const model = outcomeOf(step(session.model));
+    await settled();
+    const real = outcomeOf(step(session.real));
+    session.waiting = { model: model.outcome, modelDone: model.isDone, real: real.outcome, realDone: real.isDone };
+    const realWaits = await eventually("the statement ends or waits for a lock", async () => {
+      if (real.isDone()) return "ended" as const;
+      return (await isBlocked(session.pid)) ? ("waits" as const) : undefined;
+    });
+    assert.equal(realWaits, model.isDone() ? "ended" : "waits", `PostgreSQL ${realWaits}; the step was ${String(step)}`);
+    await finishStep(session);
+  }
+
+  /** Compares the answers if there are any. */
+  async function finishStep(session: Session): Promise<void> {
+    await settled();
+    if (session.waiting === undefined || !session.waiting.modelDone()) return;
+    const [model, real] = await Promise.all([session.waiting.model, session.waiting.real]);
+    session.waiting = undefined;
+    assert.deepEqual(inOrder(model), inOrder(real));
+    if ("value" in real) {
+      const [disk] = await session.real.query<{ wait: string }>(`SELECT current_setting('synchronous_commit') AS wait`);
+      assert.equal(session.modelTx.async ? "off" : "on", disk!.wait, "whether the commit waits for the disk");
+    }
+    const isRefused = "code" in real || real.value === false;
+    if (isRefused) await end(session, false);
+    else if (session.steps.length === 0) await end(session, chance(0.85));
+  }
+
+  async function end(session: Session, commit: boolean): Promise<void> {
+    sessions.splice(sessions.indexOf(session), 1);
+    await session.endReal(commit);
+    if (commit) tables.commit(session.modelTx);
+    else tables.abort(session.modelTx);
+    // What they do next may end others.
+    for (const other of sessions.filter((one) => one.waiting !== undefined)) if (other.waiting !== undefined) await resumed(other);
+    await compareTables(database, tables);
+  }
+
+  /** A session whose lock came free may wait for the next one. */
+  async function resumed(session: Session): Promise<void> {
+    await settled();
+    if (!session.waiting!.modelDone()) return;
+    await eventually("the statement goes on", async () => session.waiting === undefined || session.waiting.realDone() || undefined);
+    await finishStep(session);
+  }
+
+  try {
+    await moves();
+  } finally {
+    // After a failure: nothing stays open on the real side.
+    await Promise.all(sessions.map((session) => session.endReal(false).catch(() => {})));
+  }
+  return used;
+
+  async function moves(): Promise<void> {
+    for (let move = 0; move < movesPerSeed; move++) {
+      const free = sessions.filter((session) => session.waiting === undefined);
+      if (sessions.length < sessionsMax && (free.length === 0 || chance(0.4))) {
+        nowMs += 1;
+        const steps = [...drawProgram()];
+        const modelTx = tables.begin("model", nowMs);
+        const session: Session = { ...(await beginReal(database)), modelTx, model: modelTransaction(modelTx), steps, waiting: undefined };
+        sessions.push(session);
+        tasks = committed("tasks").length;
+        continue;
+      }
+      assert.ok(free.length > 0, "All sessions wait for each other.");
+      await startStep(oneOf(free));
+    }
+    // Those that hold something first, so that those that wait get it.
+    while (sessions.length > 0) {
+      const free = sessions.find((session) => session.waiting === undefined);
+      assert.ok(free, "All sessions wait for each other.");
+      if (free.steps.length === 0) await end(free, true);
+      else await startStep(free);
+    }
+  }
+}
+
+/** Rows whose order the statement leaves open, in one order. */
+function inOrder(outcome: Outcome): unknown {
+  if (!("value" in outcome) || !Array.isArray(outcome.value)) return outcome;
+  return { value: outcome.value.map((row) => JSON.stringify(row)).sort() };
+}
+
+async function compareTables(database: Database, tables: ModelTables): Promise<void> {
+  const columns: readonly [string, string, string[]][] = [
+    ["task_queue", "task_id", ["task_id", "position", "tag", "is_head", "state", "owner", "epoch", "cancel_requested"]],
+    ["tasks", "id", ["id", "state", "error_message", "has_warnings_or_errors", "server_node", "plan", "plan_version"]],
+    [
+      "step_runs",
+      "id",
+      [
+        "id",
+        "task_id",
+        "step",
+        "machine_id",
+        "ticket",
+        "state",
+        "first_epoch",
+        "log_next",
+        "log_state",
+        "outcome",
+        "exit_code",
+        "message",
+        "generation",
+        "agent_ticket",
+        "completion",
+        "format_version",
+      ],
+    ],
+    ["task_log_parts", "task_id, epoch, ordinal", ["task_id", "epoch", "ordinal", "committed_bytes", "committed_lines", "file"]],
+  ];
+  for (const [table, order, names] of columns) {
+    const real = await database.query<Row>(`SELECT ${names.join(", ")} FROM ${table} ORDER BY ${order}`);
+    const model = [...tables.cells(table)].flatMap((cell) => (cell.committed === undefined ? [] : [cell.committed]));
+    const shown = (rows: readonly Row[]): string[] => rows.map((row) => JSON.stringify(names.map((name) => row[name] ?? null))).sort();
+    assert.deepEqual(shown(model), shown(real), table);
+  }
+  const [events] = await database.query<{ count: number }>(`SELECT count(*) AS count FROM events`);
+  assert.equal([...tables.cells("events")].filter((cell) => cell.committed !== undefined).length, events!.count);
+}
