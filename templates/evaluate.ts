@@ -10,8 +10,23 @@ import { parseTemplate } from "./parse-template.ts";
 import { keyOf } from "./syntax.ts";
 import type { Condition, Expression, Operand, Step, Sum, SymbolExpression, TemplateNode } from "./syntax.ts";
 import { TemplateError } from "./template-error.ts";
-import { createEntry, createNode } from "./variable-tree.ts";
+import { createNode } from "./variable-tree.ts";
 import type { Entry, TreeNode } from "./variable-tree.ts";
+
+export interface Evaluated {
+  /** Undefined where the value is undefined by a Null filter. */
+  text: string | undefined;
+  sensitive: boolean;
+  unresolved: readonly string[];
+}
+
+/** Variables and what is known of their values already. */
+export interface VariableValues {
+  root: TreeNode;
+  /** By the slots of the tree; a name of the tree need not have a value. */
+  entries: readonly (Entry | undefined)[];
+  evaluated: Map<Entry, Evaluated>;
+}
 
 /** Values of loops, innermost first; the last scope holds the variables. */
 interface Scope {
@@ -39,7 +54,9 @@ export const isTruthyText = (text: string): boolean => {
 export class Run {
   readonly #limits: TemplateLimits;
   readonly #setting: FilterSetting;
+  readonly #values: VariableValues;
   readonly #variables: Scope;
+  readonly #evaluating = new Set<Entry>();
   #stepsLeft: number;
   #producedLeft: number;
   #depth = 0;
@@ -57,9 +74,10 @@ export class Run {
   undefinedByFilter = false;
   #place: Place = "template";
 
-  constructor(variables: TreeNode, limits: TemplateLimits, setting: Omit<FilterSetting, "limits" | "regexMsLeft">) {
+  constructor(values: VariableValues, limits: TemplateLimits, setting: Omit<FilterSetting, "limits" | "regexMsLeft">) {
     this.#limits = limits;
-    this.#variables = { root: variables, outer: undefined };
+    this.#values = values;
+    this.#variables = { root: values.root, outer: undefined };
     this.#stepsLeft = limits.stepsMax;
     this.#producedLeft = limits.producedCharactersMax;
     this.#setting = { ...setting, limits, regexMsLeft: limits.regexMsMax };
@@ -79,8 +97,8 @@ export class Run {
   /** The indexes of a name, `Octopus.Action` → `Web`, `Database`; empty where it has none. */
   indexesOf(steps: readonly Step[]): string[] {
     let node: TreeNode | undefined = this.#variables.root;
-    for (const step of steps) node = node === undefined || step.kind === "indexBy" ? undefined : childOf(node, step.kind, step.key);
-    return [...(node?.indexes?.values() ?? [])].map(({ index }) => index ?? "");
+    for (const step of steps) node = node === undefined || step.kind === "indexBy" ? undefined : this.#child(node, step.kind, step.key);
+    return node === undefined ? [] : this.#indexed(node).map(({ index }) => index ?? "");
   }
 
   #step(steps: number): void {
@@ -255,10 +273,13 @@ export class Run {
   #items(collection: SymbolExpression, scope: Scope): TreeNode[] {
     const found = this.#find(collection, scope);
     if (found === undefined) return [];
-    if (found.node?.entry === undefined && found.node?.indexes !== undefined) return [...found.node.indexes.values()];
+    if (found.node !== undefined && this.#entryAt(found.node) === undefined) {
+      const indexed = this.#indexed(found.node);
+      if (indexed.length > 0) return indexed;
+    }
     if (found.text === undefined) return [];
     const { text, sensitive } = found;
-    const item = (value: string): TreeNode => createNode(createEntry(collection.source, value, sensitive, true));
+    const item = (value: string): TreeNode => createNode({ name: collection.source, text: value, sensitive, finished: true });
     const json = this.#readJson(text);
     if (Array.isArray(json)) return json.map((value) => item(jsonText(value)));
     if (json === undefined) return this.#split(text).map(item);
@@ -310,23 +331,46 @@ export class Run {
     let node: TreeNode | undefined = root;
     for (const step of steps) {
       if (step.kind === "indexBy") return undefined;
-      node = childOf(node, step.kind, step.key);
+      node = this.#child(node, step.kind, step.key);
       if (node === undefined) break;
       passed.push(node);
     }
-    if (node?.entry !== undefined) return { node, ...this.#entry(node.entry) };
+    const own = node === undefined ? undefined : this.#entryAt(node);
+    if (own !== undefined) return { node, ...this.#entry(own) };
     // Only where no variable has the full name, the values on the way are looked at as JSON, the closest first.
     for (let at = passed.length - 1; at >= 0; at--) {
-      const entry = passed[at]?.entry;
+      const before = passed[at];
+      const entry = before === undefined ? undefined : this.#entryAt(before);
       const found = entry === undefined ? undefined : this.#inJson(entry, steps, at + 1);
       if (found !== undefined) return found;
     }
-    return node === undefined ? undefined : { node, text: node.index, sensitive: false };
+    return node === undefined || !this.#hasValue(node) ? undefined : { node, text: node.index, sensitive: false };
+  }
+
+  #entryAt({ entry, slot }: TreeNode): Entry | undefined {
+    return entry ?? (slot === undefined ? undefined : this.#values.entries[slot]);
+  }
+
+  /** Whether a node or one below it has a value: the tree has names for other places too. */
+  #hasValue(node: TreeNode): boolean {
+    this.#step(1);
+    if (this.#entryAt(node) !== undefined) return true;
+    for (const children of [node.names, node.indexes]) for (const child of children?.values() ?? []) if (this.#hasValue(child)) return true;
+    return false;
+  }
+
+  #indexed(node: TreeNode): TreeNode[] {
+    return [...(node.indexes?.values() ?? [])].filter((child) => this.#hasValue(child));
+  }
+
+  #child(node: TreeNode, kind: "name" | "index", key: string): TreeNode | undefined {
+    if (kind === "name") return node.names?.get(key);
+    return node.indexes?.get(key) ?? (key === "*" ? this.#indexed(node)[0] : undefined);
   }
 
   #entry(entry: Entry): { text: string | undefined; sensitive: boolean } {
     if (entry.finished || !entry.text.includes("#{")) return entry;
-    if (entry.state === "evaluating")
+    if (this.#evaluating.has(entry))
       throw new TemplateError(
         "recursion",
         `An attempt to parse the variable symbol "${entry.name}" appears to have resulted in a self referencing loop (${[
@@ -334,9 +378,10 @@ export class Run {
           entry.name,
         ].join(" -> ")}). Ensure that recursive loops do not exist in the variable values.`,
       );
-    if (entry.evaluated !== undefined) {
-      for (const source of entry.evaluated.unresolved) this.unresolved.add(source);
-      return entry.evaluated;
+    const known = this.#values.evaluated.get(entry);
+    if (known !== undefined) {
+      for (const source of known.unresolved) this.unresolved.add(source);
+      return known;
     }
     const parsed = parseTemplate(entry.text, { broken: "refuse", ...this.#limits });
     if (!parsed.ok) return entry;
@@ -346,7 +391,7 @@ export class Run {
     this.unresolved = new Set();
     this.sensitive = entry.sensitive;
     this.undefinedByFilter = false;
-    entry.state = "evaluating";
+    this.#evaluating.add(entry);
     this.#chain.push(entry.name);
     try {
       const text = this.#produced(this.#nodes(parsed.nodes, this.#variables));
@@ -356,12 +401,12 @@ export class Run {
         unresolved: [...this.unresolved],
       };
       this.#halfRead.delete(entry);
-      if (this.#halfRead.size === 0) entry.evaluated = evaluated;
+      if (this.#halfRead.size === 0) this.#values.evaluated.set(entry, evaluated);
       for (const source of evaluated.unresolved) outer.unresolved.add(source);
       return evaluated;
     } finally {
       this.#chain.pop();
-      entry.state = "untouched";
+      this.#evaluating.delete(entry);
       this.#place = place;
       ({ unresolved: this.unresolved, sensitive: this.sensitive, undefinedByFilter: this.undefinedByFilter } = outer);
     }
@@ -372,7 +417,7 @@ export class Run {
    * another. A member that leads back to itself has no value.
    */
   #inJson(entry: Entry, steps: readonly Step[], from: number): Found | undefined {
-    if (entry.state !== "evaluating") {
+    if (!this.#evaluating.has(entry)) {
       const { text, sensitive } = this.#entry(entry);
       const part = text === undefined ? undefined : this.#jsonPart(text, steps, from);
       return part === undefined ? undefined : { node: undefined, text: part, sensitive };
@@ -426,16 +471,9 @@ export class Run {
   }
 }
 
-function childOf(node: TreeNode, kind: "name" | "index", key: string): TreeNode | undefined {
-  if (kind === "name") return node.names?.get(key);
-  const exact = node.indexes?.get(key);
-  if (exact !== undefined || key !== "*") return exact;
-  return node.indexes?.values().next().value;
-}
-
 /** `Octopus.Template.Each.Index`, `.First` and `.Last`. */
 function loopNode(position: number, length: number): TreeNode {
-  const value = (text: string): TreeNode => createNode(createEntry("Octopus.Template.Each", text, false, true));
+  const value = (text: string): TreeNode => createNode({ name: "Octopus.Template.Each", text, sensitive: false, finished: true });
   const each = createNode();
   each.names = new Map([
     ["index", value(String(position))],

@@ -24,7 +24,7 @@ export interface ParseOptions {
 }
 
 /** Texts and paths are kept once they are read, because the same ones come again with each step and target; more than so many are forgotten. */
-const cachedTemplatesMax = 5_000;
+const cachedTemplatesMax = 2_000;
 const cachedCharactersMax = 4 * 1024;
 const cachedPathsMax = 20_000;
 const caches = { refuse: new Map<string, ParseResult>(), text: new Map<string, ParseResult>() };
@@ -56,8 +56,12 @@ export function parseTemplate(text: string, options: ParseOptions): ParseResult 
   return result;
 }
 
+/** Longer names are no names that somebody writes into a template. */
+const nameCharactersMax = 1_000;
+
 /** The steps of a variable's name, `Octopus.Action[Web].Name`; null if it is none that a template could name. */
 export function parseName(name: string): readonly Step[] | null {
+  if (name.length > nameCharactersMax) return null;
   const known = paths.get(name);
   if (known !== undefined) return known;
   const steps = new Parser(name, defaultTemplateLimits.nestingMax).readName();

@@ -13,7 +13,8 @@ export interface RegexBudget {
 
 /** Searches that cost less than this together are not held against the clock, so that a busy machine changes no small result. */
 const freeWork = 2_000_000;
-const compiledMax = 500;
+/** Expressions that are kept once compiled: a large one takes a megabyte. */
+const compiledMax = 100;
 const compiled = new Map<string, RE2JS | null>();
 
 function compile(pattern: string, budget: RegexBudget): RE2JS | undefined {

@@ -1,6 +1,10 @@
 // Which of several values of a variable holds where: scopes are matched and the precedence table of the product decides. The keys of a scope are those
 // of the REST resource, so that a variable set can be handed in as it is stored. It evaluates nothing.
 import { keyOf } from "./syntax.ts";
+import { NameTree } from "./variable-tree.ts";
+import type { Entry } from "./variable-tree.ts";
+import { entryOf, variablesOver } from "./variables.ts";
+import type { Variable, Variables, VariablesOptions } from "./variables.ts";
 
 /** Keys of a variable's scope, as in the REST resource. */
 export type ScopeKind =
@@ -73,6 +77,11 @@ export interface Candidate {
 export interface ScopeResolver {
   /** The value of each variable that has one there, in the order in which the names first came. */
   resolve(scope: RunScope): ResolvedVariable[];
+  /**
+   * The same as variables to evaluate templates over; much cheaper than handing the answer of `resolve` to createVariables. `more` are values that only
+   * the run knows (of the step, the target, outputs of earlier steps); they win over all of the set.
+   */
+  variablesAt(scope: RunScope, options: VariablesOptions, more?: Iterable<Variable>): Variables;
   /** All values of one variable, the winner first, with why each won, was beaten or holds elsewhere. */
   explain(name: string, scope: RunScope): Candidate[];
 }
@@ -106,8 +115,16 @@ const fixedRanks: { readonly [kind in ScopeKind]: number } = {
   Project: 10,
 };
 
+function isScopeKind(kind: string): kind is ScopeKind {
+  return Object.hasOwn(fixedRanks, kind);
+}
+const scopeKinds = Object.keys(fixedRanks).filter(isScopeKind);
+
 const origins: readonly Origin[] = ["trigger", "parentDeployment", "private", "project", "librarySet", "system"];
 const aboveAllRanks = (origin: Origin): boolean => origin === "trigger" || origin === "parentDeployment" || origin === "private";
+
+/** How many names that are not of the set a resolver remembers where they belong. */
+const addedNamesMax = 20_000;
 
 interface Prepared {
   variable: ScopedVariable;
@@ -116,6 +133,7 @@ interface Prepared {
 
 interface Group {
   name: string;
+  slot: number;
   candidates: Prepared[];
   /** Without any scope the answer is the same everywhere. */
   everywhere: ResolvedVariable | undefined;
@@ -135,10 +153,12 @@ interface Weight {
 /** Prepares a variable set once, so that it can be asked for many places. */
 export function createScopeResolver(variables: Iterable<ScopedVariable>): ScopeResolver {
   const groups = new Map<string, Group>();
+  const names = new NameTree();
   for (const variable of variables) {
     const key = keyOf(variable.name);
     let group = groups.get(key);
-    if (group === undefined) groups.set(key, (group = { name: variable.name, candidates: [], everywhere: undefined }));
+    if (group === undefined)
+      groups.set(key, (group = { name: variable.name, slot: names.slotOf(variable.name), candidates: [], everywhere: undefined }));
     const tests = Object.entries(variable.scope ?? {})
       .map(([kind, values]) => ({ kind, values: (values ?? []).map(keyOf) }))
       .filter(({ values }) => values.length > 0);
@@ -147,6 +167,33 @@ export function createScopeResolver(variables: Iterable<ScopedVariable>): ScopeR
   const nowhere = placeOf({});
   for (const group of groups.values())
     if (group.candidates.every(({ tests }) => tests.length === 0)) group.everywhere = choose(group.candidates, nowhere);
+  // Where no scope matches, the values without one hold; a place changes only what its words are scoped to.
+  const entries: (Entry | undefined)[] = [...groups.values()].map(({ everywhere, candidates }) => {
+    const found = everywhere ?? choose(candidates, nowhere);
+    return found === undefined ? undefined : entryOf(found);
+  });
+  const scopedTo = new Map<string, Set<Group>>();
+  for (const group of groups.values())
+    for (const { tests } of group.candidates)
+      for (const { kind, values } of tests.slice(0, 1))
+        for (const word of values) {
+          const key = `${kind} ${word}`;
+          const known = scopedTo.get(key);
+          if (known === undefined) scopedTo.set(key, new Set([group]));
+          else known.add(group);
+        }
+  const groupsTouchedBy = (place: Place): Set<Group> => {
+    const touched = new Set<Group>();
+    for (const kind of scopeKinds)
+      for (const word of place[kind]) for (const group of scopedTo.get(`${kind} ${word}`) ?? []) touched.add(group);
+    return touched;
+  };
+  const scopedEntries = new Map<ScopedVariable, Entry>();
+  const entryOfVariable = (variable: ScopedVariable): Entry => {
+    let entry = scopedEntries.get(variable);
+    if (entry === undefined) scopedEntries.set(variable, (entry = entryOf(variable)));
+    return entry;
+  };
 
   return {
     resolve(scope) {
@@ -157,6 +204,25 @@ export function createScopeResolver(variables: Iterable<ScopedVariable>): ScopeR
         if (found !== undefined) resolved.push(found);
       }
       return resolved;
+    },
+    variablesAt(scope, options, more = []) {
+      const place = placeOf(scope);
+      const values = entries.slice();
+      for (const { candidates, slot } of groupsTouchedBy(place)) {
+        const found = choose(candidates, place);
+        if (found !== undefined) values[slot] = entryOfVariable(found.winner);
+      }
+      const added = [...more];
+      // Names that only single runs have are kept for the next ones, but not without end.
+      if (names.size + added.length <= groups.size + addedNamesMax) {
+        for (const variable of added) values[names.slotOf(variable.name)] = entryOf(variable);
+        return variablesOver(names, values, options);
+      }
+      const own = new NameTree();
+      const ownValues: (Entry | undefined)[] = [];
+      for (const entry of values) if (entry !== undefined) ownValues[own.slotOf(entry.name)] = entry;
+      for (const variable of added) ownValues[own.slotOf(variable.name)] = entryOf(variable);
+      return variablesOver(own, ownValues, options);
     },
     explain(name, scope) {
       const place = placeOf(scope);
@@ -201,8 +267,6 @@ function placeOf(scope: RunScope): Place {
   };
 }
 
-const isScopeKind = (kind: string): kind is ScopeKind => Object.hasOwn(fixedRanks, kind);
-
 /** The rank at which one kind of a scope matches; undefined where it does not, as for a kind that nothing has. */
 function rankOf({ kind, values }: { kind: string; values: readonly string[] }, place: Place): number | undefined {
   if (!isScopeKind(kind)) return undefined;
@@ -220,7 +284,7 @@ function weigh({ variable, tests }: Prepared, place: Place): Weight | undefined 
     if (rank === undefined) return undefined;
     ranks.push(rank);
   }
-  ranks.sort((a, b) => a - b);
+  if (ranks.length > 1) ranks.sort((a, b) => a - b);
   return { origin: origins.indexOf(variable.origin), rank: ranks[0] ?? unscopedRank, kinds: ranks.length, ranks };
 }
 
