@@ -51,12 +51,12 @@ const forms: readonly {
   { pattern: new RegExp(String.raw`${weekday}${month}\s+(\d{1,2}),?\s+(\d{4})${after}`, "i"), order: ["month", "day", "year"] },
 ];
 /** Longer texts are no dates; it keeps the patterns' work small. */
-const dateCharactersMax = 80;
+const dateCharactersMax = 200;
 
 /** What `DateTimeOffset.TryParse` takes of the usual forms: ISO 8601, numbers with the year or the month first, names of months. */
 export function parseDate(text: string): ClockTime | undefined {
+  if (text.length > dateCharactersMax) return undefined;
   const trimmed = text.trim();
-  if (trimmed.length > dateCharactersMax) return undefined;
   for (const { pattern, order } of forms) {
     const match = pattern.exec(trimmed);
     if (match === null) continue;

@@ -1,6 +1,6 @@
 // Evaluates a template that is read over a tree of variables: one run, with its own account of steps and characters, in which each variable is
 // evaluated once. It reads no clock and does no I/O.
-import type { FilterSetting } from "./filters.ts";
+import type { Filter, FilterSetting } from "./filters.ts";
 import { filters } from "./filters.ts";
 import { JsonNumber, jsonText, parseJsonContainer } from "./json-values.ts";
 import type { JsonValue } from "./json-values.ts";
@@ -8,7 +8,7 @@ import type { TemplateLimits } from "./limits.ts";
 import { formatDouble, parseDouble } from "./numbers.ts";
 import { parseTemplate } from "./parse-template.ts";
 import { keyOf } from "./syntax.ts";
-import type { Condition, Expression, Operand, Step, Sum, SymbolExpression, TemplateNode } from "./syntax.ts";
+import type { Condition, Expression, FilterExpression, Operand, Step, Sum, SymbolExpression, TemplateNode } from "./syntax.ts";
 import { TemplateError } from "./template-error.ts";
 import { createNode } from "./variable-tree.ts";
 import type { Entry, TreeNode } from "./variable-tree.ts";
@@ -44,11 +44,12 @@ interface Found {
 /** Where an unknown name is met: left as written in what is evaluated, nothing in a variable's own value. */
 type Place = "template" | "value";
 
-const jsonCharactersPerStep = 100;
+/** How many characters of an input count as one step: of JSON, of a filter's input and options, and of texts that are compared. */
+const charactersPerStep = { json: 20, filter: 100, comparison: 500 };
 
 export const isTruthyText = (text: string): boolean => {
-  const trimmed = text.trim().toLowerCase();
-  return text !== "" && trimmed !== "0" && trimmed !== "no" && trimmed !== "false";
+  const trimmed = text.trim();
+  return text !== "" && (trimmed.length > "false".length || !/^(?:0|no|false)$/i.test(trimmed));
 };
 
 export class Run {
@@ -74,13 +75,13 @@ export class Run {
   undefinedByFilter = false;
   #place: Place = "template";
 
-  constructor(values: VariableValues, limits: TemplateLimits, setting: Omit<FilterSetting, "limits" | "regexMsLeft">) {
+  constructor(values: VariableValues, limits: TemplateLimits, setting: Pick<FilterSetting, "nowMs" | "utcOffsetMinutes">) {
     this.#limits = limits;
     this.#values = values;
     this.#variables = { root: values.root, outer: undefined };
     this.#stepsLeft = limits.stepsMax;
     this.#producedLeft = limits.producedCharactersMax;
-    this.#setting = { ...setting, limits, regexMsLeft: limits.regexMsMax };
+    this.#setting = { ...setting, limits, regexMsLeft: limits.regexMsMax, regexWork: 0 };
   }
 
   evaluateTemplate(nodes: readonly TemplateNode[]): string {
@@ -184,17 +185,30 @@ export class Run {
     return first !== undefined && this.#symbol(first, scope) === undefined;
   }
 
+  /** A chain of filters is applied from its innermost input on, without going deeper for each. */
   #expression(expression: Expression, scope: Scope): string | undefined {
     if (expression.kind === "symbol") return this.#symbol(expression, scope);
+    const chain: FilterExpression[] = [];
+    let first: Expression | undefined = expression;
+    for (; first?.kind === "filter"; first = first.input) chain.push(first);
     const before = this.sensitive;
-    const input = expression.input === undefined ? undefined : this.#expression(expression.input, scope);
-    this.#step(1);
-    const filter = filters.get(expression.name.toLowerCase());
-    if (filter === undefined) return undefined;
-    const options = expression.options.map((option) => this.#option(option, scope));
-    const result = filter.apply(input, options, this.#setting);
-    // Yes or no about a secret is not the secret, and masking every "true" in a log would hide more than it protects.
-    if (filter.answersYesOrNo) this.sensitive = before;
+    let text = first === undefined ? undefined : this.#symbol(first, scope);
+    for (const { name, options } of chain.reverse()) {
+      const filter = filters.get(name.toLowerCase());
+      text = filter === undefined ? undefined : this.#filtered(filter, text, options, scope);
+      // Yes or no about a secret is not the secret, and masking every "true" in a log would hide more than it protects.
+      if (filter?.answersYesOrNo) this.sensitive = before;
+    }
+    return text;
+  }
+
+  #filtered(filter: Filter, input: string | undefined, options: FilterExpression["options"], scope: Scope): string | undefined {
+    const texts = options.map((option) => this.#option(option, scope));
+    const characters = texts.reduce((sum, text) => sum + text.length, input?.length ?? 0);
+    if (characters > this.#limits.outputCharactersMax) this.#tooLong();
+    const weight = filter.weight ?? 1;
+    this.#step(weight + Math.ceil((characters / charactersPerStep.filter) * weight));
+    const result = filter.apply(input, texts, this.#setting);
     return result === undefined ? undefined : this.#produced(result);
   }
 
@@ -221,6 +235,7 @@ export class Run {
     return this.#unseen(() => {
       const one = this.#side(left, scope);
       if (one === undefined) return undefined;
+      this.#step(Math.ceil(one.length / charactersPerStep.comparison));
       if (comparison === undefined) return isTruthyText(one);
       const other = this.#side(comparison.right, scope);
       return other === undefined ? undefined : (one === other) === comparison.equal;
@@ -234,16 +249,18 @@ export class Run {
   }
 
   #sum({ first, rest }: Sum, scope: Scope): number | undefined {
+    this.#deeper();
     let result = this.#operand(first, scope);
     for (const { operator, operand } of rest) {
       this.#step(1);
       const next = this.#operand(operand, scope);
-      if (result === undefined || next === undefined) return undefined;
-      if (operator === "+") result += next;
+      if (result === undefined || next === undefined) result = undefined;
+      else if (operator === "+") result += next;
       else if (operator === "-") result -= next;
       else if (operator === "*") result *= next;
       else result /= next;
     }
+    this.#depth--;
     return result;
   }
 
@@ -314,15 +331,20 @@ export class Run {
 
   #resolveIndexes(symbol: SymbolExpression, scope: Scope): Step[] | undefined {
     const steps: Step[] = [];
+    this.#deeper();
     for (const step of symbol.steps) {
       if (step.kind !== "indexBy") {
         steps.push(step);
         continue;
       }
       const text = this.#unseen(() => this.#symbol(step.symbol, scope));
-      if (text === undefined) return undefined;
+      if (text === undefined) {
+        this.#depth--;
+        return undefined;
+      }
       steps.push({ kind: "index", text, key: keyOf(text) });
     }
+    this.#depth--;
     return steps;
   }
 
@@ -400,8 +422,9 @@ export class Run {
         sensitive: this.sensitive,
         unresolved: [...this.unresolved],
       };
+      const isFinal = this.#halfRead.size === 0;
       this.#halfRead.delete(entry);
-      if (this.#halfRead.size === 0) this.#values.evaluated.set(entry, evaluated);
+      if (isFinal) this.#values.evaluated.set(entry, evaluated);
       for (const source of evaluated.unresolved) outer.unresolved.add(source);
       return evaluated;
     } finally {
@@ -457,14 +480,14 @@ export class Run {
     }
     if (typeof value === "string" || value === null || value instanceof JsonNumber) return jsonText(value);
     const written = jsonText(value);
-    this.#step(Math.ceil(written.length / jsonCharactersPerStep));
+    this.#step(Math.ceil(written.length / charactersPerStep.json));
     return written;
   }
 
   #readJson(text: string): JsonValue[] | Map<string, JsonValue> | undefined {
     if (text.length > this.#limits.jsonCharactersMax) return undefined;
     if (this.#json.has(text)) return this.#json.get(text);
-    this.#step(Math.ceil(text.length / jsonCharactersPerStep));
+    this.#step(Math.ceil(text.length / charactersPerStep.json));
     const json = parseJsonContainer(text, this.#limits.jsonDepthMax);
     this.#json.set(text, json);
     return json;

@@ -28,6 +28,8 @@ export interface FilterSetting extends RegexBudget {
 
 export interface Filter {
   apply(input: string | undefined, options: readonly string[], setting: FilterSetting): string | undefined;
+  /** How many times the steps of other filters it costs. */
+  weight?: number;
   /** Its answer tells something about the input but holds nothing of it. */
   answersYesOrNo?: true;
 }
@@ -45,9 +47,13 @@ const comparison = (holds: (text: string, option: string, setting: FilterSetting
   },
 });
 
+/** Longer texts are no numbers. */
+const numberCharactersMax = 100;
+
 /** `int.TryParse`. */
 function parseInteger(text: string | undefined): number | undefined {
-  const trimmed = text?.trim() ?? "";
+  if (text === undefined || text.length > numberCharactersMax) return undefined;
+  const trimmed = text.trim();
   const value = Number(trimmed);
   return /^[-+]?\d+$/.test(trimmed) && value >= -2_147_483_648 && value <= 2_147_483_647 ? value : undefined;
 }
@@ -176,6 +182,7 @@ const format: Filter["apply"] = (input, options, { utcOffsetMinutes }) => {
 const formatCharactersMax = 1_000;
 
 const now = (zone: "none" | "utc"): Filter => ({
+  weight: 10,
   apply(input, options, { nowMs, utcOffsetMinutes }) {
     if (input !== undefined || options.length > 1 || (options[0] ?? "").length > formatCharactersMax) return undefined;
     return formatDate(clockTimeOf(nowMs, zone, zone === "utc" ? 0 : utcOffsetMinutes), options[0] ?? "O");
@@ -183,6 +190,7 @@ const now = (zone: "none" | "utc"): Filter => ({
 });
 
 const added = (daysEach: number): Filter => ({
+  weight: 10,
   apply(input, options) {
     const amount = parseDouble((options[0] ?? "").replaceAll(",", " "));
     if (input === undefined || options.length !== 1 || amount === undefined) return undefined;
@@ -198,6 +206,7 @@ const uri: Filter["apply"] = (input, [part]) => {
 };
 
 const version = (part: keyof VersionParts): Filter => ({
+  weight: 10,
   apply: (input) => (input === undefined ? undefined : parseVersion(input)?.[part]),
 });
 
@@ -212,7 +221,7 @@ const markdownToHtml: Filter["apply"] = (input, options, { limits }) => {
   return `${markdown.render(input.trim())}\n`;
 };
 
-const filter = (apply: Filter["apply"]): Filter => ({ apply });
+const filter = (apply: Filter["apply"], weight = 1): Filter => ({ apply, weight });
 
 export const filters: ReadonlyMap<string, Filter> = new Map([
   ["tolower", plain((text) => text.toLowerCase())],
@@ -229,15 +238,15 @@ export const filters: ReadonlyMap<string, Filter> = new Map([
   ["append", joined((input, text) => input + text)],
   ["prepend", joined((input, text) => text + input)],
   ["indent", filter(indent)],
-  ["format", filter(format)],
+  ["format", filter(format, 30)],
   ["contains", comparison((text, option) => text.includes(option))],
   ["startswith", comparison((text, option) => text.startsWith(option))],
   ["endswith", comparison((text, option) => text.endsWith(option))],
   ["match", comparison((text, option, setting) => regexMatches(text, option, setting))],
   ["tobase64", filter(base64)],
   ["frombase64", filter(unbase64)],
-  ["markdown", filter(markdownToHtml)],
-  ["markdowntohtml", filter(markdownToHtml)],
+  ["markdown", filter(markdownToHtml, 100)],
+  ["markdowntohtml", filter(markdownToHtml, 100)],
   ["htmlescape", plain(escapeHtml)],
   ["xmlescape", plain(escapeXml)],
   ["jsonescape", plain(escapeJson)],
@@ -251,7 +260,7 @@ export const filters: ReadonlyMap<string, Filter> = new Map([
   ["nowdateutc", now("utc")],
   ["addhours", added(1 / 24)],
   ["adddays", added(1)],
-  ["uripart", filter(uri)],
+  ["uripart", filter(uri, 10)],
   ["versionmajor", version("major")],
   ["versionminor", version("minor")],
   ["versionpatch", version("patch")],

@@ -8,8 +8,12 @@ interface Digits {
   fraction: string;
 }
 
+/** Longer texts are no numbers; it keeps the patterns' work small. */
+const numberCharactersMax = 1_000;
+
 /** What `double.TryParse` takes: white space around, a sign, thousands' commas, a fraction, an exponent. */
 export function parseDouble(text: string): number | undefined {
+  if (text.length > numberCharactersMax) return undefined;
   const trimmed = text.trim();
   if (!/^[-+]?(?:\d[\d,]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?$/.test(trimmed))
     return { NaN: Number.NaN, "∞": Infinity, "-∞": -Infinity, Infinity, "-Infinity": -Infinity }[trimmed];
@@ -41,6 +45,7 @@ const decimalDigitsMax = 29;
 
 /** `decimal.TryParse` and a format; undefined if the text is no decimal or the format is none. */
 export function formatDecimalText(text: string, format: string): string | undefined {
+  if (text.length > numberCharactersMax) return undefined;
   const match = /^([-+]?)(\d[\d,]*)?(?:\.(\d*))?([-+]?)$/.exec(text.trim());
   const [, before = "", grouped = "", fraction = "", after = ""] = match ?? [];
   const whole = grouped.replaceAll(",", "").replace(/^0+/, "");
@@ -63,6 +68,7 @@ export function formatDoubleText(text: string, format: string): string | undefin
 
 /** `int.TryParse` and a format. */
 export function formatIntegerText(text: string, format: string): string | undefined {
+  if (text.length > numberCharactersMax) return undefined;
   const trimmed = text.trim();
   const value = Number(trimmed);
   if (!/^[-+]?\d+$/.test(trimmed) || value < -2_147_483_648 || value > 2_147_483_647) return undefined;

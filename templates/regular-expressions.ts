@@ -9,10 +9,14 @@ export interface RegexBudget {
   limits: TemplateLimits;
   /** What the searches of this evaluation may still take together. */
   regexMsLeft: number;
+  /** What they cost so far, in characters times instructions, as if each had read its text to the end. */
+  regexWork: number;
 }
 
-/** Searches that cost less than this together are not held against the clock, so that a busy machine changes no small result. */
+/** Searches of one evaluation that cost less than this together are not held against the clock, so that a busy machine changes no small result. */
 const freeWork = 2_000_000;
+/** What compiling counts as, beside what searches do. */
+const compileWorkPerCharacter = 1_000;
 /** Expressions that are kept once compiled: a large one takes a megabyte. */
 const compiledMax = 100;
 const compiled = new Map<string, RE2JS | null>();
@@ -23,11 +27,14 @@ function compile(pattern: string, budget: RegexBudget): RE2JS | undefined {
     throw new TemplateError("regex", `A regular expression has ${pattern.length} characters; ${regexCharactersMax} are the most.`);
   let program = compiled.get(pattern);
   if (program === undefined) {
+    const startedAt = performance.now();
     try {
       program = RE2JS.compile(pattern);
     } catch {
       program = null; // not a regular expression, or one that needs backtracking
     }
+    budget.regexMsLeft -= performance.now() - startedAt;
+    budget.regexWork += pattern.length * compileWorkPerCharacter;
     if (compiled.size >= compiledMax) compiled.clear();
     compiled.set(pattern, program);
   }
@@ -42,15 +49,14 @@ function* searches(text: string, program: RE2JS, budget: RegexBudget): Generator
   if (text.length * size > budget.limits.regexWorkMax)
     throw new TemplateError("regex", `A text of ${text.length} characters is too long for a regular expression of ${size} instructions.`);
   const matcher = program.matcher(text);
-  const startedAt = performance.now();
-  const left = budget.regexMsLeft;
-  for (let work = 0; ; work += (text.length + 1) * size) {
-    if (work > freeWork) {
-      budget.regexMsLeft = left - (performance.now() - startedAt);
-      if (budget.regexMsLeft < 0)
-        throw new TemplateError("regex", `The regular expressions of the template took more than ${budget.limits.regexMsMax} ms.`);
-    }
-    if (!matcher.find()) return;
+  for (;;) {
+    const startedAt = performance.now();
+    const found = matcher.find();
+    budget.regexMsLeft -= performance.now() - startedAt;
+    budget.regexWork += (text.length + 1) * size;
+    if (budget.regexMsLeft < 0 && budget.regexWork > freeWork)
+      throw new TemplateError("regex", `The regular expressions of the template took more than ${budget.limits.regexMsMax} ms.`);
+    if (!found) return;
     yield matcher;
   }
 }
@@ -72,10 +78,12 @@ export function regexReplace(text: string, pattern: string, replacement: string,
   let end = 0;
   for (const match of searches(text, program, budget)) {
     result += text.slice(end, match.start());
-    for (const part of parts) result += replacementText(part, match, { text, groups, names });
+    for (const part of parts) {
+      result += replacementText(part, match, { text, groups, names });
+      if (result.length > budget.limits.outputCharactersMax)
+        throw new TemplateError("output", `A replacement is longer than ${budget.limits.outputCharactersMax} characters.`);
+    }
     end = match.end();
-    if (result.length > budget.limits.outputCharactersMax)
-      throw new TemplateError("output", `A replacement is longer than ${budget.limits.outputCharactersMax} characters.`);
   }
   return result + text.slice(end);
 }

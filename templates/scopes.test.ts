@@ -1,7 +1,7 @@
 // Which value of a variable holds where: each row of the precedence table against all below it, how scopes match, and what decides among equals.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkScope, createScopeResolver, precedence } from "./templates.ts";
+import { checkScope, createScopeResolver, createVariables, precedence } from "./templates.ts";
 import type { Origin, RunScope, ScopedVariable, VariableScope } from "./templates.ts";
 
 const here: RunScope = {
@@ -155,6 +155,49 @@ test("names and scopes are compared without case, unknown kinds of scope match n
   assert.deepEqual(
     resolved.map(({ name, value: text, sensitive }) => [name, text, sensitive]),
     [["PASSWORD", "secret", true]],
+  );
+});
+
+test("one resolver gives variables for many places: each sees its own values, those of the run win, and what holds elsewhere is not there", () => {
+  const named = (name: string, text: string, scope: VariableScope = {}): ScopedVariable => ({ ...value(text, scope), name });
+  const resolver = createScopeResolver([
+    named("Url", "http://#{Host}:#{Port}"),
+    named("Host", "default"),
+    named("Host", "production", { Environment: ["Environments-1"] }),
+    named("Port", "80"),
+    named("Port", "8080", { Action: ["deploy-web"], Environment: ["Environments-1", "Environments-2"] }),
+    named("Node[a].Name", "A"),
+    named("Node[b].Name", "B", { Environment: ["Environments-1"] }),
+    { ...named("Secret", "s", { Machine: ["Machines-1"] }), sensitive: true },
+  ]);
+  const template = "#{Url} #{each n in Node}#{n.Name}#{/each} #{Step}";
+  const at = (scope: RunScope, step: string): string | null =>
+    resolver.variablesAt(scope, { nowMs: 0 }, [{ name: "Step", value: step }]).evaluate(template).text;
+  const place = { environment: "Environments-1", action: "deploy-web" };
+  for (let again = 0; again < 2; again++) {
+    assert.equal(at(place, "1"), "http://production:8080 AB 1");
+    assert.equal(at({ environment: "Environments-2", action: "deploy-web" }, "2"), "http://default:8080 A 2");
+    assert.equal(at({}, "3"), "http://default:80 A 3");
+  }
+  const elsewhere = resolver.variablesAt({}, { nowMs: 0 });
+  assert.deepEqual(
+    [elsewhere.get("Secret"), elsewhere.evaluate("#{Node[b]} #{Step}").text, elsewhere.indexesOf("Node")],
+    [undefined, "#{Node[b]} #{Step}", ["a"]],
+  );
+  assert.equal(resolver.variablesAt({ machine: "Machines-1" }, { nowMs: 0 }).evaluate("#{Secret}").sensitive, true);
+  assert.equal(resolver.variablesAt(place, { nowMs: 0 }, [{ name: "HOST", value: "mine" }]).get("Url")?.text, "http://mine:8080");
+  // The same answers as by the long way.
+  for (const scope of [place, here, {}]) {
+    const slow = createVariables(resolver.resolve(scope), { nowMs: 0 });
+    const quick = resolver.variablesAt(scope, { nowMs: 0 });
+    assert.deepEqual(quick.names(), slow.names());
+    for (const name of slow.names()) assert.deepEqual(quick.get(name), slow.get(name));
+  }
+  // More names of single runs than are remembered change nothing.
+  const many = Array.from({ length: 21_000 }, (_, number) => ({ name: `Output[${number}].Value`, value: "#{Host}" }));
+  assert.equal(
+    resolver.variablesAt(place, { nowMs: 0 }, many).evaluate("#{Output[20999].Value} #{Url}").text,
+    "production http://production:8080",
   );
 });
 

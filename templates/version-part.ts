@@ -18,8 +18,9 @@ const separators = ".-_\\";
 
 /** Undefined for what is no version. `latest` is one: all pre-release. */
 export function parseVersion(text: string): VersionParts | undefined {
+  if (text.length > versionCharactersMax) return undefined;
   const trimmed = text.trim();
-  if (trimmed === "" || trimmed.length > versionCharactersMax) return undefined;
+  if (trimmed === "") return undefined;
   const numbers = ["0", "0", "0", "0"];
   let at = /^[vV]?\s*\d+\b/.test(trimmed) ? trimmed.search(/\d/) : 0;
   for (let part = 0; part < 4; part++) {
