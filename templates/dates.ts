@@ -190,7 +190,7 @@ function formatCustom(date: ClockTime, format: string): string | undefined {
     else if (letter === "K") {
       width = 1;
       text += date.zone === "none" ? "" : date.zone === "utc" ? "Z" : offset("zzz");
-    } else if (letter === "g") text += "A.D.";
+    } else if (letter === "g") text += "AD";
     else if (letter === "'" || letter === '"') {
       const end = format.indexOf(letter, at + 1);
       if (end < 0) return undefined;

@@ -154,7 +154,7 @@ const format: Filter["apply"] = (input, options, { utcOffsetMinutes }) => {
     const number = formatDecimalText(input, "");
     if (number !== undefined) return formatDecimalText(input, first);
     const date = parseDate(input);
-    return date === undefined ? undefined : formatDate(withZone(date, utcOffsetMinutes), first);
+    return date === undefined || first === "U" ? undefined : formatDate(withZone(date, utcOffsetMinutes), first);
   }
   switch (first.toLowerCase()) {
     case "int":
@@ -171,7 +171,7 @@ const format: Filter["apply"] = (input, options, { utcOffsetMinutes }) => {
     }
     case "datetimeoffset": {
       const date = parseDate(input);
-      return date === undefined ? undefined : formatDate(withZone(date, utcOffsetMinutes), second);
+      return date === undefined || second === "U" ? undefined : formatDate(withZone(date, utcOffsetMinutes), second);
     }
     default:
       return undefined;
@@ -212,12 +212,26 @@ const version = (part: keyof VersionParts): Filter => ({
 
 let markdown: InstanceType<typeof MarkdownIt> | undefined;
 
+/** Tables, struck text and bare links as the official filter has them; HTML in the text passes, as it does there. */
+function createMarkdown(): InstanceType<typeof MarkdownIt> {
+  const renderer = new MarkdownIt({ html: true, linkify: true, xhtmlOut: true });
+  const { rules } = renderer.renderer;
+  rules["s_open"] = () => "<del>";
+  rules["s_close"] = () => "</del>";
+  for (const cell of ["th_open", "td_open"])
+    rules[cell] = (tokens, at, options, _env, self) => {
+      const style = tokens[at]?.attrGet("style");
+      if (typeof style === "string") tokens[at]?.attrSet("style", `${style.replace(":", ": ")};`);
+      return self.renderToken(tokens, at, options);
+    };
+  return renderer;
+}
+
 const markdownToHtml: Filter["apply"] = (input, options, { limits }) => {
   if (input === undefined || options.length > 0) return undefined;
   if (input.length > limits.markdownCharactersMax)
     throw new TemplateError("output", `A Markdown text has ${input.length} characters; ${limits.markdownCharactersMax} are the most.`);
-  // Tables, struck text and bare links as the official filter has them; HTML in the text passes, as it does there.
-  markdown ??= new MarkdownIt({ html: true, linkify: true, xhtmlOut: true });
+  markdown ??= createMarkdown();
   return `${markdown.render(input.trim())}\n`;
 };
 

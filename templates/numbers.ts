@@ -3,6 +3,10 @@
 /** A number as decimal digits: exact however long it is. */
 interface Digits {
   negative: boolean;
+  /** Doubles in standard formats round a half to the even neighbour; all else rounds it away from zero. */
+  tiesToEven?: boolean;
+  /** What is rounded to zero keeps its sign, as doubles do. */
+  keepsSign?: boolean;
   /** Without leading zeros; empty for zero. */
   whole: string;
   fraction: string;
@@ -28,7 +32,7 @@ export function formatDouble(value: number): string {
   if (value === 0) return "0";
   const [mantissa = "", exponentText = "0"] = value.toExponential().split("e");
   const exponent = Number(exponentText);
-  if (exponent >= -5 && exponent < 15) return plain(mantissa, exponent);
+  if (exponent >= -5 && exponent <= 15) return plain(mantissa, exponent);
   return `${mantissa}E${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
 }
 
@@ -77,31 +81,44 @@ export function formatIntegerText(text: string, format: string): string | undefi
 
 function exactDigits(value: number): Digits {
   const size = Math.abs(value);
-  if (size >= 1e21) return { negative: value < 0, whole: BigInt(size).toString(), fraction: "" };
+  if (size >= 1e21) return { negative: value < 0, tiesToEven: true, keepsSign: true, whole: BigInt(size).toString(), fraction: "" };
   // oxlint-disable-next-line oxc/number-arg-out-of-range -- the language allows 100 digits since 2018, and only so the text is exact
   const [whole = "", fraction = ""] = size.toFixed(100).split(".");
-  return { negative: value < 0 || Object.is(value, -0), whole: whole.replace(/^0+/, ""), fraction: fraction.replace(/0+$/, "") };
+  return {
+    negative: value < 0 || Object.is(value, -0),
+    tiesToEven: true,
+    keepsSign: true,
+    whole: whole.replace(/^0+/, ""),
+    fraction: fraction.replace(/0+$/, ""),
+  };
 }
 
 /** Rounds half away from zero to so many digits behind the point. */
 function round(value: Digits, places: number): Digits {
   if (value.fraction.length <= places) return { ...value, fraction: value.fraction.padEnd(places, "0") };
-  const up = (value.fraction[places] ?? "0") >= "5";
   const kept = value.whole + value.fraction.slice(0, places);
+  const rest = value.fraction.slice(places);
+  const toEven = value.tiesToEven === true && /^50*$/.test(rest) && "02468".includes(kept.at(-1) ?? "0");
+  const up = rest >= "5" && !toEven;
   const rounded = up ? (BigInt(kept === "" ? "0" : kept) + 1n).toString().padStart(kept.length, "0") : kept;
   const at = rounded.length - places;
-  return { negative: value.negative, whole: rounded.slice(0, at).replace(/^0+/, ""), fraction: rounded.slice(at) };
+  return { ...value, whole: rounded.slice(0, at).replace(/^0+/, ""), fraction: rounded.slice(at) };
 }
 
+const signOf = (value: Digits): string => (value.negative && (value.keepsSign === true || !isZero(value)) ? "-" : "");
 const isZero = ({ whole, fraction }: Digits): boolean => whole === "" && /^0*$/.test(fraction);
 const withGroups = (whole: string): string => whole.replace(/\B(?=(?:\d{3})+$)/g, ",");
 
 function fixed(value: Digits, places: number, grouped: boolean): { sign: string; text: string } {
-  const { negative, whole, fraction } = round(value, places);
-  const sign = negative && !isZero({ negative, whole, fraction }) ? "-" : "";
+  const rounded = round(value, places);
+  const { whole, fraction } = rounded;
+  const sign = signOf(rounded);
   const shown = whole === "" ? "0" : grouped ? withGroups(whole) : whole;
   return { sign, text: fraction === "" ? shown : `${shown}.${fraction}` };
 }
+
+/** In the data of en-US that .NET uses since version 5; money has two. */
+const placesByDefault = 3;
 
 function formatDigits(value: Digits, format: string, type: "decimal" | "double" | "integer"): string | undefined {
   if (format === "") return general(value, undefined, "G");
@@ -115,15 +132,15 @@ function formatDigits(value: Digits, format: string, type: "decimal" | "double" 
       return `${sign}$${text}`;
     }
     case "F": {
-      const { sign, text } = fixed(value, precision ?? 2, false);
+      const { sign, text } = fixed(value, precision ?? placesByDefault, false);
       return sign + text;
     }
     case "N": {
-      const { sign, text } = fixed(value, precision ?? 2, true);
+      const { sign, text } = fixed(value, precision ?? placesByDefault, true);
       return sign + text;
     }
     case "P": {
-      const { sign, text } = fixed(shifted(value, 2), precision ?? 2, true);
+      const { sign, text } = fixed(shifted(value, 2), precision ?? placesByDefault, true);
       return `${sign}${text}%`;
     }
     case "E":
@@ -131,7 +148,7 @@ function formatDigits(value: Digits, format: string, type: "decimal" | "double" 
     case "G":
       return general(value, precision, letter);
     case "R":
-      return type === "double" ? general(value, undefined, "G") : undefined;
+      return general(value, undefined, "G");
     case "D":
       return type === "integer" ? `${value.negative ? "-" : ""}${(value.whole || "0").padStart(precision ?? 1, "0")}` : undefined;
     case "X": {
@@ -140,6 +157,10 @@ function formatDigits(value: Digits, format: string, type: "decimal" | "double" 
       const hex = (value.negative ? 2 ** 32 - number : number).toString(16).padStart(precision ?? 1, "0");
       return letter === "X" ? hex.toUpperCase() : hex;
     }
+    case "B":
+      return type === "integer"
+        ? (Number(signOf(value) + (value.whole || "0")) >>> 0).toString(2).padStart(precision ?? 1, "0")
+        : undefined;
     default:
       return undefined;
   }
@@ -158,24 +179,33 @@ function scientific(value: Digits): { digits: string; exponent: number } {
   return digits === "" ? { digits: "0", exponent: 0 } : { digits, exponent: value.whole.length - 1 - (all.length - digits.length) };
 }
 
+/** Rounded to so many digits from the first that is not zero. */
+function significant(value: Digits, count: number): Digits {
+  const { exponent } = scientific(value);
+  const places = count - 1 - exponent;
+  if (places >= 0) return round(value, places);
+  const { whole } = round({ ...value, whole: value.whole.slice(0, places), fraction: value.whole.slice(places) }, 0);
+  return { ...value, whole: whole + "0".repeat(-places), fraction: "" };
+}
+
 function exponential(value: Digits, places: number, letter: string, exponentDigits: number): string {
   const { digits, exponent } = scientific(value);
-  const rounded = round({ negative: value.negative, whole: digits.slice(0, 1), fraction: digits.slice(1) }, places);
+  const rounded = round({ ...value, whole: digits.slice(0, 1), fraction: digits.slice(1) }, places);
   const carried = rounded.whole.length > 1;
   const mantissa = carried ? "1" : rounded.whole || "0";
   const rest = carried ? "0".repeat(places) : rounded.fraction;
   const power = carried ? exponent + 1 : exponent;
-  const sign = value.negative && !isZero(value) ? "-" : "";
+  const sign = signOf(value);
   const shown = `${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(exponentDigits, "0")}`;
   return `${sign}${mantissa}${rest === "" ? "" : `.${rest}`}${letter}${shown}`;
 }
 
 function general(value: Digits, precision: number | undefined, letter: string): string {
-  const sign = value.negative && !isZero(value) ? "-" : "";
+  const sign = signOf(value);
   const plainText = `${value.whole || "0"}${value.fraction === "" ? "" : `.${value.fraction}`}`;
   if (precision === undefined || precision === 0) return sign + plainText;
   const { digits, exponent } = scientific(value);
-  const rounded = round({ negative: false, whole: digits.slice(0, 1), fraction: digits.slice(1) }, precision - 1);
+  const rounded = round({ ...value, whole: digits.slice(0, 1), fraction: digits.slice(1) }, precision - 1);
   const power = rounded.whole.length > 1 ? exponent + 1 : exponent;
   const kept = (rounded.whole + rounded.fraction).slice(0, precision).replace(/0+$/, "") || "0";
   if (power > -5 && power < precision) return sign + plain(kept.length > 1 ? `${kept[0]}.${kept.slice(1)}` : kept, power);
@@ -216,20 +246,22 @@ function sectionsOf(format: string): Part[][] | undefined {
 
 const isDigitPart = (part: Part): part is { sign: "0" | "#" } => "sign" in part && (part.sign === "0" || part.sign === "#");
 
-function custom(value: Digits, format: string): string | undefined {
+function custom(given: Digits, format: string): string | undefined {
   const sections = sectionsOf(format);
   if (sections === undefined) return undefined;
   const [positive = [], negative = [], zero = []] = sections;
   let parts = positive;
+  // A double is first cut to the digits it surely has.
+  const value = given.tiesToEven === true ? { ...significant(given, 15), tiesToEven: false } : given;
   let sign = value.negative ? "-" : "";
   if (value.negative && negative.length > 0) [parts, sign] = [negative, ""];
   let result = customSection(value, parts);
   if (result.zero) {
-    sign = "";
+    sign = value.negative && value.keepsSign === true && zero.length === 0 ? "-" : "";
     if (zero.length > 0) result = customSection({ negative: false, whole: "", fraction: "" }, zero);
     else if (parts === negative) result = customSection({ negative: false, whole: "", fraction: "" }, positive);
   }
-  return sign + result.text;
+  return result.text === "" ? "" : sign + result.text;
 }
 
 function customSection(original: Digits, parts: Part[]): { text: string; zero: boolean } {
@@ -261,7 +293,11 @@ function customSection(original: Digits, parts: Part[]): { text: string; zero: b
     const all = digits.padEnd(wholePlaces, "0");
     value = { ...value, whole: all.slice(0, wholePlaces), fraction: all.slice(wholePlaces) };
   }
-  const rounded = round(value, places);
+  let rounded = round(value, places);
+  if (exponentPart !== undefined && wholePlaces > 0 && rounded.whole.length > wholePlaces) {
+    power++;
+    rounded = { ...rounded, whole: rounded.whole.slice(0, wholePlaces) };
+  }
   const minimum = before.slice(before.findIndex((part) => "sign" in part && part.sign === "0")).filter(isDigitPart).length;
   const wanted = before.some((part) => "sign" in part && part.sign === "0") ? minimum : 0;
   const whole = rounded.whole.padStart(wanted, "0");

@@ -24,6 +24,16 @@ interface Uri {
 }
 
 function parseUri(text: string): Uri | undefined {
+  if (/^\s*[A-Za-z]:[\\/]/.test(text))
+    return {
+      scheme: "file",
+      userInfo: "",
+      host: "",
+      port: -1,
+      path: escapePart(text.trim().replaceAll("\\", "/")),
+      query: "",
+      fragment: "",
+    };
   const match = /^\s*([A-Za-z][A-Za-z0-9+.-]*):(?:\/\/([^/?#\\]*))?([^?#]*)(\?[^#]*)?(#.*)?$/s.exec(text);
   if (match === null) return undefined;
   const [, schemeText = "", authority, pathText = "", query = "", fragment = ""] = match;
@@ -52,7 +62,9 @@ export const escapeUri = (text: string): string =>
 const escapePart = (text: string): string =>
   text
     .split(/(%[0-9A-Fa-f]{2})/)
-    .map((piece, at) => (at % 2 === 1 ? piece : escapeUri(piece)))
+    .map((piece, at) =>
+      at % 2 === 0 ? escapeUri(piece) : /^%(?:2[DE]|3\d|[46][1-9A-F]|[57][0-9A]|5F|7E)$/i.test(piece) ? unescapeUri(piece) : piece,
+    )
     .join("");
 
 /** `Uri.EscapeDataString`: everything but letters, digits and `-_.~`. */
@@ -80,6 +92,7 @@ export function uriPart(text: string, part: string): string {
 const isDefaultPort = ({ scheme, port }: Uri): boolean =>
   port === -1 || (Object.hasOwn(defaultPorts, scheme) && port === defaultPorts[scheme]);
 const authorityOf = (uri: Uri): string => (isDefaultPort(uri) ? uri.host : `${uri.host}:${uri.port}`);
+const isDrive = (path: string): boolean => /^[A-Za-z]:\//.test(path);
 const isIpv4 = (host: string): boolean => /^\d{1,3}(?:\.\d{1,3}){3}$/.test(host);
 const isLoopback = ({ scheme, host }: Uri): boolean =>
   (scheme === "file" && host === "") ||
@@ -89,8 +102,8 @@ const isLoopback = ({ scheme, host }: Uri): boolean =>
   (isIpv4(host) && host.startsWith("127."));
 const hasAuthority = ({ scheme, host }: Uri): boolean => host !== "" || scheme === "file";
 
-function hostNameType({ host }: Uri): string {
-  if (host === "") return "Basic";
+function hostNameType({ scheme, host }: Uri): string {
+  if (host === "") return scheme === "file" ? "Basic" : "Unknown";
   if (host.startsWith("[")) return "IPv6";
   return isIpv4(host) ? "IPv4" : "Dns";
 }
@@ -100,7 +113,7 @@ const parts = new Map<string, (uri: Uri) => string>([
   [
     "absoluteuri",
     (uri) =>
-      `${uri.scheme}:${hasAuthority(uri) ? `//${uri.userInfo === "" ? "" : `${uri.userInfo}@`}${authorityOf(uri)}` : ""}${uri.path}${uri.query}${uri.fragment}`,
+      `${uri.scheme}:${hasAuthority(uri) ? `//${uri.userInfo === "" ? "" : `${uri.userInfo}@`}${authorityOf(uri)}` : ""}${isDrive(uri.path) ? "/" : ""}${uri.path}${uri.query}${uri.fragment}`,
   ],
   ["authority", authorityOf],
   ["dnssafehost", ({ host }) => host.replace(/^\[|\]$/g, "")],
@@ -112,11 +125,11 @@ const parts = new Map<string, (uri: Uri) => string>([
   ["isfile", ({ scheme }) => String(scheme === "file")],
   ["isloopback", (uri) => String(isLoopback(uri))],
   ["isunc", ({ scheme, host }) => String(scheme === "file" && host !== "")],
-  ["path", ({ path }) => unescapeUri(path)],
+  ["path", ({ path }) => (isDrive(path) ? unescapeUri(path).replaceAll("/", "\\") : unescapeUri(path))],
   ["pathandquery", ({ path, query }) => path + query],
   ["port", ({ port }) => String(port)],
   ["query", ({ query }) => query],
   ["scheme", ({ scheme }) => scheme],
-  ["schemeandserver", (uri) => unescapeUri(`${uri.scheme}://${authorityOf(uri)}`)],
+  ["schemeandserver", (uri) => unescapeUri(`${uri.scheme}:${hasAuthority(uri) ? "//" : ""}${authorityOf(uri)}`)],
   ["userinfo", ({ userInfo }) => userInfo],
 ]);
