@@ -252,6 +252,30 @@ row("Append, Prepend, Indent, Format [type] fmt", [
   ["#{f | Format yyyy}#{f | Format Int C}#{f | Format}", { f: "hello World" }, "#{f | Format yyyy}#{f | Format Int C}#{f | Format}"],
 ]);
 
+row("Regular expressions and format strings follow .NET: numbers and dates as the official library wrote them in en-US", [
+  [
+    "#{n | Format N}|#{n | Format F}|#{n | Format P}|#{n | Format C}|#{n | Format R}",
+    { n: "1234.5678" },
+    "1,234.568|1234.568|123,456.780%|$1,234.57|1234.5678",
+  ],
+  ["#{n | Format C0}|#{n | Format Double C0}|#{n | Format Double F0}|#{n | Format Double 0}", { n: "2.5" }, "$3|$2|2|3"],
+  ["#{n | Format Double N0}|#{n | Format N0}|#{n | Format Double 0}|#{n | Format #{e}}", { n: "-0.005", e: "#" }, "-0|0|-0|"],
+  ["#{n | Format #{e}}|#{n | Format 0e0}|#{n | Format G3}", { n: "99999.999", e: "0.###E+00" }, "1E+05|1e5|1E+05"],
+  [
+    "#{n | Format #{t}}|#{n | Format #{z}}|#{n | Format #{s}}",
+    { n: "1234567.891", t: "0,,.0", z: "#,##0.00;(0);zero", s: "00-00" },
+    "1.2|1,234,567.89|12345-68",
+  ],
+  ["#{n | Format Int B}|#{n | Format Int X8}", { n: "-12" }, "11111111111111111111111111110100|FFFFFFF4"],
+  ["#{calc 1000000*1000000*1000}|#{calc 1/3}|#{calc 1/1000000}", {}, "1000000000000000|0.3333333333333333|1E-06"],
+  [
+    "#{d | Format f}|#{d | Format s}|#{d | Format #{x}}|#{d | Format U}",
+    { d: "22-May-2030 10:11:12", x: "'q'yy%d gg FFF" },
+    "Wednesday, May 22, 2030 10:11 AM|2030-05-22T10:11:12|q3022 AD |#{d | Format U}",
+  ],
+  ["#{d | Format yyyy}#{e | Format yyyy}", { d: "2030-02-30", e: "2030-13-01" }, "#{d | Format yyyy}#{e | Format yyyy}"],
+]);
+
 row("Comparison → true/false: Contains, StartsWith, EndsWith (ordinal), Match regex", [
   ["#{f | Contains de}|#{f | Contains ed}|#{f | Contains ABC}", { f: "abc def" }, "true|false|false"],
   ["#{f | StartsWith abc}|#{f | StartsWith bc}|#{f | StartsWith Ab}", { f: "abc def" }, "true|false|false"],
