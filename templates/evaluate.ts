@@ -420,7 +420,8 @@ export class Run {
       const evaluated = {
         text: this.undefinedByFilter ? undefined : text,
         sensitive: this.sensitive,
-        unresolved: [...this.unresolved],
+        // A placeholder is a piece of the value: of a secret only the name is told.
+        unresolved: entry.sensitive && this.unresolved.size > 0 ? [`#{${entry.name}}`] : [...this.unresolved],
       };
       const isFinal = this.#halfRead.size === 0;
       this.#halfRead.delete(entry);

@@ -39,7 +39,10 @@ function compile(pattern: string, budget: RegexBudget): RE2JS | undefined {
     compiled.set(pattern, program);
   }
   if (program !== null && program.programSize() > regexProgramMax)
-    throw new TemplateError("regex", `The regular expression "${pattern.slice(0, 60)}" is too large once its repetitions are written out.`);
+    throw new TemplateError(
+      "regex",
+      `A regular expression of ${program.programSize()} instructions is too large; ${regexProgramMax} are the most.`,
+    );
   return program ?? undefined;
 }
 

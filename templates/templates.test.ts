@@ -51,6 +51,22 @@ test("S3: what holds something of a sensitive value is sensitive, through values
   assert.equal(variables.evaluate("#{Secret} #{Plain | Contains e}").sensitive, true, "a comparison does not wash what stands before it");
 });
 
+test("S3: what is told of a mistake in a sensitive value holds nothing of it", () => {
+  const variables = variablesOf({
+    SecretBroken: "pass#{word hunter2 (",
+    SecretOpen: "pass#{hunter2}",
+    Url: "#{SecretOpen}",
+    T: "x",
+    SecretP: "(hunter2{500}){2}".repeat(5),
+  });
+  assert.doesNotMatch(JSON.stringify(variables.get("SecretBroken")?.problem), /word|hunter2/);
+  assert.deepEqual(variables.evaluate("#{Url}").unresolved, ["#{SecretOpen}"]);
+  assert.throws(
+    () => variables.evaluate("#{T | Match #{SecretP}}"),
+    (error: Error) => error instanceof TemplateError && !error.message.includes("hunter2"),
+  );
+});
+
 test("a value that needs itself is refused with the chain, however it is reached; one that is JSON may name its own members", () => {
   const cycle = variablesOf({ Foo: "#{Fox}", Fox: "#{if Fax}1#{/if}", Fax: "#{Fix | ToUpper}", Fix: "#{Foo}", Own: "a#{Own}" });
   const official =

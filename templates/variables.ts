@@ -96,7 +96,14 @@ export function variablesOver(
       const entry = find(name);
       if (entry === undefined) return undefined;
       const parsed = parseTemplate(entry.text, { broken: "refuse", ...limits });
-      if (!parsed.ok) return { text: entry.text, sensitive: entry.sensitive, unresolved: [], problem: parsed.problem };
+      if (!parsed.ok) {
+        // The message shows where in the text the mistake is; of a secret nothing is shown.
+        const { at } = parsed.problem;
+        const problem = entry.sensitive
+          ? { message: `The sensitive value of ${entry.name} cannot be read as a template.`, at }
+          : parsed.problem;
+        return { text: entry.text, sensitive: entry.sensitive, unresolved: [], problem };
+      }
       const run = newRun();
       const text = run.evaluateEntry(entry);
       return { text: text ?? null, sensitive: run.sensitive, unresolved: [...run.unresolved], problem: null };
