@@ -53,7 +53,7 @@ test("S3: what holds something of a sensitive value is sensitive, through values
 
 test("S3: what is told of a mistake in a sensitive value holds nothing of it", () => {
   const variables = variablesOf({
-    SecretBroken: "pass#{word hunter2 (",
+    SecretBroken: "pass#{word! hunter2",
     SecretOpen: "pass#{hunter2}",
     Url: "#{SecretOpen}",
     T: "x",
