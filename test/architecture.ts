@@ -40,6 +40,7 @@ export const homes: { readonly [library: string]: readonly string[] } = {
   pg: ["server/platform/database"],
   kysely: ["server/platform/database"],
   bson: ["halibut"],
+  re2js: ["templates"],
   "node:tls": ["halibut"],
   "@peculiar/x509": ["halibut"],
   "@node-rs/argon2": ["server/platform/access", "server/platform/secrets"],

@@ -786,7 +786,7 @@ let lived = 0;
 for (const mutant of chosen) {
   const copy = await fs.mkdtemp(path.join(os.tmpdir(), "cuttle-mutant-"));
   try {
-    for (const part of ["agent", "contract", "halibut", "server", "test", "package.json", "tsconfig.json"]) {
+    for (const part of ["agent", "contract", "halibut", "server", "templates", "test", "package.json", "tsconfig.json"]) {
       await fs.cp(path.join(root, part), path.join(copy, part), { recursive: true, filter: (from) => !from.includes("node_modules") });
     }
     await linkPackages(copy);
@@ -819,7 +819,7 @@ async function linkPackages(copy: string): Promise<void> {
     if (name === "@cuttle" || name.startsWith(".")) continue;
     await fs.symlink(path.join(installed, name), path.join(copy, "node_modules", name));
   }
-  for (const name of ["agent", "contract", "halibut", "server"]) {
+  for (const name of ["agent", "contract", "halibut", "server", "templates"]) {
     await fs.symlink(path.join(copy, name), path.join(copy, "node_modules", "@cuttle", name));
   }
 }

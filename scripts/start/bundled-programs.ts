@@ -9,7 +9,7 @@ import type { Terminal } from "./terminal.ts";
 
 /** This state and those before, of which one may still run. */
 const statesKept = 3;
-const sources = ["server", "agent", "halibut", "contract", "packaging"];
+const sources = ["server", "agent", "halibut", "templates", "contract", "packaging"];
 
 /** Entry files of server and agent. Makes the bundles when the sources have changed since the last time. */
 export async function bundlePrograms(root: string, terminal: Terminal): Promise<{ server: string; agent: string }> {
