@@ -7,7 +7,7 @@ import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import pg from "pg";
-import { claimTasks, finishOwnTask, lockTagOf, promoteNext } from "../server/engine/tasks/task-store.ts";
+import { claimTasks, hasClaimable, finishOwnTask, lockTagOf, promoteNext } from "../server/engine/tasks/task-store.ts";
 import { migrations } from "../server/migrations/migrations.ts";
 import { recordEvent, systemActor } from "../server/platform/audit/audit.ts";
 import { migrate, openDatabase } from "../server/platform/database/database.ts";
@@ -85,9 +85,17 @@ async function drain(): Promise<{ claimsMs: number[]; perSecond: number }> {
 /** As the engine's own transactions: with the event of each change, and the head of the tag passed on. */
 type Claimed = Awaited<ReturnType<typeof claimTasks>>[number];
 
+/** As often as the engine looks for ended leases. */
+const expiredLookMs = 250;
+const expiredLookedAtMs = new Map<string, number>();
+
 async function claimOne(of: Database, owner: string): Promise<Claimed | undefined> {
+  const nowMs = performance.now();
+  const withExpired = nowMs - (expiredLookedAtMs.get(owner) ?? -Infinity) >= expiredLookMs;
+  if (withExpired) expiredLookedAtMs.set(owner, nowMs);
+  if (!(await hasClaimable(of, withExpired))) return undefined;
   return await of.transaction(async (tx) => {
-    const [task] = await claimTasks(tx, { owner, nodeName: "bench", leaseMs, count: 1 });
+    const [task] = await claimTasks(tx, { owner, nodeName: "bench", leaseMs, count: 1, withExpired });
     if (task !== undefined) await record(tx, task, "DeploymentStarted");
     return task;
   });

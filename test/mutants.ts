@@ -515,7 +515,7 @@ const mutants: Mutant[] = [
     rule: "rule 1, D4",
     name: "conformance: a lease that lasts is taken away",
     file: "server/engine/tasks/task-store.ts",
-    find: "WHERE state = 'running' AND lease_until < now()",
+    find: "WHERE $5 AND state = 'running' AND lease_until < now()",
     put: "WHERE state = 'running'",
     test: conformance,
     pattern: "the model of the database",

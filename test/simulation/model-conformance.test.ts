@@ -18,6 +18,7 @@ import { commitPart, listParts } from "../../server/engine/tasks/task-log-store.
 import {
   claimTasks,
   finishOwnTask,
+  hasClaimable,
   insertPlan,
   lockOwnTask,
   lockTagOf,
@@ -207,7 +208,13 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
       committedBytes: oneOf([0, 10, 20]),
       committedLines: 1,
     };
-    const claim = { owner, nodeName: owner.slice(0, 6), leaseMs: oneOf([hourMs, hourMs, -hourMs]), count: oneOf([1, 2, 16]) };
+    const claim = {
+      owner,
+      nodeName: owner.slice(0, 6),
+      leaseMs: oneOf([hourMs, hourMs, -hourMs]),
+      count: oneOf([1, 2, 16]),
+      withExpired: oneOf([true, true, false]),
+    };
     const renewal = { owner, leaseMs: oneOf([hourMs, -hourMs]), taskIds: committed("task_queue").map((row) => row["task_id"] as string) };
     const finish = { state: oneOf(["Success", "Failed"] as const), errorMessage: null };
     const plan = { version: 2, body: { n: nowMs } };
@@ -215,6 +222,7 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
       [(tx) => enqueue(tx, newTag)],
       [(tx) => claimTasks(tx, claim)],
       [(tx) => claimTasks(tx, claim)],
+      [(tx) => hasClaimable(tx, claim.withExpired)],
       [(tx) => renewLeases(tx, renewal)],
       [guard, (tx) => insertPlan(tx, taskId, plan)],
       [guard, (tx) => intendStepRuns(tx, { taskId, step, epoch: lease.epoch, attempt: 1, runs: tickets })],

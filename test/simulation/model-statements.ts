@@ -100,12 +100,21 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
       return counted(1);
     },
 
+    async "task-look"(tx, [withExpired]) {
+      const found = seenRows(tx, "task_queue").some(
+        ({ row }) =>
+          (row["state"] === "queued" && row["is_head"] === true) ||
+          (withExpired === true && row["state"] === "running" && (row["lease_until"] as number) < tx.startedMs),
+      );
+      return answer([{ found }]);
+    },
+
     async "task-claim"(tx, values) {
-      const [owner, nodeName, leaseMs, count] = values as readonly [string, string, number, number];
+      const [owner, nodeName, leaseMs, count, withExpired] = values as readonly [string, string, number, number, boolean];
       const isFree = ({ cell }: { cell: Cell }): boolean => cell.holder === undefined || cell.holder === tx;
       const rows = seenRows(tx, "task_queue");
       const expired = rows
-        .filter(({ row }) => row["state"] === "running" && (row["lease_until"] as number) < tx.startedMs)
+        .filter(({ row }) => withExpired && row["state"] === "running" && (row["lease_until"] as number) < tx.startedMs)
         .sort((a, b) => byText(a.cell.key, b.cell.key))
         .filter(isFree)
         .slice(0, count);

@@ -23,6 +23,7 @@ import type { LeaseSettings } from "./task-store.ts";
 import {
   claimTasks,
   finishOwnTask,
+  hasClaimable,
   insertPlan,
   lockOwnTask,
   lockTagOf,
@@ -46,6 +47,16 @@ const selfStopMsDefault = 3_000;
 const idlePollMs = 400;
 /** Tasks taken by one statement; a node's cap is usually lower, so that several nodes share a burst. */
 const claimBatchMax = 16;
+/**
+ * Ended leases are looked for no oftener than this: with a long queue every claim leaves dead entries in that index, and walking them at each
+ * further claim would cost more than the claim. Shorter than the idle poll, so that a takeover does not wait for it.
+ */
+const expiredLookMs = 250;
+/**
+ * A notification reaches all nodes at once, and the first one that looks gets the task. The others are spared the look that finds nothing
+ * when they come a little later; the busier a node, the later it comes.
+ */
+const wakeSpreadMs = { idle: 8, perTask: 4, max: 40 };
 /** Waiting after a failed look at the queue. */
 const claimRetryMs = 500;
 /** Waiting, at least and at most, before a task repeats a statement whose connection was lost. */
@@ -96,6 +107,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
   let settings: LeaseSettings = { leaseMs: leaseMsDefault, renewalMs: renewalMsDefault, selfStopMs: selfStopMsDefault };
   let wakeUp = (): void => {};
   let awake = false;
+  let expiredLookedAtMs = -Infinity;
   let loops: Promise<unknown>[] = [];
   let listener: { close(): Promise<void> } | undefined;
   let stopAgeChecks = (): void => {};
@@ -124,8 +136,10 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
       let claimed: ClaimedTask[] = [];
       let failed = false;
       if (free > 0) {
+        const withExpired = clock.monotonicMs() - expiredLookedAtMs >= expiredLookMs;
+        if (withExpired) expiredLookedAtMs = clock.monotonicMs();
         try {
-          claimed = await claim(Math.min(free, claimBatchMax));
+          if (await hasClaimable(parts.database, withExpired)) claimed = await claim(Math.min(free, claimBatchMax), withExpired);
         } catch (error) {
           failed = true;
           parts.log.warn({ err: error }, "The queue could not be read; trying again.");
@@ -136,10 +150,10 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
     }
   }
 
-  async function claim(count: number): Promise<ClaimedTask[]> {
+  async function claim(count: number, withExpired: boolean): Promise<ClaimedTask[]> {
     const claimedAtMs = clock.monotonicMs();
     const claimed = await parts.database.transaction(async (tx) => {
-      const tasks = await claimTasks(tx, { owner, nodeName: parts.nodeName, leaseMs: settings.leaseMs, count });
+      const tasks = await claimTasks(tx, { owner, nodeName: parts.nodeName, leaseMs: settings.leaseMs, count, withExpired });
       for (const task of tasks) {
         if (!task.firstRun) continue;
         await recordEvent(tx, {
@@ -329,7 +343,8 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
         // A cancel of a running task is hinted on the same channel; the renewal sees the column at the latest a second later.
         const held = payload === null ? undefined : running.get(payload);
         if (held !== undefined) void lookForCancel(held.lease);
-        wake();
+        const spreadMs = Math.min(wakeSpreadMs.max, wakeSpreadMs.idle + running.size * wakeSpreadMs.perTask);
+        void clock.pauseBetween(0, spreadMs, stopping.signal).then(wake);
       });
       stopAgeChecks = clock.every(ageCheckMs, () => {
         for (const { lease } of running.values()) lease.checkAge(settings.selfStopMs);

@@ -64,7 +64,21 @@ interface ClaimRow {
 }
 
 /**
- * Takes up to `count` tasks: first those whose owner let its lease end, then the oldest eligible ones. Only the head of a tag is
+ * Whether there may be something to claim. One statement instead of the three of a claim that finds nothing, since each task that is queued
+ * wakes every node and only one of them gets it.
+ */
+export async function hasClaimable(database: Queryable, withExpired: boolean): Promise<boolean> {
+  const [row] = await database.query<{ found: boolean }>(
+    `SELECT EXISTS (SELECT 1 FROM task_queue WHERE state = 'queued' AND is_head)
+         OR ($1 AND EXISTS (SELECT 1 FROM task_queue WHERE state = 'running' AND lease_until < now())) AS found`,
+    [withExpired],
+    { name: "task-look" },
+  );
+  return row?.found === true;
+}
+
+/**
+ * Takes up to `count` tasks: first, `withExpired`, those whose owner let its lease end, then the oldest eligible ones. Only the head of a tag is
  * eligible, so one statement can never take two tasks of one tag; the partial unique index stands behind that. The commit need not
  * wait for the disk: a claim that a crash of the database forgets has had no effect, since everything that follows from it is
  * preceded by a commit that does wait, and that one makes this one durable too. The arrays keep the database to its indexes: it takes
@@ -72,12 +86,12 @@ interface ClaimRow {
  */
 export async function claimTasks(
   tx: Transaction,
-  claim: { owner: string; nodeName: string; leaseMs: number; count: number },
+  claim: { owner: string; nodeName: string; leaseMs: number; count: number; withExpired: boolean },
 ): Promise<(ClaimedTask & { firstRun: boolean })[]> {
   const rows = await tx.query<ClaimRow>(
     `WITH expired AS (
        SELECT task_id FROM task_queue
-       WHERE state = 'running' AND lease_until < now()
+       WHERE $5 AND state = 'running' AND lease_until < now()
        ORDER BY task_id LIMIT $4 FOR UPDATE SKIP LOCKED
      ), ready AS (
        SELECT task_id FROM task_queue
@@ -97,7 +111,7 @@ export async function claimTasks(
      SELECT id, space_id, name, description, arguments, arguments_version, concurrency_tag, related_document_ids,
             epoch, cancel_requested, plan, plan_version, epoch = 1 AS first_run, set_config('synchronous_commit', 'off', true)
      FROM shown ORDER BY number`,
-    [claim.owner, claim.nodeName, claim.leaseMs, claim.count],
+    [claim.owner, claim.nodeName, claim.leaseMs, claim.count, claim.withExpired],
     { name: "task-claim" },
   );
   return rows.map((row) => ({
