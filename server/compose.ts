@@ -12,7 +12,7 @@ import { createTaskEngine, enqueueTask } from "./engine/tasks/tasks.ts";
 import type { LogFolder } from "./engine/tasks/tasks.ts";
 import { findProxy, isPollingAgent } from "./features/infrastructure/infrastructure.ts";
 import { createDeployTask, createHealthTask, healthArgumentsVersion } from "./features/runs/runs.ts";
-import { ensureAdministrator, ensureFirstSpace, featureRoutes, hashOfNewPassword } from "./features/features.ts";
+import { ensureAdministrator, ensureFirstSpace, featureRoutes, hashOfNewPassword, sweepPackageFiles } from "./features/features.ts";
 import { migrations } from "./migrations/migrations.ts";
 import { checkJoin, createBackgroundLoop, createFitness, createNodeRegistry, readInstallationId } from "./platform/cluster/cluster.ts";
 import { findDatabaseHosts, forgetOldCommitMarks, migrate, openDatabase, openTimelineRecord } from "./platform/database/database.ts";
@@ -32,6 +32,8 @@ const taskLogFolder = "taskLogs";
 const lateCompletionEveryMs = 60_000;
 /** Marks are small and kept for an hour; ten minutes keep the table within a sixth more. */
 const forgetMarksEveryMs = 10 * 60_000;
+/** What a killed node or a deleted space left of packages costs only disk space. */
+const sweepPackageFilesEveryMs = 10 * 60_000;
 /** In the home: the fence against an old primary of the database. */
 const timelineFile = "database-timeline.json";
 const administratorNameDefault = "admin";
@@ -150,6 +152,15 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     commitMarks.start();
     undo.push(() => commitMarks.stop());
 
+    const packageSweep = createBackgroundLoop({
+      name: "left-over package files",
+      everyMs: sweepPackageFilesEveryMs,
+      runOnce: () => sweepPackageFiles({ database, folder: shared }),
+      log,
+    });
+    packageSweep.start();
+    undo.push(() => packageSweep.stop());
+
     const http = createHttpServer({
       database,
       nodeName: config.nodeName,
@@ -157,6 +168,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
         database,
         secrets,
         logFolder,
+        packageFolder: shared,
         installationId,
         certificate: { thumbprint: identity.thumbprint, signatureAlgorithm: "sha256RSA" },
         nodeName: config.nodeName,

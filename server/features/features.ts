@@ -9,18 +9,22 @@ import type { Secrets } from "../platform/secrets/secrets.ts";
 import { infrastructureFillers, infrastructureRoutes } from "./infrastructure/infrastructure.ts";
 import type { AskForHealthCheck } from "./infrastructure/infrastructure.ts";
 import { libraryFillers, libraryRoutes } from "./library/library.ts";
+import type { PackageFolder } from "./library/library.ts";
 import { operationsRoutes } from "./operations/operations.ts";
 import { ensureFirstSpace as ensureSpace, organizationRoutes, withEmptyCollections } from "./organization/organization.ts";
 import type { SpaceFiller } from "./organization/organization.ts";
 import { projectsFillers, projectsRoutes } from "./projects/projects.ts";
 import { beforeReleaseDelete, runsRoutes } from "./runs/runs.ts";
 
+export { sweepPackageFiles } from "./library/library.ts";
 export { ensureAdministrator, hashOfNewPassword } from "./organization/organization.ts";
 
 export interface FeaturesParts {
   database: Database;
   secrets: Secrets;
   logFolder: LogFolder;
+  /** The shared folder, where packages lie. */
+  packageFolder: PackageFolder;
   /** UUID made once per cluster. */
   installationId: string;
   /** Version of the API to report; absent takes the one this server was written against. */
@@ -45,7 +49,7 @@ export function featureRoutes(parts: FeaturesParts): Route[] {
   return withEmptyCollections([
     ...organizationRoutes({ ...parts, spaceFillers }),
     ...infrastructureRoutes(parts),
-    ...libraryRoutes,
+    ...libraryRoutes(parts),
     ...projectsRoutes({ secrets: parts.secrets, beforeReleaseDelete }),
     ...runsRoutes,
     ...operationsRoutes(parts),

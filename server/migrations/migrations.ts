@@ -10,6 +10,7 @@ import { deferrableReferences } from "./0007-deferrable-references.ts";
 import { agentRequests } from "./0008-agent-requests.ts";
 import { commitMarks } from "./0009-commit-marks.ts";
 import { sharedFolder } from "./0010-shared-folder.ts";
+import { packages } from "./0012-packages.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -23,4 +24,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0008-agent-requests", sql: agentRequests },
   { name: "0009-commit-marks", sql: commitMarks },
   { name: "0010-shared-folder", sql: sharedFolder },
+  { name: "0012-packages", sql: packages },
 ];

@@ -23,6 +23,8 @@ const sequences = {
   Channels: "ids_channels",
   Releases: "ids_releases",
   Deployments: "ids_deployments",
+  Feeds: "ids_feeds",
+  BuildInformation: "ids_build_information",
 } as const;
 
 export type Collection = keyof typeof sequences;
