@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import type { Route } from "../platform/http/http.ts";
 import { make, startApiNode } from "../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../test/support/api-node.ts";
-import { makeTar } from "../../test/support/archives.ts";
+import { makeNupkg, makeTar } from "../../test/support/archives.ts";
 
 let node: ApiNode;
 let seen: {
@@ -36,6 +36,7 @@ before(async () => {
   const deployment = await node.post("/api/deployments", { ReleaseId: release.Id, EnvironmentId: environment.Id });
   const key = await node.post("/api/users/me/apikeys", { Purpose: "test" });
   await pushPackage("Sample.1.0.0");
+  await pushNupkg("Nuget");
   const build = await node.post("/api/build-information", buildBody("Sample"));
   seen = { build, environment, machine, worker, proxy, tagSet, tenant, project, release, deployment, key };
 });
@@ -57,6 +58,14 @@ async function pushPackage(name: string): Promise<void> {
   const { path, body, headers } = pushOf(name);
   const answer = await node.call("POST", path, body, headers);
   assert.equal(answer.status, 201, answer.text);
+}
+async function pushNupkg(id: string): Promise<void> {
+  const answer = await fetch(`${node.url}/nuget/packages`, {
+    method: "PUT",
+    headers: { "X-NuGet-ApiKey": node.adminKey, ...fileHeaders },
+    body: new Uint8Array(makeNupkg(id, "1.0.0")),
+  });
+  assert.equal(answer.status, 201, await answer.text());
 }
 const buildBody = (packageId: string) => ({
   PackageId: packageId,
@@ -161,6 +170,16 @@ const changes: Record<string, () => Promise<Change> | Change> = {
   "PUT /projects/{id}/deploymentprocesses": () => ({ path: `/api/projects/${seen.project.Id}/deploymentprocesses`, body: { Steps: [] } }),
   "PUT /feeds/{id}": () => ({ path: "/api/feeds/feeds-builtin", body: { DeleteUnreleasedPackagesAfterDays: 30 } }),
   "POST /packages/raw": () => pushOf(`Fresh${++made}.1.0.0`),
+  "PUT /nuget/packages": () => ({
+    path: "/nuget/packages",
+    body: new Uint8Array(makeNupkg(`Fresh${++made}`, "1.0.0")),
+    headers: fileHeaders,
+  }),
+  "DELETE /nuget/packages/{packageId}/{version}": async () => {
+    const name = `Fresh${++made}`;
+    await pushNupkg(name);
+    return { path: `/nuget/packages/${name}/1.0.0` };
+  },
   "DELETE /packages/{id}": async () => {
     const name = `Fresh${++made}.1.0.0`;
     await pushPackage(name);
@@ -266,11 +285,13 @@ describe("every route that reads", () => {
   const idOf = (path: string): Record<string, string> =>
     path.startsWith("/feeds")
       ? { id: "feeds-builtin" }
-      : path.startsWith("/packages")
-        ? { id: "packages-Sample.1.0.0", packageId: "Sample", version: "1.0.0" }
-        : path.startsWith("/build-information")
-          ? { id: seen.build.Id }
-          : idOfOthers(path);
+      : path.startsWith("/nuget")
+        ? { packageId: "Nuget", version: "1.0.0", leaf: "1.0.0.json", file: "nuget.1.0.0.nupkg" }
+        : path.startsWith("/packages")
+          ? { id: "packages-Sample.1.0.0", packageId: "Sample", version: "1.0.0" }
+          : path.startsWith("/build-information")
+            ? { id: seen.build.Id }
+            : idOfOthers(path);
   const idOfOthers = (path: string): Record<string, string> =>
     path.startsWith("/environments")
       ? { id: seen.environment.Id }

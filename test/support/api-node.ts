@@ -43,7 +43,7 @@ export interface ApiNode {
   /** Where this node keeps packages. */
   sharedRoot: string;
   packageFolder: PackageFolder;
-  /** `path` as in "/api/projects"; the administrator's key unless headers say otherwise. A string body is sent as it stands. */
+  /** `path` as in "/api/projects"; the administrator's key unless headers say otherwise. A string or bytes are sent as they stand. */
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<ApiAnswer>;
   /** The document of a call that must succeed. */
   get(path: string): Promise<Json>;
@@ -115,7 +115,8 @@ export async function startApiNode(
   const url = `http://127.0.0.1:${address!.port}`;
 
   async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<ApiAnswer> {
-    const payload = body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) };
+    const payload =
+      body === undefined ? {} : { body: typeof body === "string" || body instanceof Uint8Array ? (body as string) : JSON.stringify(body) };
     const sent = new Headers({ "X-Octopus-ApiKey": adminKey, ...(body === undefined ? {} : { "Content-Type": "application/json" }) });
     for (const [name, value] of Object.entries(headers)) sent.set(name, value);
     const response = await fetch(url + path, {

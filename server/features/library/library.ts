@@ -6,6 +6,7 @@ import type { SpaceFiller } from "../organization/organization.ts";
 import { buildInformationRoutes } from "./build-information/build-information.ts";
 import { feedRoutes, fillFeeds } from "./feeds/feeds.ts";
 import { fillLifecycles, lifecycleRoutes } from "./lifecycles/lifecycles.ts";
+import { nugetRoutes } from "./nuget/nuget.ts";
 import { packageRoutes } from "./packages/packages.ts";
 import type { PackageFolder } from "./packages/packages.ts";
 import { tagSetRoutes } from "./tag-sets/tag-sets.ts";
@@ -27,6 +28,7 @@ export function libraryRoutes(parts: LibraryParts): Route[] {
     ...tagSetRoutes,
     ...feedRoutes,
     ...packageRoutes({ database: parts.database, folder: parts.packageFolder }),
+    ...nugetRoutes({ database: parts.database, folder: parts.packageFolder }),
     ...buildInformationRoutes,
   ];
 }

@@ -42,6 +42,8 @@ export interface PackageFilter {
   partOfVersion?: string | undefined;
   latest?: boolean | undefined;
   prereleases?: boolean | undefined;
+  /** With the dot. */
+  extension?: string | undefined;
   range?: VersionRange | undefined;
 }
 
@@ -58,6 +60,7 @@ function conditions(spaceId: string, filter: PackageFilter): { sql: string; valu
     add("strpos(lower(p.version), lower($?)) > 0", filter.partOfVersion);
   if (filter.range?.from !== undefined) add("p.version_key >= $?", filter.range.from);
   if (filter.range?.below !== undefined) add("p.version_key < $?", filter.range.below);
+  if (filter.extension !== undefined) add("p.file_extension = $?", filter.extension);
   if (filter.latest === true) parts.push("p.is_latest");
   if (filter.prereleases === false) parts.push("NOT p.is_prerelease");
   return { sql: parts.join(" AND "), values };
@@ -81,6 +84,22 @@ export async function countPackages(db: Queryable, spaceId: string, filter: Pack
   const { sql, values } = conditions(spaceId, filter);
   const [row] = await db.query<{ total: number }>(`SELECT count(*) AS total FROM packages p WHERE ${sql}`, values);
   return row?.total ?? 0;
+}
+
+/** The ids that have any such version, as keys. */
+export async function listPackageIds(
+  db: Queryable,
+  spaceId: string,
+  filter: PackageFilter,
+  window: { skip: number; take: number },
+): Promise<{ ids: string[]; total: number }> {
+  const { sql, values } = conditions(spaceId, filter);
+  const rows = await db.query<{ id: string }>(
+    `SELECT DISTINCT p.package_key AS id FROM packages p WHERE ${sql} ORDER BY 1 OFFSET $${values.length + 1} LIMIT $${values.length + 2}`,
+    [...values, window.skip, window.take],
+  );
+  const [count] = await db.query<{ total: number }>(`SELECT count(DISTINCT p.package_key) AS total FROM packages p WHERE ${sql}`, values);
+  return { ids: rows.map((row) => row.id), total: count?.total ?? 0 };
 }
 
 /** `fullName` is id and version with a dot between, in any letter case. */

@@ -15,18 +15,18 @@ import type { Answer, Route } from "../../../platform/http/http.ts";
 import { pageOf, pageWanted } from "../../../platform/resources/resources.ts";
 import { findBuildInformation } from "../build-information/build-information.ts";
 import { readOverwriteMode } from "../versions/versions.ts";
+import { checkArchive } from "./archive-check.ts";
 import { readByteRange } from "./byte-range.ts";
-import { readStored, removeIfUnused } from "./package-files.ts";
+import { readStored, removeIfUnused, storedFile } from "./package-files.ts";
 import type { PackageFilesParts, PackageFolder } from "./package-files.ts";
 import { readPackageFileName } from "./package-name.ts";
 import * as store from "./package-store.ts";
 import type { PackageRow } from "./package-store.ts";
 import { idOfPackage, storePackage } from "./store-package.ts";
 
-export { checkArchive } from "./archive-check.ts";
-export { abandonedAfterSeconds, storedFile, sweepPackageFiles } from "./package-files.ts";
+export { sweepPackageFiles } from "./package-files.ts";
 export type { PackageFolder } from "./package-files.ts";
-export { countPackages, findPackage, listPackages } from "./package-store.ts";
+export { countPackages, findPackage, listPackageIds, listPackages } from "./package-store.ts";
 export type { PackageFilter, PackageRow } from "./package-store.ts";
 export { idOfPackage, storePackage } from "./store-package.ts";
 
@@ -89,7 +89,8 @@ async function getPackage(db: Queryable, spaceId: string, id: string): Promise<P
   return found;
 }
 
-async function deleteOne(parts: PackageFilesParts, spaceId: string, actor: Actor, id: string): Promise<void> {
+/** Deletes one with its event; its file goes when nothing else uses it. @throws Problem 404 */
+export async function deletePackage(parts: PackageFilesParts, spaceId: string, actor: Actor, id: string): Promise<void> {
   const row = await parts.database.transaction(
     async (tx) => {
       const found = await getPackage(tx, spaceId, id);
@@ -115,6 +116,13 @@ async function deleteOne(parts: PackageFilesParts, spaceId: string, actor: Actor
 /** An upload's caller may replace a version only with this permission. */
 export function requireReplace(caller: Caller, spaceId: string): () => void {
   return () => requirePermission(caller, "BuiltInFeedAdminister", { spaceId });
+}
+
+/** The nuspec as it lies in the package's file. @throws Problem 404 when there is none */
+export async function readNuspecOf(folder: PackageFolder, row: PackageRow): Promise<string> {
+  const { nuspec } = await checkArchive(row.file_extension, storedFile(folder, row));
+  if (nuspec === undefined) throw problem.notFound("nuspec of the package", `${row.package_id} ${row.version}`);
+  return nuspec;
 }
 
 /** The file of a package, or the part of it that a Range header names. */
@@ -239,7 +247,7 @@ export function packageRoutes({ database, folder }: { database: Database; folder
       answer: "nothing",
       handler: async ({ space, actor, query }) => {
         for (const id of query.ids) {
-          await deleteOne(parts, space.id, actor, id).catch((error: unknown) => {
+          await deletePackage(parts, space.id, actor, id).catch((error: unknown) => {
             // One that somebody else deleted meanwhile is as wanted.
             if (!(error instanceof Problem && error.status === 404)) throw error;
           });
@@ -261,7 +269,7 @@ export function packageRoutes({ database, folder }: { database: Database; folder
       permission: "BuiltInFeedAdminister",
       answer: "nothing",
       handler: async ({ space, actor, params }) => {
-        await deleteOne(parts, space.id, actor, params.id);
+        await deletePackage(parts, space.id, actor, params.id);
         return nothing();
       },
     }),
