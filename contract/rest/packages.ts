@@ -22,3 +22,6 @@ export const Package = object({
   PackageVersionBuildInformation: orNull(MappedBuildInformation),
   Links: links(),
 });
+
+/** What a client needs to send only the difference to a version that is here. */
+export const PackageSignature = object({ BaseVersion: text(), Signature: text() });

@@ -6,6 +6,7 @@ import type { Route } from "../platform/http/http.ts";
 import { make, startApiNode } from "../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../test/support/api-node.ts";
 import { makeNupkg, makeTar } from "../../test/support/archives.ts";
+import { makeDelta } from "../../test/support/octodiff.ts";
 
 let node: ApiNode;
 let seen: {
@@ -184,6 +185,14 @@ const changes: Record<string, () => Promise<Change> | Change> = {
     const name = `Fresh${++made}.1.0.0`;
     await pushPackage(name);
     return { path: `/api/packages/${name}` };
+  },
+  "POST /packages/{packageId}/{baseVersion}/delta": () => {
+    const wanted = Buffer.from(makeTar("a.txt", fresh("delta")), "latin1");
+    return {
+      path: `/api/packages/Sample/1.0.0/delta?fileName=Sample.1.0.${++made}.tar`,
+      body: new Uint8Array(makeDelta(wanted, [wanted])),
+      headers: fileHeaders,
+    };
   },
   "DELETE /packages/bulk": async () => {
     const name = `Fresh${++made}.1.0.0`;

@@ -10,6 +10,7 @@ import { after, before, describe, test } from "node:test";
 import { startApiNode } from "../../../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../../../test/support/api-node.ts";
 import { makeNupkg, makeTarGz, makeZip } from "../../../../test/support/archives.ts";
+import { makeDelta } from "../../../../test/support/octodiff.ts";
 import { eventually } from "../../../../test/support/eventually.ts";
 import { SharedFolderError } from "../../../platform/files/files.ts";
 import { readByteRange } from "./byte-range.ts";
@@ -149,6 +150,32 @@ describe("packages of the built-in feed", () => {
     assert.equal((await ours()).length, 0);
     assert.equal((await node.call("GET", "/api/packages/Two.1.0")).status, 404);
     assert.equal((await node.call("DELETE", "/api/packages/Two.1.0")).status, 404);
+  });
+
+  test("a new version is built from an earlier one and a delta; without an earlier one there is no signature", async () => {
+    const base = zip("base".repeat(2_000));
+    await push(node, "Delta.1.0.zip", base);
+    const wanted = Buffer.concat([base.subarray(0, 100), base]);
+    assert.equal((await node.call("GET", "/api/packages/Delta/0.9/delta-signature")).status, 404);
+    const signature = await node.get("/api/packages/Delta/1.1/delta-signature");
+    assert.equal(signature.BaseVersion, "1.0");
+    assert.match(Buffer.from(signature.Signature, "base64").toString("latin1"), /^OCTOSIG/);
+    const send = async (delta: Buffer, at: string) => {
+      const form = new FormData();
+      form.append("file", new Blob([new Uint8Array(delta)]), "Delta.1.1.zip");
+      const headers = { "X-Octopus-ApiKey": node.adminKey };
+      return await fetch(`${node.url}/api/packages/${at}/delta`, { method: "POST", headers, body: form });
+    };
+    const before = await filesOf(node);
+    const delta = makeDelta(wanted, [[0, 100], base]);
+    assert.equal((await send(delta.subarray(0, delta.length - 5), "Delta/1.0")).status, 400);
+    assert.equal((await send(makeDelta(base, [[0, 100], base]), "Delta/1.0")).status, 400, "another hash than it says");
+    assert.equal((await send(delta, "Delta/0.5")).status, 404);
+    assert.deepEqual(await filesOf(node), before);
+    const sent = await send(delta, "Delta/1.0");
+    assert.equal(sent.status, 201, await sent.clone().text());
+    assert.equal(((await sent.json()) as Json).Hash, createHash("sha1").update(wanted).digest("hex"));
+    assert.equal((await send(delta, "Delta/1.0")).status, 409);
   });
 
   test("many uploads of one version at once: one makes it, the others are refused, and one file stays", async () => {

@@ -2,7 +2,8 @@
 
 import { Type } from "typebox";
 import { PackageNotes } from "@cuttle/contract/rest/feeds";
-import { Package } from "@cuttle/contract/rest/packages";
+import { Package, PackageSignature } from "@cuttle/contract/rest/packages";
+import type { Static } from "@cuttle/contract/rest/shapes";
 import { page } from "@cuttle/contract/rest/shapes";
 import { Problem, problem } from "../../../base/problems.ts";
 import { requirePermission } from "../../../platform/access/access.ts";
@@ -14,7 +15,8 @@ import { act, created, nothing, ok, read, upload } from "../../../platform/http/
 import type { Answer, Route } from "../../../platform/http/http.ts";
 import { pageOf, pageWanted } from "../../../platform/resources/resources.ts";
 import { findBuildInformation } from "../build-information/build-information.ts";
-import { readOverwriteMode } from "../versions/versions.ts";
+import { applyDelta, signatureOf, signedBytesMax } from "../deltas/deltas.ts";
+import { readOverwriteMode, readVersion } from "../versions/versions.ts";
 import { checkArchive } from "./archive-check.ts";
 import { readByteRange } from "./byte-range.ts";
 import { readStored, removeIfUnused, storedFile } from "./package-files.ts";
@@ -36,7 +38,11 @@ export const packageBytesMax = 5 * 1024 ** 3;
 const idsMax = 1_000;
 export const builtInFeedId = "feeds-builtin";
 
-const overwriteQuery = { overwriteMode: Type.Optional(Type.String()), replace: Type.Optional(Type.Boolean()) };
+const uploadQuery = Type.Object({
+  overwriteMode: Type.Optional(Type.String()),
+  replace: Type.Optional(Type.Boolean()),
+  fileName: Type.Optional(Type.String({ maxLength: 500 })),
+});
 
 async function presentAll(db: Queryable, spaceId: string, rows: readonly PackageRow[]): Promise<object[]> {
   const versions = rows.map((row) => ({ packageId: row.package_id, versionKey: row.version_key }));
@@ -154,6 +160,30 @@ export async function downloadPackage(
 
 export function packageRoutes({ database, folder }: { database: Database; folder: PackageFolder }): Route[] {
   const parts = { database, folder };
+
+  async function putUploaded(
+    by: { spaceId: string; actor: Actor; caller: Caller; query: Static<typeof uploadQuery> },
+    file: { fileName: string | undefined; content: AsyncIterable<Uint8Array> },
+  ): Promise<Answer> {
+    const mode = readOverwriteMode(by.query);
+    const fileName = file.fileName ?? by.query.fileName;
+    if (fileName === undefined) {
+      throw problem.invalid(
+        "The file has no name. Send it as a part with a file name of a multipart form, or as the body with fileName in the query.",
+      );
+    }
+    const { row, outcome } = await storePackage(parts, {
+      spaceId: by.spaceId,
+      actor: by.actor,
+      mode,
+      requireReplace: requireReplace(by.caller, by.spaceId),
+      name: readPackageFileName(fileName),
+      content: file.content,
+    });
+    const stored = await present(database, row);
+    return outcome === "created" ? created(stored) : ok(stored);
+  }
+
   return [
     read({
       path: "/packages",
@@ -189,26 +219,11 @@ export function packageRoutes({ database, folder }: { database: Database; folder
       path: "/packages/raw",
       scope: "space",
       permission: "BuiltInFeedPush",
-      query: Type.Object({ ...overwriteQuery, fileName: Type.Optional(Type.String({ maxLength: 500 })) }),
+      query: uploadQuery,
       answer: Package,
       uploadBytesMax: packageBytesMax,
       handler: async ({ space, actor, caller, query, incoming }) => {
-        const mode = readOverwriteMode(query);
-        const fileName = incoming.fileName ?? query.fileName;
-        if (fileName === undefined)
-          throw problem.invalid(
-            "The file has no name. Send it as a part with a file name of a multipart form, or as the body with fileName in the query.",
-          );
-        const { row, outcome } = await storePackage(parts, {
-          spaceId: space.id,
-          actor,
-          mode,
-          requireReplace: requireReplace(caller, space.id),
-          name: readPackageFileName(fileName),
-          content: incoming.content,
-        });
-        const stored = await present(database, row);
-        return outcome === "created" ? created(stored) : ok(stored);
+        return await putUploaded({ spaceId: space.id, actor, caller, query }, incoming);
       },
     }),
     read({
@@ -271,6 +286,42 @@ export function packageRoutes({ database, folder }: { database: Database; folder
       handler: async ({ space, actor, params }) => {
         await deletePackage(parts, space.id, actor, params.id);
         return nothing();
+      },
+    }),
+    read({
+      path: "/packages/{packageId}/{version}/delta-signature",
+      scope: "space",
+      permission: "BuiltInFeedPush",
+      answer: PackageSignature,
+      handler: async ({ db, space, params }) => {
+        const version = readVersion(params.version);
+        const below = version && `${version.key}+~`;
+        // The closest version up to the wanted one. None is the usual answer for a first upload, and clients then send the whole file.
+        const [base] =
+          below === undefined
+            ? []
+            : await store.listPackages(db, space.id, { packageId: params.packageId, range: { from: undefined, below } }, { skip: 0, take: 1 });
+        if (base === undefined || base.bytes > signedBytesMax) throw problem.notFound("earlier version of the package", params.packageId);
+        const signature = await signatureOf(storedFile(folder, base));
+        return ok({ BaseVersion: base.version, Signature: signature.toString("base64") });
+      },
+    }),
+    upload({
+      method: "POST",
+      path: "/packages/{packageId}/{baseVersion}/delta",
+      scope: "space",
+      permission: "BuiltInFeedPush",
+      query: uploadQuery,
+      answer: Package,
+      uploadBytesMax: packageBytesMax,
+      handler: async ({ space, actor, caller, params, query, incoming }) => {
+        const version = readVersion(params.baseVersion);
+        const base = version && (await store.findPackage(database, space.id, params.packageId, version.key));
+        if (base === undefined) throw problem.notFound("package", `${params.packageId} ${params.baseVersion}`);
+        return await putUploaded(
+          { spaceId: space.id, actor, caller, query },
+          { fileName: incoming.fileName, content: applyDelta(storedFile(folder, base), incoming.content, packageBytesMax) },
+        );
       },
     }),
     read({
