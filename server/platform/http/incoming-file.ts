@@ -102,16 +102,26 @@ async function firstFile(source: AsyncIterator<Buffer>, boundary: string): Promi
     held = held.length === 0 ? next.value : Buffer.concat([held, next.value]);
   }
 
+  /** The bytes up to the next delimiter, in the pieces they came in: a large file is not copied on its way through. */
   async function* untilDelimiter(): AsyncGenerator<Buffer> {
+    const tailMax = delimiter.length - 1; // so much could be the beginning of a delimiter
     for (;;) {
       const at = held.indexOf(delimiter);
-      // What could be the beginning of a delimiter stays until more has come.
-      const end = at >= 0 ? at : Math.max(0, held.length - delimiter.length + 1);
-      const piece = held.subarray(0, end);
-      held = held.subarray(at >= 0 ? at + delimiter.length : end);
-      if (piece.length > 0) yield piece;
-      if (at >= 0) return;
+      if (at >= 0) {
+        const last = held.subarray(0, at);
+        held = held.subarray(at + delimiter.length);
+        if (last.length > 0) yield last;
+        return;
+      }
+      const tail = held.subarray(Math.max(0, held.length - tailMax));
+      const safe = held.subarray(0, held.length - tail.length);
+      held = Buffer.alloc(0);
+      if (safe.length > 0) yield safe;
       await more();
+      const joined = Buffer.concat([tail, held.subarray(0, tailMax)]);
+      // Only where both together might hold a delimiter, or are too short to tell, do they become one piece.
+      if (held.length < tailMax || joined.includes(delimiter)) held = Buffer.concat([tail, held]);
+      else if (tail.length > 0) yield tail;
     }
   }
 

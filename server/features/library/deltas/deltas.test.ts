@@ -66,6 +66,9 @@ test("a delta that is broken, lies or grows too large is refused", async () => {
     [makeDelta(wanted, [[-1, 6]]), /length that cannot be/],
   ];
   for (const [delta, message] of cases) await assert.rejects(apply(base, delta), { status: 400, message });
-  const bomb = makeDelta(wanted, Array.from({ length: 1_000 }, (): [number, number] => [0, 10]));
+  const bomb = makeDelta(
+    wanted,
+    Array.from({ length: 1_000 }, (): [number, number] => [0, 10]),
+  );
   await assert.rejects(apply(base, bomb, 64, 5_000), { status: 413 });
 });

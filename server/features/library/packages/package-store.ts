@@ -55,7 +55,12 @@ function conditions(spaceId: string, filter: PackageFilter): { sql: string; valu
     parts.push(sql.replace("$?", `$${values.length}`));
   };
   if (filter.packageId !== undefined) add("p.package_key = lower($?)", filter.packageId);
-  if (filter.partOfId !== undefined && filter.partOfId !== "") add("strpos(p.package_key, lower($?)) > 0", filter.partOfId);
+  if (filter.partOfId !== undefined && filter.partOfId !== "") {
+    // Every id has one latest version, so these say all ids there are in far fewer rows than all versions have.
+    const within = "l.space_id = $1 AND l.is_latest AND strpos(l.package_key, lower($?)) > 0";
+    if (filter.latest === true) add("strpos(p.package_key, lower($?)) > 0", filter.partOfId);
+    else add(`p.package_key = ANY (ARRAY (SELECT l.package_key FROM packages l WHERE ${within}))`, filter.partOfId);
+  }
   if (filter.partOfVersion !== undefined && filter.partOfVersion !== "")
     add("strpos(lower(p.version), lower($?)) > 0", filter.partOfVersion);
   if (filter.range?.from !== undefined) add("p.version_key >= $?", filter.range.from);
@@ -75,7 +80,9 @@ export async function listPackages(
 ): Promise<PackageRow[]> {
   const { sql, values } = conditions(spaceId, filter);
   return await db.query<PackageRow>(
-    `SELECT ${columns} ${from} WHERE ${sql} ORDER BY p.package_key, p.version_key DESC OFFSET $${values.length + 1} LIMIT $${values.length + 2}`,
+    `SELECT ${columns} FROM (
+       SELECT * FROM packages p WHERE ${sql} ORDER BY p.package_key, p.version_key DESC OFFSET $${values.length + 1} LIMIT $${values.length + 2}
+     ) p JOIN package_files f USING (sha256) ORDER BY p.package_key, p.version_key DESC`,
     [...values, window.skip, window.take],
   );
 }

@@ -300,7 +300,12 @@ export function packageRoutes({ database, folder }: { database: Database; folder
         const [base] =
           below === undefined
             ? []
-            : await store.listPackages(db, space.id, { packageId: params.packageId, range: { from: undefined, below } }, { skip: 0, take: 1 });
+            : await store.listPackages(
+                db,
+                space.id,
+                { packageId: params.packageId, range: { from: undefined, below } },
+                { skip: 0, take: 1 },
+              );
         if (base === undefined || base.bytes > signedBytesMax) throw problem.notFound("earlier version of the package", params.packageId);
         const signature = await signatureOf(storedFile(folder, base));
         return ok({ BaseVersion: base.version, Signature: signature.toString("base64") });
