@@ -166,7 +166,14 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
       if (response.headersSent) request.socket.destroy();
       else answerBrokenRequest(Object.assign(new Error("late"), { code: "ERR_HTTP_REQUEST_TIMEOUT" }), request.socket, nodeName);
     }, receiveTimeoutMs);
-    request.once("close", () => clearTimeout(late));
+    const { socket } = request;
+    const done = (): void => {
+      clearTimeout(late);
+      socket.off("close", done);
+    };
+    // Once it is answered, a request is not told any more that its connection has gone.
+    socket.once("close", done);
+    request.once("close", done);
   }
 
   /** Who is calling, in which space, and may they: before the body is even read. */

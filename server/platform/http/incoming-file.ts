@@ -62,9 +62,16 @@ async function openFile(request: IncomingMessage, fileBytesMax: number, source: 
 
 function drain(request: IncomingMessage): void {
   if (request.readableEnded || request.destroyed) return;
-  const cut = setTimeout(() => request.socket.destroy(), drainTimeoutMs);
-  request.once("close", () => clearTimeout(cut));
-  request.once("end", () => clearTimeout(cut));
+  const { socket } = request;
+  const cut = setTimeout(() => socket.destroy(), drainTimeoutMs);
+  const done = (): void => {
+    clearTimeout(cut);
+    socket.off("close", done);
+  };
+  // Once it is answered, a request is not told any more that its connection has gone.
+  socket.once("close", done);
+  request.once("close", done);
+  request.once("end", done);
   request.on("error", () => undefined);
   request.resume();
 }

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import fs from "node:fs/promises";
 import { connect } from "node:net";
 import path from "node:path";
@@ -263,6 +264,23 @@ describe("packages of the built-in feed", () => {
       ["Prefixed.1.0.jar", Buffer.concat([Buffer.from("#!/bin/sh\n"), zip("x")])],
     ];
     for (const [name, content] of kept) assert.equal((await push(node, name, content)).status, 201, name);
+  });
+
+  test("a large file that is refused at once is answered and not cut off, and one beyond the limit is not even begun", async () => {
+    await push(node, "Early.1.0.zip", zip("early"));
+    const large = Buffer.alloc(20_000_000);
+    assert.equal((await push(node, "Early.1.0.zip", large)).status, 409);
+    assert.equal((await push(node, "Early.1.0.zip", large, { query: "?overwriteMode=IgnoreIfExists" })).status, 200);
+    assert.equal((await push(node, "Early.zip", large)).status, 400);
+    const socket = connect(Number(new URL(node.url).port), "127.0.0.1");
+    socket.write(
+      `POST /api/packages/raw?fileName=Huge.1.0.zip HTTP/1.1\r\nHost: x\r\nX-Octopus-ApiKey: ${node.adminKey}\r\n` +
+        `Content-Type: application/zip\r\nContent-Length: ${6 * 1024 ** 3}\r\n\r\n`,
+    );
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    socket.destroy();
+    assert.match(answer.toString(), /^HTTP\/1\.1 413 /);
+    assert.equal(await countOf(node, "package_uploads"), 0);
   });
 
   test("a client that goes away in the middle leaves no row and no file", async () => {
