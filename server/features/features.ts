@@ -8,7 +8,7 @@ import type { Route } from "../platform/http/http.ts";
 import type { Secrets } from "../platform/secrets/secrets.ts";
 import { infrastructureFillers, infrastructureRoutes } from "./infrastructure/infrastructure.ts";
 import type { AskForHealthCheck } from "./infrastructure/infrastructure.ts";
-import { libraryFillers, libraryRoutes } from "./library/library.ts";
+import { ensureBuiltInFeeds, libraryFillers, libraryRoutes } from "./library/library.ts";
 import type { PackageFolder } from "./library/library.ts";
 import { operationsRoutes } from "./operations/operations.ts";
 import { ensureFirstSpace as ensureSpace, organizationRoutes, withEmptyCollections } from "./organization/organization.ts";
@@ -59,4 +59,5 @@ export function featureRoutes(parts: FeaturesParts): Route[] {
 /** Creates the default space with all it must hold, unless there is a space. Harmless when several nodes start at once. */
 export async function ensureFirstSpace(tx: Transaction): Promise<void> {
   await ensureSpace(tx, systemActor, spaceFillers);
+  await ensureBuiltInFeeds(tx, systemActor);
 }

@@ -2,7 +2,6 @@
 // database is the only index of them. New tables only, so versions before it neither read nor miss them.
 
 export const packages = `
-CREATE SEQUENCE ids_feeds START 1001;
 CREATE TABLE feeds (
   id text NOT NULL,
   space_id text NOT NULL REFERENCES spaces (id) ON DELETE CASCADE,

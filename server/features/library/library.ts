@@ -11,6 +11,7 @@ import { packageRoutes } from "./packages/packages.ts";
 import type { PackageFolder } from "./packages/packages.ts";
 import { tagSetRoutes } from "./tag-sets/tag-sets.ts";
 
+export { ensureBuiltInFeeds } from "./feeds/feeds.ts";
 export { lifecycleProgress, lifecycles, mayDeploy, phasesInForce } from "./lifecycles/lifecycles.ts";
 export type { LifecyclePhase, LifecycleProgress, Verdict } from "./lifecycles/lifecycles.ts";
 export { sweepPackageFiles } from "./packages/packages.ts";

@@ -23,7 +23,6 @@ const sequences = {
   Channels: "ids_channels",
   Releases: "ids_releases",
   Deployments: "ids_deployments",
-  Feeds: "ids_feeds",
   BuildInformation: "ids_build_information",
 } as const;
 

@@ -60,17 +60,17 @@ export async function findFeed(
   return row;
 }
 
-export async function insertFeed(tx: Transaction, row: FeedRow): Promise<void> {
-  await tx.execute(`INSERT INTO feeds (id, space_id, name, slug, feed_type, settings) VALUES ($1, $2, $3, $4, $5, $6)`, [
-    row.id,
-    row.space_id,
-    row.name,
-    row.slug,
-    row.feed_type,
-    JSON.stringify(row.settings),
-  ]);
-}
-
 export async function setFeedSettings(tx: Transaction, row: FeedRow, settings: FeedSettings): Promise<void> {
   await tx.execute(`UPDATE feeds SET settings = $3 WHERE space_id = $1 AND id = $2`, [row.space_id, row.id, JSON.stringify(settings)]);
+}
+
+/** Gives the feed to spaces without one of its type; answers their ids. */
+export async function insertMissingFeeds(tx: Transaction, feed: Omit<FeedRow, "space_id" | "settings">): Promise<string[]> {
+  const rows = await tx.query<{ space_id: string }>(
+    `INSERT INTO feeds (id, space_id, name, slug, feed_type)
+     SELECT $1, s.id, $2, $3, $4 FROM spaces s WHERE NOT EXISTS (SELECT FROM feeds f WHERE f.space_id = s.id AND f.feed_type = $4)
+     ON CONFLICT DO NOTHING RETURNING space_id`,
+    [feed.id, feed.name, feed.slug, feed.feed_type],
+  );
+  return rows.map((row) => row.space_id);
 }

@@ -6,7 +6,8 @@ import { Feed, FeedBody, FeedStatistics, PackageDescription, PackageNotes, Packa
 import { page } from "@cuttle/contract/rest/shapes";
 import { problem } from "../../../base/problems.ts";
 import { recordEvent } from "../../../platform/audit/audit.ts";
-import type { Queryable } from "../../../platform/database/database.ts";
+import type { Actor } from "../../../platform/audit/audit.ts";
+import type { Queryable, Transaction } from "../../../platform/database/database.ts";
 import { change, ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
 import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
@@ -22,17 +23,17 @@ const feedsMax = 50_000;
 /** Versions of one package whose pre-release part is compared with a regular expression; older ones are not looked at. */
 const matchedVersionsMax = 10_000;
 
-export const fillFeeds: SpaceFiller = async (tx, spaceId, actor) => {
-  const row = { id: builtInFeedId, space_id: spaceId, name: "Octopus Server (built-in)", slug: "octopus-server-built-in" };
-  await store.insertFeed(tx, { ...row, feed_type: "BuiltIn", settings: {} });
-  await recordEvent(tx, {
-    spaceId,
-    category: "Created",
-    actor,
-    message: `Feed ${row.name} was created`,
-    relatedDocumentIds: [builtInFeedId],
-  });
-};
+const builtIn = { id: builtInFeedId, name: "Octopus Server (built-in)", slug: "octopus-server-built-in", feed_type: "BuiltIn" };
+
+/** Every space has the built-in feed. Also those that a node of an earlier version made during an upgrade. Harmless at any time. */
+export async function ensureBuiltInFeeds(tx: Transaction, actor: Actor): Promise<void> {
+  for (const spaceId of await store.insertMissingFeeds(tx, builtIn)) {
+    const message = `Feed ${builtIn.name} was created`;
+    await recordEvent(tx, { spaceId, category: "Created", actor, message, relatedDocumentIds: [builtInFeedId] });
+  }
+}
+
+export const fillFeeds: SpaceFiller = async (tx, _spaceId, actor) => ensureBuiltInFeeds(tx, actor);
 
 function present(row: FeedRow): object {
   const base = `/api/${row.space_id}`;

@@ -25,10 +25,14 @@ const readBytes = 1024 * 1024;
 const touchEveryMs = 30_000;
 /** A node that has not touched its upload for so long is dead, or its database away; it gives the upload up when it finds out. */
 export const abandonedAfterSeconds = 600;
+/** Each takes some megabytes of memory; more at once would only share the same disk. */
+export const uploadsMax = 32;
 const sweptMax = 100; // in one turn; the rest waits for the next
 
 const fileOf = (sha256: string): string => `packages/${sha256.slice(0, 2)}/${sha256}`;
 const incomingOf = (uploadId: string): string => `packageUploads/${uploadId}`;
+
+let uploads = 0;
 
 /**
  * Takes in a file: `check` looks at it before it counts, `commit` makes it count in the database. When one of them or the file itself
@@ -42,6 +46,12 @@ export async function takeIn<T>(
     commit: (upload: { uploadId: string; file: StoredFile }) => Promise<T>;
   },
 ): Promise<T> {
+  if (uploads >= uploadsMax)
+    throw problem.unavailable(
+      `This node takes in ${uploadsMax} packages already and takes no more at once. Nothing was stored; try again.`,
+      5,
+    );
+  uploads += 1;
   const uploadId = randomUUID();
   const incoming = incomingOf(uploadId);
   // Clients of this API compare files by it. A thread of its own for it costs more than it saves: the pieces have to be copied there.
@@ -65,6 +75,8 @@ export async function takeIn<T>(
       .then(() => file && removeIfUnused({ database, folder }, file.sha256))
       .catch(() => undefined);
     throw storageProblem(error);
+  } finally {
+    uploads -= 1;
   }
 }
 

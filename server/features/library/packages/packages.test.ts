@@ -15,6 +15,7 @@ import { makeDelta } from "../../../../test/support/octodiff.ts";
 import { eventually } from "../../../../test/support/eventually.ts";
 import { SharedFolderError } from "../../../platform/files/files.ts";
 import { readByteRange } from "./byte-range.ts";
+import { uploadsMax } from "./package-files.ts";
 import { sweepPackageFiles } from "./packages.ts";
 
 interface Sent {
@@ -296,6 +297,24 @@ describe("packages of the built-in feed", () => {
     await eventually("nothing is left", async () => (await countOf(node, "package_uploads")) === 0);
     assert.deepEqual(await filesOf(node), before);
     assert.equal((await node.call("GET", "/api/packages/Half.1.0")).status, 404);
+  });
+
+  test("a node takes in so many files at once and no more, and says when to come back", async () => {
+    const sockets = Array.from({ length: uploadsMax }, (_, n) => {
+      const socket = connect(Number(new URL(node.url).port), "127.0.0.1");
+      socket.write(
+        `POST /api/packages/raw?fileName=Many.1.${n}.zip HTTP/1.1\r\nHost: x\r\nX-Octopus-ApiKey: ${node.adminKey}\r\n` +
+          `Content-Type: application/zip\r\nContent-Length: 1000000\r\n\r\nx`,
+      );
+      return socket;
+    });
+    await eventually("all have begun", async () => (await countOf(node, "package_uploads")) === uploadsMax);
+    const refused = await push(node, "OneMore.1.0.zip", zip("one more"));
+    assert.equal(refused.status, 503);
+    for (const socket of sockets) socket.destroy();
+    await eventually("all are given up", async () => (await countOf(node, "package_uploads")) === 0);
+    assert.equal((await push(node, "OneMore.1.0.zip", zip("one more"))).status, 201);
+    node.faults.length = 0; // a node that is busy says so in its log
   });
 
   test("what a killed node left of an upload is swept by another, and what is in use is not", async () => {
