@@ -14,7 +14,7 @@ import type { LogFiles, LogFolder } from "./engine/tasks/tasks.ts";
 import { findProxy, isPollingAgent } from "./features/infrastructure/infrastructure.ts";
 import { createRetentionTask, createSweepTask, retentionSchedule, sweepSchedule } from "./features/operations/operations.ts";
 import { createDeployTask, createHealthTask, healthArgumentsVersion, healthSchedule } from "./features/runs/runs.ts";
-import { ensureAdministrator, ensureFirstSpace, featureRoutes, hashOfNewPassword } from "./features/features.ts";
+import { ensureAdministrator, ensureFirstSpace, featureRoutes, hashOfNewPassword, sweepPackageFiles } from "./features/features.ts";
 import { migrations } from "./migrations/migrations.ts";
 import { checkJoin, createBackgroundLoop, createFitness, createNodeRegistry, readInstallationId } from "./platform/cluster/cluster.ts";
 import { findDatabaseHosts, forgetOldCommitMarks, migrate, openDatabase, openTimelineRecord } from "./platform/database/database.ts";
@@ -36,6 +36,8 @@ const streamFolder = "agentStreams";
 const lateCompletionEveryMs = 60_000;
 /** Marks are small and kept for an hour; ten minutes keep the table within a sixth more. */
 const forgetMarksEveryMs = 10 * 60_000;
+/** What a killed node or a deleted space left of packages costs only disk space. */
+const sweepPackageFilesEveryMs = 10 * 60_000;
 /** In the home: the fence against an old primary of the database. */
 const timelineFile = "database-timeline.json";
 /** In the home: the name of the process that had it last. */
@@ -175,6 +177,15 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     commitMarks.start();
     undo.push(() => commitMarks.stop());
 
+    const packageSweep = createBackgroundLoop({
+      name: "left-over package files",
+      everyMs: sweepPackageFilesEveryMs,
+      runOnce: () => sweepPackageFiles({ database, folder: shared }),
+      log,
+    });
+    packageSweep.start();
+    undo.push(() => packageSweep.stop());
+
     const http = createHttpServer({
       database,
       nodeName: config.nodeName,
@@ -182,6 +193,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
         database,
         secrets,
         logFolder,
+        packageFolder: shared,
         installationId,
         certificate: { thumbprint: identity.thumbprint, signatureAlgorithm: "sha256RSA" },
         nodeName: config.nodeName,

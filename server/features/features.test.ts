@@ -5,6 +5,8 @@ import { after, before, describe, test } from "node:test";
 import type { Route } from "../platform/http/http.ts";
 import { make, startApiNode } from "../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../test/support/api-node.ts";
+import { makeNupkg, makeTar } from "../../test/support/archives.ts";
+import { makeDelta } from "../../test/support/octodiff.ts";
 
 let node: ApiNode;
 let seen: {
@@ -18,6 +20,7 @@ let seen: {
   release: Json;
   deployment: Json;
   key: Json;
+  build: Json;
 };
 
 before(async () => {
@@ -33,14 +36,43 @@ before(async () => {
   const release = await make.release(node, project.Id, "1.0.0");
   const deployment = await node.post("/api/deployments", { ReleaseId: release.Id, EnvironmentId: environment.Id });
   const key = await node.post("/api/users/me/apikeys", { Purpose: "test" });
-  seen = { environment, machine, worker, proxy, tagSet, tenant, project, release, deployment, key };
+  await pushPackage("Sample.1.0.0");
+  await pushNupkg("Nuget");
+  const build = await node.post("/api/build-information", buildBody("Sample"));
+  seen = { build, environment, machine, worker, proxy, tagSet, tenant, project, release, deployment, key };
 });
 after(() => node.close());
 
 interface Change {
   path: string;
   body?: unknown;
+  headers?: Record<string, string>;
 }
+
+const fileHeaders = { "Content-Type": "application/octet-stream" };
+const pushOf = (name: string): Change => ({
+  path: `/api/packages/raw?fileName=${name}.tar`,
+  body: makeTar("a.txt", name),
+  headers: fileHeaders,
+});
+async function pushPackage(name: string): Promise<void> {
+  const { path, body, headers } = pushOf(name);
+  const answer = await node.call("POST", path, body, headers);
+  assert.equal(answer.status, 201, answer.text);
+}
+async function pushNupkg(id: string): Promise<void> {
+  const answer = await fetch(`${node.url}/nuget/packages`, {
+    method: "PUT",
+    headers: { "X-NuGet-ApiKey": node.adminKey, ...fileHeaders },
+    body: new Uint8Array(makeNupkg(id, "1.0.0")),
+  });
+  assert.equal(answer.status, 201, await answer.text());
+}
+const buildBody = (packageId: string) => ({
+  PackageId: packageId,
+  Version: "1.0.0",
+  OctopusBuildInformation: { Branch: "main", Commits: [{ Id: "abc", Comment: "a change" }] },
+});
 
 const workerBody = (name: string) => ({
   Name: name,
@@ -145,6 +177,43 @@ const changes: Record<string, () => Promise<Change> | Change> = {
   }),
   "PUT /deploymentprocesses/{id}": () => ({ path: `/api/deploymentprocesses/deploymentprocess-${seen.project.Id}`, body: { Steps: [] } }),
   "PUT /projects/{id}/deploymentprocesses": () => ({ path: `/api/projects/${seen.project.Id}/deploymentprocesses`, body: { Steps: [] } }),
+  "PUT /feeds/{id}": () => ({ path: "/api/feeds/feeds-builtin", body: { DeleteUnreleasedPackagesAfterDays: 30 } }),
+  "POST /packages/raw": () => pushOf(`Fresh${++made}.1.0.0`),
+  "PUT /nuget/packages": () => ({
+    path: "/nuget/packages",
+    body: new Uint8Array(makeNupkg(`Fresh${++made}`, "1.0.0")),
+    headers: fileHeaders,
+  }),
+  "DELETE /nuget/packages/{packageId}/{version}": async () => {
+    const name = `Fresh${++made}`;
+    await pushNupkg(name);
+    return { path: `/nuget/packages/${name}/1.0.0` };
+  },
+  "DELETE /packages/{id}": async () => {
+    const name = `Fresh${++made}.1.0.0`;
+    await pushPackage(name);
+    return { path: `/api/packages/${name}` };
+  },
+  "POST /packages/{packageId}/{baseVersion}/delta": () => {
+    const wanted = Buffer.from(makeTar("a.txt", fresh("delta")), "latin1");
+    return {
+      path: `/api/packages/Sample/1.0.0/delta?fileName=Sample.1.0.${++made}.tar`,
+      body: new Uint8Array(makeDelta(wanted, [wanted])),
+      headers: fileHeaders,
+    };
+  },
+  "DELETE /packages/bulk": async () => {
+    const name = `Fresh${++made}.1.0.0`;
+    await pushPackage(name);
+    return { path: `/api/packages/bulk?ids=${name}` };
+  },
+  "POST /build-information": () => ({ path: "/api/build-information", body: buildBody(fresh("Package")) }),
+  "DELETE /build-information/{id}": async () => ({
+    path: `/api/build-information/${(await node.post("/api/build-information", buildBody(fresh("Package")))).Id}`,
+  }),
+  "DELETE /build-information/bulk": async () => ({
+    path: `/api/build-information/bulk?ids=${(await node.post("/api/build-information", buildBody(fresh("Package")))).Id}`,
+  }),
   "POST /releases": () => ({ path: "/api/releases", body: { ProjectId: seen.project.Id } }),
   "POST /releases/create/v1": () => ({ path: "/api/releases/create/v1", body: { ProjectName: "Web" } }),
   "PUT /releases/{id}": () => ({ path: `/api/releases/${seen.release.Id}`, body: { ReleaseNotes: fresh("notes") } }),
@@ -204,11 +273,11 @@ describe("every route that changes something", () => {
     // Signing in and out has tests of its own: it needs no key and changes nothing for one.
     for (const route of node.routes.filter((one) => one.changes && !/^\/users\/log(in|out)$/.test(one.path))) {
       const title = titleOf(route);
-      const { path, body } = await changes[title]!();
+      const { path, body, headers } = await changes[title]!();
       const before = await wholeDatabase();
-      const anonymous = await node.call(route.method, path, body, { "X-Octopus-ApiKey": "" });
+      const anonymous = await node.call(route.method, path, body, { ...headers, "X-Octopus-ApiKey": "" });
       assert.equal(anonymous.status, 401, `${title} without a key: ${anonymous.text}`);
-      const refused = await node.call(route.method, path, body, { "X-Octopus-ApiKey": node.nobodyKey });
+      const refused = await node.call(route.method, path, body, { ...headers, "X-Octopus-ApiKey": node.nobodyKey });
       // Somebody else's keys do not exist for a user without permission; everything else names the permission.
       if (route.permission === "signed-in") assert.equal(refused.status, 404, `${title} without permission: ${refused.text}`);
       else {
@@ -217,7 +286,7 @@ describe("every route that changes something", () => {
       }
       assert.equal(await wholeDatabase(), before, `${title} changed something although it was refused`);
       const events = await countEvents();
-      const allowed = await node.call(route.method, path, body);
+      const allowed = await node.call(route.method, path, body, headers);
       assert.ok(allowed.status === 200 || allowed.status === 201, `${title}: ${allowed.status} ${allowed.text}`);
       assert.ok((await countEvents()) > events, `${title} wrote no event`);
       if (route.method === "DELETE") {
@@ -231,6 +300,16 @@ describe("every route that changes something", () => {
 
 describe("every route that reads", () => {
   const idOf = (path: string): Record<string, string> =>
+    path.startsWith("/feeds")
+      ? { id: "feeds-builtin" }
+      : path.startsWith("/nuget")
+        ? { packageId: "Nuget", version: "1.0.0", leaf: "1.0.0.json", file: "nuget.1.0.0.nupkg" }
+        : path.startsWith("/packages")
+          ? { id: "packages-Sample.1.0.0", packageId: "Sample", version: "1.0.0" }
+          : path.startsWith("/build-information")
+            ? { id: seen.build.Id }
+            : idOfOthers(path);
+  const idOfOthers = (path: string): Record<string, string> =>
     path.startsWith("/environments")
       ? { id: seen.environment.Id }
       : path.startsWith("/machinepolicies")

@@ -8,19 +8,23 @@ import type { Route } from "../platform/http/http.ts";
 import type { Secrets } from "../platform/secrets/secrets.ts";
 import { infrastructureFillers, infrastructureRoutes } from "./infrastructure/infrastructure.ts";
 import type { AskForHealthCheck } from "./infrastructure/infrastructure.ts";
-import { libraryFillers, libraryRoutes } from "./library/library.ts";
+import { ensureBuiltInFeeds, libraryFillers, libraryRoutes } from "./library/library.ts";
+import type { PackageFolder } from "./library/library.ts";
 import { operationsRoutes } from "./operations/operations.ts";
 import { ensureFirstSpace as ensureSpace, organizationRoutes, withEmptyCollections } from "./organization/organization.ts";
 import type { SpaceFiller } from "./organization/organization.ts";
 import { projectsFillers, projectsRoutes } from "./projects/projects.ts";
 import { beforeReleaseDelete, runsRoutes } from "./runs/runs.ts";
 
+export { sweepPackageFiles } from "./library/library.ts";
 export { ensureAdministrator, hashOfNewPassword } from "./organization/organization.ts";
 
 export interface FeaturesParts {
   database: Database;
   secrets: Secrets;
   logFolder: LogFolder;
+  /** The shared folder, where packages lie. */
+  packageFolder: PackageFolder;
   /** UUID made once per cluster. */
   installationId: string;
   /** Version of the API to report; absent takes the one this server was written against. */
@@ -45,7 +49,7 @@ export function featureRoutes(parts: FeaturesParts): Route[] {
   return withEmptyCollections([
     ...organizationRoutes({ ...parts, spaceFillers }),
     ...infrastructureRoutes(parts),
-    ...libraryRoutes,
+    ...libraryRoutes(parts),
     ...projectsRoutes({ secrets: parts.secrets, beforeReleaseDelete }),
     ...runsRoutes,
     ...operationsRoutes(parts),
@@ -55,4 +59,5 @@ export function featureRoutes(parts: FeaturesParts): Route[] {
 /** Creates the default space with all it must hold, unless there is a space. Harmless when several nodes start at once. */
 export async function ensureFirstSpace(tx: Transaction): Promise<void> {
   await ensureSpace(tx, systemActor, spaceFillers);
+  await ensureBuiltInFeeds(tx, systemActor);
 }

@@ -1,14 +1,19 @@
 // One node's API in this process on a database of its own: real HTTP, real PostgreSQL, no task engine. For tests of routes.
 
 import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import type { TestContext } from "node:test";
 import { ensureAdministrator, ensureFirstSpace, featureRoutes } from "../../server/features/features.ts";
 import type { FeaturesParts } from "../../server/features/features.ts";
+import type { PackageFolder } from "../../server/features/library/library.ts";
 import type { LogFolder } from "../../server/engine/tasks/tasks.ts";
 import { createFitness } from "../../server/platform/cluster/cluster.ts";
 import type { Probe } from "../../server/platform/cluster/cluster.ts";
 import { openDatabase } from "../../server/platform/database/database.ts";
 import type { Database, DatabaseConnection } from "../../server/platform/database/database.ts";
+import { openSharedFolder } from "../../server/platform/files/files.ts";
 import { createHttpServer } from "../../server/platform/http/http.ts";
 import type { Route } from "../../server/platform/http/http.ts";
 import { createMasterKey, createSecrets } from "../../server/platform/secrets/secrets.ts";
@@ -35,7 +40,10 @@ export interface ApiNode {
   /** A signed-in user without any permission. */
   nobodyKey: string;
   faults: { error: unknown; route: string }[];
-  /** `path` as in "/api/projects"; the administrator's key unless headers say otherwise. A string body is sent as it stands. */
+  /** Where this node keeps packages. */
+  sharedRoot: string;
+  packageFolder: PackageFolder;
+  /** `path` as in "/api/projects"; the administrator's key unless headers say otherwise. A string or bytes are sent as they stand. */
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<ApiAnswer>;
   /** The document of a call that must succeed. */
   get(path: string): Promise<Json>;
@@ -55,6 +63,9 @@ export async function startApiNode(
     jsonBodyBytesMax?: number;
     prefixes?: string;
     /** Where the node finds its database instead. */ through?: (connection: DatabaseConnection) => Promise<DatabaseConnection>;
+    requestReceiveTimeoutMs?: number;
+    /** Stands between the node and its shared folder. */
+    folder?: (real: PackageFolder) => PackageFolder;
   } = {},
 ): Promise<ApiNode> {
   const postgres = await startPostgres();
@@ -76,10 +87,14 @@ export async function startApiNode(
     `INSERT INTO server_nodes (id, name, task_cap, instance, version, last_seen_at) VALUES ('OctopusServerNodes-test', 'test', 5, 'i', '0', now() + interval '1 day')`,
   );
   const faults: ApiNode["faults"] = [];
+  const home = await mkdtemp(path.join(tmpdir(), "cuttle-api-"));
+  const shared = await openSharedFolder({ root: path.join(home, "shared") });
+  const packageFolder = options.folder?.(shared) ?? shared;
   const own = featureRoutes({
     database,
     secrets,
     logFolder: noLogs,
+    packageFolder,
     installationId: randomUUID(),
     certificate: { thumbprint: "ab".repeat(20), signatureAlgorithm: "sha256RSA" },
     nodeName: "test",
@@ -99,12 +114,14 @@ export async function startApiNode(
     nodeName: "test",
     reportFault: (fault) => void faults.push(fault),
     ...(options.jsonBodyBytesMax === undefined ? {} : { jsonBodyBytesMax: options.jsonBodyBytesMax }),
+    ...(options.requestReceiveTimeoutMs === undefined ? {} : { requestReceiveTimeoutMs: options.requestReceiveTimeoutMs }),
   });
   const [address] = await server.listen(options.prefixes ?? "http://127.0.0.1:0");
   const url = `http://127.0.0.1:${address!.port}`;
 
   async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<ApiAnswer> {
-    const payload = body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) };
+    const payload =
+      body === undefined ? {} : { body: typeof body === "string" || body instanceof Uint8Array ? (body as string) : JSON.stringify(body) };
     const sent = new Headers({ "X-Octopus-ApiKey": adminKey, ...(body === undefined ? {} : { "Content-Type": "application/json" }) });
     for (const [name, value] of Object.entries(headers)) sent.set(name, value);
     const response = await fetch(url + path, {
@@ -130,6 +147,8 @@ export async function startApiNode(
     adminKey,
     nobodyKey,
     faults,
+    sharedRoot: shared.root,
+    packageFolder,
     call,
     get: (path) => must("GET", path),
     post: (path, body) => must("POST", path, body ?? {}),
@@ -138,6 +157,7 @@ export async function startApiNode(
       await server.close(10_000);
       await database.close();
       await drop();
+      await rm(home, { recursive: true });
     },
   };
   t?.after(() => node.close());

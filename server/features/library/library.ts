@@ -1,12 +1,37 @@
-// The area of what projects share: lifecycles, tag sets.
+// The area of what projects share: lifecycles, tag sets, feeds with their packages, build information.
 
+import type { Database } from "../../platform/database/database.ts";
 import type { Route } from "../../platform/http/http.ts";
 import type { SpaceFiller } from "../organization/organization.ts";
+import { buildInformationRoutes } from "./build-information/build-information.ts";
+import { feedRoutes, fillFeeds } from "./feeds/feeds.ts";
 import { fillLifecycles, lifecycleRoutes } from "./lifecycles/lifecycles.ts";
+import { nugetRoutes } from "./nuget/nuget.ts";
+import { packageRoutes } from "./packages/packages.ts";
+import type { PackageFolder } from "./packages/packages.ts";
 import { tagSetRoutes } from "./tag-sets/tag-sets.ts";
 
+export { ensureBuiltInFeeds } from "./feeds/feeds.ts";
 export { lifecycleProgress, lifecycles, mayDeploy, phasesInForce } from "./lifecycles/lifecycles.ts";
 export type { LifecyclePhase, LifecycleProgress, Verdict } from "./lifecycles/lifecycles.ts";
+export { sweepPackageFiles } from "./packages/packages.ts";
+export type { PackageFolder } from "./packages/packages.ts";
 
-export const libraryRoutes: readonly Route[] = [...lifecycleRoutes, ...tagSetRoutes];
-export const libraryFillers: readonly SpaceFiller[] = [fillLifecycles];
+export interface LibraryParts {
+  database: Database;
+  /** The shared folder, where packages lie. */
+  packageFolder: PackageFolder;
+}
+
+export function libraryRoutes(parts: LibraryParts): Route[] {
+  return [
+    ...lifecycleRoutes,
+    ...tagSetRoutes,
+    ...feedRoutes,
+    ...packageRoutes({ database: parts.database, folder: parts.packageFolder }),
+    ...nugetRoutes({ database: parts.database, folder: parts.packageFolder }),
+    ...buildInformationRoutes,
+  ];
+}
+
+export const libraryFillers: readonly SpaceFiller[] = [fillLifecycles, fillFeeds];

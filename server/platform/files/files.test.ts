@@ -1,6 +1,7 @@
 // The shared folder on a real file system: what is durable, what is refused, and what happens on a full or silent disk.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -114,6 +115,40 @@ test("S5: a folder is listed in batches, with what is no file of ours told apart
   for (const name of names) await folder.remove(`many/${name}`);
   assert.equal(await folder.removeFolder("many"), true);
   assert.equal(await folder.removeFolder("many"), true, "one that is gone is fine");
+});
+
+test("a file comes in pieces of any size, is hashed on the way, and is moved to the name that says what is in it", async (t) => {
+  const folder = await setup(t);
+  const content = Buffer.alloc(3_500_000, "abcdefg");
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    for (let at = 0, size = 1; at < content.length; at += size, size = (size * 7) % 400_009) yield content.subarray(at, at + size);
+  }
+  const sha256 = createHash("sha256").update(content).digest("hex");
+  const written = await folder.receive("incoming/1", pieces());
+  assert.deepEqual(written, { bytes: content.length, sha256 });
+  await folder.move("incoming/1", `kept/${sha256}`);
+  await folder.move("incoming/1", `kept/${sha256}`); // as after an answer that was lost
+  assert.ok(Buffer.from(await folder.readOnce(`kept/${sha256}`, written)).equals(content));
+  // The same content once more: one file stays.
+  await folder.receive("incoming/2", pieces());
+  await folder.move("incoming/2", `kept/${sha256}`);
+  assert.deepEqual((await fs.readdir(folder.root, { recursive: true })).sort(), ["incoming", "kept", `kept/${sha256}`]);
+  await assert.rejects(folder.move("incoming/3", "kept/none"), { kind: "not-found" });
+});
+
+test("a file whose sender or disk fails in the middle is gone, and its name can be used again", async (t) => {
+  const folder = await setup(t);
+  async function* failing(): AsyncGenerator<Uint8Array> {
+    yield Buffer.alloc(2_000_000);
+    throw new Error("gone");
+  }
+  await assert.rejects(folder.receive("incoming/1", failing()), { message: "gone" });
+  assert.deepEqual(await fs.readdir(path.join(folder.root, "incoming")), []);
+  async function* good(): AsyncGenerator<Uint8Array> {
+    yield bytes("good");
+  }
+  assert.equal((await folder.receive("incoming/1", good())).bytes, 4);
+  await assert.rejects(folder.receive("incoming/1", good()), { kind: "exists" });
 });
 
 test("names that are not ours are refused before anything is touched", async (t) => {

@@ -24,6 +24,8 @@ const probeTimeoutMs = 2_000; // a node's health answer waits for it
 const staleRetryMsDefault = 10_000;
 const staleRetryPauseMsMin = 50;
 const staleRetryPauseMsMax = 2_000;
+const receivePieceBytes = 1024 * 1024;
+const unsyncedBytesMax = 64 * 1024 * 1024; // what waits for the disk must fit into one call's deadline on a slow one
 const freeBytesFloor = 1024 ** 3;
 const freeShareFloor = 0.05;
 const listBatchMax = 200; // entries looked at in one call, so that a large folder keeps the others waiting for a moment only
@@ -73,6 +75,13 @@ export interface SharedFolder {
   readPart(file: string, from: number, to: number): Promise<Uint8Array>;
   /** Writes a whole file, which appears under its name only when complete. */
   writeOnce(file: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<WrittenFile>;
+  /**
+   * Takes a file that comes in pieces of any size, with little memory. It has its name from the beginning, so that whoever stored the
+   * name can clean up after a process that died meanwhile; after a rejection it is gone. `move` it once it is complete.
+   */
+  receive(file: string, content: AsyncIterable<Uint8Array>): Promise<WrittenFile>;
+  /** Gives a received file its lasting name, which says what is in it: a file of that name and length is kept, and the other dropped. */
+  move(from: string, to: string): Promise<void>;
   /** Reads a file written once and checks it against what the database says. */
   readOnce(file: string, expected: WrittenFile): Promise<Uint8Array>;
   /** Removes a file; one that is gone already is fine. */
@@ -273,6 +282,73 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
     return { bytes, sha256: hash.digest("hex") };
   }
 
+  async function receive(file: string, content: AsyncIterable<Uint8Array>): Promise<WrittenFile> {
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    const hash = crypto.createHash("sha256");
+    let bytes = 0;
+    let unsynced = 0;
+    const handle = await onFile(
+      file,
+      "create",
+      async (place) => {
+        await makeFolders(root, place);
+        return await calls.open(place, flags, 0o640);
+      },
+      (late) => void late.close().catch(() => undefined),
+    );
+    let writing = Promise.resolve();
+    try {
+      for await (const piece of gathered(content)) {
+        hash.update(piece);
+        await writing;
+        bytes += piece.length;
+        unsynced += piece.length;
+        const sync = unsynced >= unsyncedBytesMax;
+        if (sync) unsynced = 0;
+        // Written while the next piece comes in. The next turn or the end sees how it went.
+        writing = onFile(file, "write", async () => {
+          await handle.writeFile(piece);
+          if (sync) await handle.datasync();
+        });
+        writing.catch(() => undefined);
+      }
+      await writing;
+      await onFile(file, "finish", async (place) => {
+        await handle.sync();
+        await handle.close();
+        await syncFolder(path.dirname(place));
+      });
+    } catch (error) {
+      void handle.close().catch(() => undefined);
+      await remove(file).catch(() => undefined);
+      throw error;
+    }
+    return { bytes, sha256: hash.digest("hex") };
+  }
+
+  async function move(from: string, to: string): Promise<void> {
+    const source = path.join(root, checkName(from));
+    await onFile(to, "put in place", async (place, state) => {
+      await makeFolders(root, place);
+      await checkFolders(root, source);
+      const found = await fs.lstat(source).catch((error: unknown) => {
+        if (systemCode(error) === "ENOENT") return undefined;
+        throw error;
+      });
+      const there = await fs.lstat(place).catch((error: unknown) => {
+        if (systemCode(error) === "ENOENT") return undefined;
+        throw error;
+      });
+      if (state.expired) return;
+      // Done before, by a call whose answer was lost.
+      if (found === undefined && there?.isFile() === true) return;
+      if (there?.isFile() === true && there.size === found?.size) await fs.unlink(source);
+      else await calls.rename(source, place);
+      await syncFolder(path.dirname(place));
+      await syncFolder(path.dirname(source));
+    });
+  }
+
   async function readOnce(file: string, expected: WrittenFile): Promise<Uint8Array> {
     const bytes = await readPart(file, 0, expected.bytes);
     if (crypto.createHash("sha256").update(bytes).digest("hex") === expected.sha256) return bytes;
@@ -385,7 +461,27 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
     }
   }
 
-  return { root, createPart, readPart, writeOnce, readOnce, remove, list, removeFolder, identity, check, space };
+  return { root, createPart, readPart, writeOnce, receive, move, readOnce, remove, list, removeFolder, identity, check, space };
+}
+
+/** Pieces of one size, in two buffers that take turns: a piece is good until the second next one is asked for. */
+async function* gathered(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const buffers = [Buffer.allocUnsafe(receivePieceBytes), Buffer.allocUnsafe(receivePieceBytes)];
+  let filling = buffers[0]!;
+  let filled = 0;
+  for await (const piece of content) {
+    for (let taken = 0; taken < piece.length;) {
+      const part = piece.subarray(taken, taken + receivePieceBytes - filled);
+      filling.set(part, filled);
+      filled += part.length;
+      taken += part.length;
+      if (filled < receivePieceBytes) continue;
+      yield filling;
+      filling = filling === buffers[0] ? buffers[1]! : buffers[0]!;
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield filling.subarray(0, filled);
 }
 
 /** Answers the name again; throws kind refused for one that is not ours. */

@@ -37,6 +37,9 @@ export function readAddress(rawUrl: string, parts: AddressParts): Address {
   }
   if (path.length > 1) path = path.replace(/\/+$/, "");
   const segments = path.split("/");
+  // NuGet clients are given /nuget/… and /Spaces-1/nuget/…, beside /api.
+  if (segments[1]?.toLowerCase() === "nuget") segments.splice(1, 0, "api");
+  else if (segments[2]?.toLowerCase() === "nuget" && segments[1]?.toLowerCase() !== "api") segments.splice(1, 0, "api");
   if (segments[1]?.toLowerCase() !== "api") return { url: (path || "/") + query, space: undefined, linkPrefix };
   const inside = segments.slice(2);
   const first = decoded(inside[0])?.toLowerCase();

@@ -3,7 +3,7 @@
 
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
-import type { IncomingMessage, Server } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import fastify from "fastify";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -24,6 +24,7 @@ import type { Database, Transaction } from "../database/database.ts";
 import { hashApiKey } from "../secrets/secrets.ts";
 import { obeyMethodOverride, readAddress } from "./address.ts";
 import type { Address, AddressParts } from "./address.ts";
+import { withIncomingFile } from "./incoming-file.ts";
 import { fingerprintOf, onceOnly, readIdempotencyKey } from "./idempotency.ts";
 import { isStorable, readJson } from "./json-text.ts";
 import { readListenPrefixes } from "./listen-prefix.ts";
@@ -40,6 +41,8 @@ import { checkRoutes, firstSegments, routerPath, unknownAddress } from "./route-
 export const jsonBodyBytesMax = 10 * 1024 * 1024;
 /** A client that has not sent its whole request by then is stuck or hostile. */
 const requestReceiveTimeoutMs = 60_000;
+/** The same for files: 5 GB over a line of 2 Mbit/s take so long. Silence in between is cut much earlier. */
+const uploadReceiveTimeoutMs = 6 * 60 * 60_000;
 const headersReceiveTimeoutMs = 15_000;
 /** Longer than the usual 60 s of load balancers, so that they, not we, close an idle connection. */
 const keepAliveTimeoutMs = 75_000;
@@ -56,6 +59,8 @@ export interface HttpServerParts {
   /** Told about errors that are our fault or the database's, with the id the caller was shown. */
   reportFault: (fault: { error: unknown; route: string; requestId: string }) => void;
   jsonBodyBytesMax?: number;
+  /** How long a request may take to arrive; tests shorten it. */
+  requestReceiveTimeoutMs?: number;
 }
 
 export interface HttpServer {
@@ -95,6 +100,7 @@ const securityHeaders = {
 export function createHttpServer(parts: HttpServerParts): HttpServer {
   checkRoutes(parts.routes);
   const bodyBytesMax = parts.jsonBodyBytesMax ?? jsonBodyBytesMax;
+  const receiveTimeoutMs = parts.requestReceiveTimeoutMs ?? requestReceiveTimeoutMs;
   const addressParts: AddressParts & { virtualDirectories: Set<string> } = {
     collections: firstSegments(parts.routes),
     spaceCollections: firstSegments(parts.routes.filter((route) => route.scope !== "system")),
@@ -106,7 +112,6 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
 
   const app = fastify({
     bodyLimit: bodyBytesMax,
-    requestTimeout: requestReceiveTimeoutMs,
     genReqId: () => randomUUID(),
     return503OnClosing: false,
     routerOptions: { caseSensitive: false, maxParamLength: pathParamCharactersMax },
@@ -122,8 +127,14 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
   // Bodies stay bytes until the caller is known and allowed; then they are read in the route's shape.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(["application/json", "text/json"], { parseAs: "buffer" }, (_request, body, done) => done(null, body));
-  app.addHook("onRequest", async (_request, reply) => {
+  // Everything else is read by the routes that take files, and by no other.
+  app.addContentTypeParser("*", (request, _payload, done) => {
+    if (routeOf(request)?.uploadBytesMax !== undefined) done(null, undefined);
+    else done(problem.unsupportedMediaType(request.headers["content-type"] ?? "none"), undefined);
+  });
+  app.addHook("onRequest", async (request, reply) => {
     reply.headers({ ...securityHeaders, "octopus-node": nodeName });
+    if (routeOf(request)?.uploadBytesMax === undefined) limitReceiving(request.raw, reply.raw);
   });
   app.addHook("onSend", async (_request, reply) => {
     // A kept connection would hold up the close until the grace ends.
@@ -142,9 +153,27 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     app.route({
       method: route.method,
       url: routerPath(route),
+      config: { route } satisfies RouteConfig,
       onRequest: (request) => admit(prepared, request),
       handler: (request, reply) => run(prepared, request, reply),
     });
+  }
+
+  /** Cuts off a request whose body has not come in time. Not the server's own limit, because files may take longer. */
+  function limitReceiving(request: IncomingMessage, response: ServerResponse): void {
+    if (request.headers["transfer-encoding"] === undefined && (request.headers["content-length"] ?? "0") === "0") return;
+    const late = setTimeout(() => {
+      if (response.headersSent) request.socket.destroy();
+      else answerBrokenRequest(Object.assign(new Error("late"), { code: "ERR_HTTP_REQUEST_TIMEOUT" }), request.socket, nodeName);
+    }, receiveTimeoutMs);
+    const { socket } = request;
+    const done = (): void => {
+      clearTimeout(late);
+      socket.off("close", done);
+    };
+    // Once it is answered, a request is not told any more that its connection has gone.
+    socket.once("close", done);
+    request.once("close", done);
   }
 
   /** Who is calling, in which space, and may they: before the body is even read. */
@@ -197,11 +226,19 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
       get signal() {
         return signalOf(reply);
       },
+      get origin() {
+        return originOf(request, known.address.linkPrefix);
+      },
+      range: { wanted: request.headers.range, unless: request.headers["if-range"] as string | undefined },
     };
     const handler = route.handler as (context: object) => Promise<Answer>;
     let answer: Answer;
     if (!route.changes) answer = await handler(Object.assign(base, { db: parts.database }));
-    else {
+    else if (route.uploadBytesMax !== undefined) {
+      answer = await withIncomingFile(request.raw, route.uploadBytesMax, (incoming) =>
+        handler(Object.assign(base, { database: parts.database, incoming })),
+      );
+    } else {
       const bytes = request.body as Buffer | undefined;
       const body = prepared.readBody && readParts(prepared.readBody, (bytes && readJson(bytes)) ?? {}, "");
       if (route.ownTransactions)
@@ -232,6 +269,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     reply.code(answer.status);
     if (answer.cookies !== undefined) reply.header("set-cookie", answer.cookies);
     if (answer.location !== undefined) reply.header("location", linkPrefix + answer.location);
+    if (answer.headers !== undefined) reply.headers(answer.headers);
     if (answer.body === undefined) return reply.header("content-length", "0").send();
     if (write === undefined || answer.contentType !== undefined) {
       return reply.header("content-type", answer.contentType ?? "text/plain; charset=utf-8").send(answer.body);
@@ -252,6 +290,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
         `The server could not carry out this request because of a fault of its own. Its log has the details under ${String(request.id)}.`,
       );
     if (shown.retryAfterSeconds !== undefined) reply.header("retry-after", String(shown.retryAfterSeconds));
+    if (shown.status === 401 && routeOf(request)?.nuget === true) reply.header("www-authenticate", 'Basic realm="NuGet", charset="UTF-8"');
     reply.headers({ ...securityHeaders, "octopus-node": nodeName });
     return reply
       .code(shown.status)
@@ -271,7 +310,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
         const { host, port } = same[0]!;
         const server = createServer(
           {
-            requestTimeout: requestReceiveTimeoutMs,
+            requestTimeout: uploadReceiveTimeoutMs,
             headersTimeout: headersReceiveTimeoutMs,
             keepAliveTimeout: keepAliveTimeoutMs,
             maxHeaderSize: headerBytesMax,
@@ -308,6 +347,27 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
   };
 }
 
+interface RouteConfig {
+  route?: Route;
+}
+
+/** The route a request was matched to; undefined where nothing answers. */
+function routeOf(request: FastifyRequest): Route | undefined {
+  return (request.routeOptions?.config as RouteConfig | undefined)?.route;
+}
+
+/** What the client has before our path. A proxy says what it was asked for; whoever lies about it misleads only himself. */
+function originOf(request: FastifyRequest, linkPrefix: string): string {
+  const first = (name: string) =>
+    String(request.headers[name] ?? "")
+      .split(",")[0]!
+      .trim();
+  const scheme = /^https?$/i.test(first("x-forwarded-proto")) ? first("x-forwarded-proto").toLowerCase() : "http";
+  const hosts = [first("x-forwarded-host"), first("host"), "localhost"];
+  const host = hosts.find((one) => /^[A-Za-z0-9.-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/.test(one));
+  return `${scheme}://${host}${linkPrefix}`;
+}
+
 interface Credential {
   key: string | undefined;
   /** What the sender took it for. */
@@ -320,6 +380,15 @@ function credentialOf(request: FastifyRequest, route: Route): Credential {
   const key = (Array.isArray(header) ? header[0] : header)?.trim();
   if (key) return { key, kind: "API key" };
   const { authorization } = request.headers;
+  if (route.nuget === true) {
+    const pushed = request.headers["x-nuget-apikey"];
+    const nugetKey = (Array.isArray(pushed) ? pushed[0] : pushed)?.trim();
+    if (nugetKey) return { key: nugetKey, kind: "API key" };
+    const basic = /^Basic +([A-Za-z0-9+/=]+)$/i.exec(authorization?.trim() ?? "")?.[1];
+    const decoded = basic === undefined ? "" : Buffer.from(basic, "base64").toString("utf8");
+    // The user name is whatever the tool asked for; the key alone says who it is.
+    if (decoded.includes(":")) return { key: decoded.slice(decoded.indexOf(":") + 1).trim(), kind: "API key" };
+  }
   if (route.permission !== "anyone" && authorization !== undefined) {
     const bearer = /^Bearer +(\S+)$/i.exec(authorization.trim())?.[1];
     if (bearer === undefined) throw new Problem(401, "This server accepts no other Authorization than 'Bearer' with an API key.");

@@ -178,6 +178,20 @@ describe("addresses", () => {
   });
 });
 
+test("a body that does not come in time is answered 408 and the connection cut", async (t) => {
+  const impatient = await startApiNode(t, { requestReceiveTimeoutMs: 300 });
+  const socket = connect(Number(new URL(impatient.url).port), "127.0.0.1");
+  socket.write(
+    `POST /api/environments HTTP/1.1\r\nHost: x\r\nX-Octopus-ApiKey: ${impatient.adminKey}\r\n` +
+      `Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{`,
+  );
+  let text = "";
+  for await (const piece of socket) text += String(piece);
+  assert.match(text, /^HTTP\/1\.1 408 /);
+  assert.match(text, /did not arrive completely in time/);
+  assert.equal((await impatient.get("/api/environments")).TotalResults, 0);
+});
+
 describe("bodies", () => {
   test("are read with names in any letter case, and unknown members are left out", async () => {
     const answer = await node.call("POST", "/api/lab/echo", { NAME: "a", vALUES: { Key: "v" }, surprise: [1, 2] });

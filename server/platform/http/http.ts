@@ -2,7 +2,18 @@
 
 export { createHttpServer, jsonBodyBytesMax } from "./http-server.ts";
 export type { HttpServer, HttpServerParts } from "./http-server.ts";
-export { act, change, created, nothing, ok, plainText, read } from "./route.ts";
-export type { ActContext, Answer, ChangeContext, PathParams, ReadContext, RequestContext, Route, RouteScope } from "./route.ts";
+export { act, change, created, nothing, ok, plainText, read, upload } from "./route.ts";
+export type { IncomingFile } from "./incoming-file.ts";
+export type {
+  ActContext,
+  Answer,
+  ChangeContext,
+  PathParams,
+  ReadContext,
+  RequestContext,
+  Route,
+  RouteScope,
+  UploadContext,
+} from "./route.ts";
 export { timeText } from "./shape-writer.ts";
 export { isStorable, jsonDepthMax } from "./json-text.ts";

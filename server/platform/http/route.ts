@@ -5,6 +5,7 @@ import type { Static, TSchema } from "@cuttle/contract/rest/shapes";
 import type { Caller, PermissionName, SessionOfRequest, SpaceOfRequest } from "../access/access.ts";
 import type { Actor } from "../audit/audit.ts";
 import type { Database, Queryable, Transaction } from "../database/database.ts";
+import type { IncomingFile } from "./incoming-file.ts";
 
 /** `system`: no space in the address. `space`: always in one (the default when none is named). `either`: a space may be named. */
 export type RouteScope = "system" | "space" | "either";
@@ -25,6 +26,10 @@ export interface RequestContext<P extends string, S extends RouteScope, Q extend
   readonly session: SessionOfRequest | undefined;
   /** Aborts when the client has gone; for answers that take long. */
   readonly signal: AbortSignal;
+  /** Scheme, host and virtual directory as the client sees them, for the few documents that need whole addresses. */
+  readonly origin: string;
+  /** The Range and If-Range headers, for answers that can be had in parts. */
+  readonly range: { readonly wanted: string | undefined; readonly unless: string | undefined };
 }
 
 export interface ReadContext<P extends string, S extends RouteScope, Q extends TSchema | undefined> extends RequestContext<P, S, Q> {
@@ -52,6 +57,11 @@ export interface ActContext<
   readonly body: B extends TSchema ? Static<B> : undefined;
 }
 
+export interface UploadContext<P extends string, S extends RouteScope, Q extends TSchema | undefined> extends RequestContext<P, S, Q> {
+  readonly database: Database;
+  readonly incoming: IncomingFile;
+}
+
 /** An answer. Without a body it is empty with Content-Length 0. */
 export interface Answer {
   readonly status: number;
@@ -61,6 +71,8 @@ export interface Answer {
   readonly contentType?: string;
   /** Whole Set-Cookie values. */
   readonly cookies?: readonly string[];
+  /** Further headers, names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** 200 with a document. */
@@ -81,7 +93,11 @@ interface Described<P extends string, S extends RouteScope, Q extends TSchema | 
   permission: PermissionName | "anyone" | "signed-in";
   query?: Q;
   /** Shape of the document in the answer; members it does not list never leave the server. */
-  answer: TSchema | "text" | "nothing";
+  answer: TSchema | "text" | "file" | "nothing";
+  /**
+   * Also called by NuGet clients, which send their API key in X-NuGet-ApiKey or as the password of Basic, and want to be asked for it.
+   */
+  nuget?: boolean;
 }
 
 /** One route, as the server sees it. Made by `read` and `change`. */
@@ -91,6 +107,8 @@ export interface Route extends Described<string, RouteScope, TSchema | undefined
   /** The handler opens its transactions itself. */
   ownTransactions?: boolean;
   body?: TSchema | undefined;
+  /** The body is a file that is streamed, of at most so many bytes. */
+  uploadBytesMax?: number;
   /** The answer holds a secret that is shown once, so it may not be stored for an Idempotency-Key. */
   answerHoldsSecret?: boolean;
   handler(context: never): Promise<Answer>;
@@ -134,6 +152,17 @@ export function act<
     method: "POST" | "PUT" | "DELETE";
     body?: B;
     handler(context: ActContext<P, S, Q, B>): Promise<Answer>;
+  },
+): Route {
+  return { ...route, changes: true, ownTransactions: true } as unknown as Route;
+}
+
+/** A route that takes a file. Like `act`, with the file as it comes in instead of a body. */
+export function upload<P extends string, S extends RouteScope, Q extends TSchema | undefined = undefined>(
+  route: Described<P, S, Q> & {
+    method: "POST" | "PUT";
+    uploadBytesMax: number;
+    handler(context: UploadContext<P, S, Q>): Promise<Answer>;
   },
 ): Route {
   return { ...route, changes: true, ownTransactions: true } as unknown as Route;

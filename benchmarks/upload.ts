@@ -1,0 +1,197 @@
+// Uploads one large package to a real server process: bytes per second beside those of SHA-256 alone in the same run, and what memory
+// the server took for it. Then searches in a feed of 52,000 packages. `npm run bench:upload -- 1024 52000`: MiB, packages.
+
+import { createHash, randomBytes } from "node:crypto";
+import fs from "node:fs/promises";
+import http from "node:http";
+import os from "node:os";
+import path from "node:path";
+import { once } from "node:events";
+import { openDatabase } from "../server/platform/database/database.ts";
+import { readVersion } from "../server/features/library/versions/versions.ts";
+import { startPostgres } from "../test/support/postgres.ts";
+import { apiKey, percentile, residentMb, startServer } from "./programs.ts";
+
+const megabytes = Number(process.argv[2] ?? 1024);
+const packages = Number(process.argv[3] ?? 52_000);
+const rounds = 3;
+const searches = 300;
+const piece = randomBytes(1024 * 1024);
+/** The first bytes of a gzip, so that the file is what its name says. */
+const head = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
+
+const folder = await fs.mkdtemp(path.join(os.tmpdir(), "cuttle-bench-"));
+await fs.chmod(folder, 0o711);
+const { createDatabase } = await startPostgres();
+const { connection } = await createDatabase();
+const server = await startServer({
+  home: path.join(folder, "home"),
+  port: 18_831,
+  args: [
+    "--dbConnectionString",
+    `Host=${connection.host};Port=${connection.port};Username=${connection.user};Password=${connection.password};Database=${connection.database}`,
+  ],
+});
+const { url } = server.ready;
+const pid = server.child.pid!;
+
+function hashSpeed(algorithm: string): number {
+  const startedMs = performance.now();
+  const hash = createHash(algorithm);
+  for (let n = 0; n < megabytes; n++) hash.update(piece);
+  hash.digest();
+  return (megabytes / (performance.now() - startedMs)) * 1000;
+}
+
+/** Written as the server does, and synced: what the disk alone allows. */
+async function diskSpeed(): Promise<number> {
+  const startedMs = performance.now();
+  const handle = await fs.open(path.join(folder, "disk"), "w");
+  for (let n = 0; n < megabytes; n++) await handle.writeFile(piece);
+  await handle.sync();
+  await handle.close();
+  await fs.rm(path.join(folder, "disk"));
+  return (megabytes / (performance.now() - startedMs)) * 1000;
+}
+
+async function push(fileName: string, mib: number, unique: Buffer): Promise<number> {
+  const startedMs = performance.now();
+  const boundary = "benchmark";
+  const request = http.request(`${url}/api/packages/raw`, {
+    method: "POST",
+    headers: { "X-Octopus-ApiKey": apiKey, "Content-Type": `multipart/form-data; boundary=${boundary}` },
+  });
+  const write = async (bytes: Buffer | string): Promise<void> => {
+    if (!request.write(bytes)) await once(request, "drain");
+  };
+  const answered = once(request, "response");
+  await write(`--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="${fileName}"\r\n\r\n`);
+  await write(Buffer.concat([head, unique]));
+  for (let n = 0; n < mib; n++) await write(piece);
+  request.end(`\r\n--${boundary}--\r\n`);
+  const [response] = (await answered) as [http.IncomingMessage];
+  let text = "";
+  for await (const part of response) text += String(part);
+  if (response.statusCode !== 201) throw new Error(`${response.statusCode}: ${text}`);
+  return performance.now() - startedMs;
+}
+
+interface Upload {
+  upload: number;
+  sha256: number;
+  sha1: number;
+  disk: number;
+  grownMb: number;
+  serverCpuSeconds: number;
+}
+
+/** Of all threads of the server; says on a busy machine what the wall clock cannot. */
+async function serverCpuSeconds(): Promise<number> {
+  const fields = (await fs.readFile(`/proc/${pid}/stat`, "utf8")).split(") ")[1]!.split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+async function uploadOnce(n: number): Promise<Upload> {
+  const sha256 = hashSpeed("sha256");
+  const sha1 = hashSpeed("sha1");
+  const disk = await diskSpeed();
+  const before = await residentMb(pid);
+  let peak = before;
+  const cpuBefore = await serverCpuSeconds();
+  const sampler = setInterval(() => void residentMb(pid).then((now) => (peak = Math.max(peak, now))), 20);
+  const ms = await push(`Large.1.0.${n}.tar.gz`, megabytes, randomBytes(32));
+  clearInterval(sampler);
+  const cpu = (await serverCpuSeconds()) - cpuBefore;
+  return { upload: (megabytes / ms) * 1000, sha256, sha1, disk, grownMb: peak - before, serverCpuSeconds: cpu };
+}
+
+// Once small, so that what the first upload of a process costs is not counted.
+for (let n = 0; n < 3; n++) await push(`Warm.1.0.${n}.tar.gz`, 64, randomBytes(32));
+const uploads: Upload[] = [];
+for (let n = 0; n < rounds; n++) uploads.push(await uploadOnce(n));
+
+const database = openDatabase({ connection, applicationName: "cuttle bench", connectionsMax: 2 });
+const [file] = await database.query<{ sha256: string }>(`SELECT sha256 FROM package_files LIMIT 1`);
+const versions = Array.from({ length: packages }, (_, n) => ({
+  id: `Acme.Service${Math.floor(n / 26)}.Web`,
+  version: `1.${n % 26}.0`,
+  key: readVersion(`1.${n % 26}.0`)!.key,
+  latest: n % 26 === 25 || n === packages - 1,
+}));
+for (let n = 0; n < versions.length; n += 5_000) {
+  const part = versions.slice(n, n + 5_000);
+  await database.execute(
+    `INSERT INTO packages (space_id, package_id, package_key, version, version_key, is_prerelease, is_latest, file_extension, sha256)
+     SELECT 'Spaces-1', id, lower(id), version, key, false, latest, '.zip', $5
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[]) AS p (id, version, key, latest)`,
+    [part.map((one) => one.id), part.map((one) => one.version), part.map((one) => one.key), part.map((one) => one.latest), file!.sha256],
+  );
+}
+await database.execute("ANALYZE packages");
+await database.close();
+
+const agent = new http.Agent({ keepAlive: true });
+async function timed(at: string): Promise<number> {
+  const startedMs = performance.now();
+  const request = http.get(`${url}/api${at}`, { agent, headers: { "X-Octopus-ApiKey": apiKey } });
+  const [response] = (await once(request, "response")) as [http.IncomingMessage];
+  for await (const part of response) void part;
+  if (response.statusCode !== 200) throw new Error(`${at} answered ${response.statusCode}`);
+  return performance.now() - startedMs;
+}
+const found: Record<string, { p50: number; p99: number }> = {};
+const looks: Record<string, (n: number) => string> = {
+  search: (n) => `/feeds/feeds-builtin/packages/search?term=service${n % 2_000}`,
+  searchAll: (n) => `/feeds/feeds-builtin/packages/search?term=acme&skip=${n}`,
+  list: (n) => `/packages?filter=service${n % 2_000}`,
+  listAll: (n) => `/packages?skip=${n * 100}`,
+  versions: (n) => `/feeds/feeds-builtin/packages/versions?packageId=Acme.Service${n % 2_000}.Web&take=1`,
+};
+for (const [name, at] of Object.entries(looks)) {
+  for (let n = 0; n < 20; n++) await timed(at(n));
+  const times: number[] = [];
+  for (let n = 0; n < searches; n++) times.push(await timed(at(n)));
+  found[name] = { p50: percentile(times, 0.5), p99: percentile(times, 0.99) };
+}
+agent.destroy();
+
+await server.stop();
+const again = await startServer({
+  home: path.join(folder, "home"),
+  port: 18_831,
+  args: [
+    "--dbConnectionString",
+    `Host=${connection.host};Port=${connection.port};Username=${connection.user};Password=${connection.password};Database=${connection.database}`,
+  ],
+});
+await again.stop();
+await fs.rm(folder, { recursive: true, force: true });
+
+const median = (name: keyof Upload): number =>
+  percentile(
+    uploads.map((one) => one[name]),
+    0.5,
+  );
+console.log(
+  JSON.stringify(
+    {
+      megabytes,
+      uploadMbPerSecond: Math.round(median("upload")),
+      sha256MbPerSecond: Math.round(median("sha256")),
+      sha1MbPerSecond: Math.round(median("sha1")),
+      diskMbPerSecond: Math.round(median("disk")),
+      ofSha256: Number((median("upload") / median("sha256")).toFixed(2)),
+      serverCpuSeconds: Number(median("serverCpuSeconds").toFixed(2)),
+      sha256Seconds: Number((megabytes / median("sha256")).toFixed(2)),
+      grownMb: Math.round(Math.max(...uploads.map((one) => one.grownMb))),
+      packages,
+      startedInMs: { empty: Math.round(server.startedInMs), full: Math.round(again.startedInMs) },
+      milliseconds: Object.fromEntries(
+        Object.entries(found).map(([name, one]) => [name, { p50: Number(one.p50.toFixed(1)), p99: Number(one.p99.toFixed(1)) }]),
+      ),
+    },
+    null,
+    2,
+  ),
+);
+process.exit(0);

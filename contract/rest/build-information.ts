@@ -1,0 +1,36 @@
+// Build information: what a build server says about how a version of a package was built.
+
+import { id, links, list, object, optional, orNull, text, time, written } from "./shapes.ts";
+
+const Commit = object({ Id: text(), Comment: text(), LinkUrl: orNull(text()) });
+const WorkItem = object({ Id: text(), LinkUrl: text(), Source: text(), Description: text() });
+
+const build = { BuildEnvironment: text(), BuildNumber: text(), BuildUrl: text(), Branch: text() };
+const source = { VcsType: text(), VcsRoot: text(), VcsCommitNumber: text() };
+
+export const MappedBuildInformation = object({
+  Id: id(),
+  PackageId: text(),
+  Version: text(),
+  ...build,
+  ...source,
+  VcsCommitUrl: orNull(text()),
+  IssueTrackerName: orNull(text()),
+  IncompleteDataWarning: orNull(text()),
+  Created: time(),
+  Commits: list(Commit),
+  WorkItems: list(WorkItem),
+  Links: links(),
+});
+
+export const BuildInformationBody = written({
+  PackageId: text(),
+  Version: text(),
+  SpaceId: id(),
+  OverwriteMode: text(),
+  OctopusBuildInformation: written({
+    ...build,
+    ...source,
+    Commits: list(object({ Id: text(), Comment: optional(orNull(text())) })),
+  }),
+});

@@ -1,0 +1,60 @@
+// Forms cut into pieces at every place, with content that looks like what separates their parts.
+
+import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
+import { test } from "node:test";
+import { fileNameIn, withIncomingFile } from "./incoming-file.ts";
+
+const boundary = "b-o-u-n-d";
+const lookalikes = `\r\n--${boundary.slice(0, 5)}\r\n-\r\n--\r\n\r\n--b-o-u-n\r\n--b-o-\r\n--b-o-u-n-`;
+const form = (content: string, closed = true): Buffer =>
+  Buffer.from(
+    `a preamble\r\n--${boundary}\r\nContent-Disposition: form-data; name="x"\r\n\r\nvalue\r\n` +
+      `--${boundary}  \r\nContent-Disposition: form-data; name="file"; filename="C:\\\\temp\\\\a.zip"\r\nContent-Type: x/y\r\n\r\n${content}` +
+      (closed ? `\r\n--${boundary}\r\nContent-Disposition: form-data; name="after"\r\n\r\nz\r\n--${boundary}--\r\nepilogue` : ""),
+  );
+
+function requestOf(body: Buffer, pieceBytes: number): IncomingMessage {
+  const pieces: Buffer[] = [];
+  for (let at = 0; at < body.length; at += pieceBytes) pieces.push(body.subarray(at, at + pieceBytes));
+  const socket = Object.assign(new EventEmitter(), { setTimeout() {}, destroy() {} });
+  const headers = { "content-type": `multipart/form-data; boundary="${boundary}"` };
+  return Object.assign(Readable.from(pieces, { objectMode: false }), { headers, socket }) as unknown as IncomingMessage;
+}
+
+async function contentOf(body: Buffer, pieceBytes: number, fileBytesMax = 1_000_000): Promise<{ name: string | undefined; text: string }> {
+  return await withIncomingFile(requestOf(body, pieceBytes), fileBytesMax, async ({ fileName, content }) => {
+    const pieces: Buffer[] = [];
+    for await (const piece of content) pieces.push(piece);
+    return { name: fileName, text: Buffer.concat(pieces).toString() };
+  });
+}
+
+test("a file comes out of its form as it went in, wherever the form is cut", async () => {
+  for (const content of ["", "x", lookalikes, `${lookalikes.repeat(20)}\r`, "\r\n", "y".repeat(5_000)]) {
+    for (let pieceBytes = 1; pieceBytes < 80; pieceBytes += 1)
+      assert.deepEqual(await contentOf(form(content), pieceBytes), { name: "a.zip", text: content }, `in pieces of ${pieceBytes}`);
+    assert.equal((await contentOf(form(content), 100_000)).text, content);
+  }
+});
+
+test("a form that ends early, holds no file or never ends its headers is refused", async () => {
+  for (const pieceBytes of [1, 7, 1_000]) {
+    await assert.rejects(contentOf(form("half", false), pieceBytes), { status: 400, message: /not complete/ });
+    await assert.rejects(contentOf(Buffer.from(`--${boundary}--\r\n`), pieceBytes), { status: 400, message: /no file/ });
+    await assert.rejects(contentOf(Buffer.from("nothing of the kind"), pieceBytes), { status: 400 });
+  }
+  await assert.rejects(contentOf(Buffer.from(`--${boundary}\r\n${"h".repeat(40_000)}`), 1_000), { status: 413 });
+  await assert.rejects(contentOf(form("z".repeat(1_200_000)), 10_000, 100), { status: 413 });
+});
+
+test("names of files come without folders, from either spelling", () => {
+  assert.equal(fileNameIn(`form-data; name="f"; filename="a b.zip"`), "a b.zip");
+  assert.equal(fileNameIn(`form-data; name=f; filename=a.zip; filename*=utf-8''caf%C3%A9.zip`), "café.zip");
+  assert.equal(fileNameIn(`attachment; filename="../../etc/a.zip"`), "a.zip");
+  assert.equal(fileNameIn(`form-data; name="filename"`), undefined);
+  assert.equal(fileNameIn(`form-data; filename="x\\"y.zip"`), 'x"y.zip');
+  assert.equal(fileNameIn(`form-data; filename*=utf-8''%zz; filename=b.zip`), "b.zip");
+});
