@@ -576,14 +576,20 @@ async function linkPackages(copy: string): Promise<void> {
 /** Whether the test passes. One that hangs has noticed as well. */
 function runTest(copy: string, mutant: Mutant): Promise<boolean> {
   return new Promise((resolve, reject) => {
+    const isSeeds = typeof mutant.pattern === "number";
     const asTest = ["--test", `--test-timeout=${testDeadlineMs}`, `--test-name-pattern=${mutant.pattern}`, mutant.test];
     const asSeeds = [mutant.test, "--first", "--seeds", `${mutant.pattern}`];
-    const child = spawn(process.execPath, typeof mutant.pattern === "number" ? asSeeds : asTest, { cwd: copy, stdio: "ignore" });
+    const child = spawn(process.execPath, isSeeds ? asSeeds : asTest, { cwd: copy, stdio: ["ignore", "pipe", "ignore"] });
+    let said = "";
+    child.stdout.on("data", (bytes: Buffer) => (said = (said + bytes.toString()).slice(-10_000)));
     const timer = setTimeout(() => child.kill("SIGKILL"), deadlineMs);
     child.once("error", reject);
-    child.once("exit", (code) => {
+    child.once("close", (code) => {
       clearTimeout(timer);
-      resolve(code === 0);
+      // A simulation that cannot run at all has noticed nothing.
+      if (isSeeds && code !== 0 && code !== null && !said.includes("broke a promise"))
+        reject(new Error(`${mutant.name}: the simulation did not run.`));
+      else resolve(code === 0);
     });
   });
 }
