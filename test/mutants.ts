@@ -827,10 +827,12 @@ async function linkPackages(copy: string): Promise<void> {
 /** Whether the test passes. One that hangs has noticed as well. */
 function runTest(copy: string, mutant: Mutant): Promise<boolean> {
   return new Promise((resolve, reject) => {
+    const isSeeds = typeof mutant.pattern === "number";
     const asTest = ["--test", `--test-timeout=${testDeadlineMs}`, `--test-name-pattern=${mutant.pattern}`, mutant.test];
     const asSeeds = [mutant.test, "--first", "--seeds", `${mutant.pattern}`];
-    const words = typeof mutant.pattern === "number" ? asSeeds : asTest;
-    const child = spawn(process.execPath, words, { cwd: copy, stdio: "ignore", detached: true });
+    const child = spawn(process.execPath, isSeeds ? asSeeds : asTest, { cwd: copy, stdio: ["ignore", "pipe", "ignore"], detached: true });
+    let said = "";
+    child.stdout.on("data", (bytes: Buffer) => (said = (said + bytes.toString()).slice(-10_000)));
     // With the programs that the test has started: a group of its own.
     const end = (): void => void process.kill(-child.pid!, "SIGKILL");
     const timer = setTimeout(end, deadlineMs);
@@ -840,10 +842,13 @@ function runTest(copy: string, mutant: Mutant): Promise<boolean> {
     };
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, onSignal);
     child.once("error", reject);
-    child.once("exit", (code) => {
+    child.once("close", (code) => {
       clearTimeout(timer);
       for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, onSignal);
-      resolve(code === 0);
+      // A simulation that cannot run at all has noticed nothing.
+      if (isSeeds && code !== 0 && code !== null && !said.includes("broke a promise"))
+        reject(new Error(`${mutant.name}: the simulation did not run.`));
+      else resolve(code === 0);
     });
   });
 }

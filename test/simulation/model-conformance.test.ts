@@ -185,6 +185,8 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
     const owner = oneOf(owners);
     // All is drawn here, since both sides run the same steps.
     const newTag = oneOf([null, "tag-1", "tag-2"]);
+    const queued = committed("task_queue").filter((row) => row["state"] === "queued");
+    const cancelled = queued.length > 0 && chance(0.7) ? (oneOf(queued)["task_id"] as string) : taskId;
     const guard: Step = (tx) => lockOwnTask(tx, lease);
     const runs = committed("step_runs").filter((row) => row["task_id"] === taskId);
     const run = runs.length === 0 ? 1 : (oneOf(runs)["id"] as number);
@@ -220,6 +222,7 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
     const plan = { version: 2, body: { n: nowMs } };
     const programs: readonly Program[] = [
       [(tx) => enqueue(tx, newTag)],
+      [(tx) => enqueue(tx, newTag)],
       [(tx) => claimTasks(tx, claim)],
       [(tx) => claimTasks(tx, claim)],
       [(tx) => hasClaimable(tx, claim.withExpired)],
@@ -232,7 +235,7 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
       [guard, (tx) => commitPart(tx, taskId, part), (tx) => markDone(tx, run, done)],
       [guard, (tx) => markDone(tx, run, done)],
       [(tx) => lockTagOf(tx, tag), (tx) => finishOwnTask(tx, lease, finish), (tx) => promoteNext(tx, tag)],
-      [(tx) => requestCancel(tx, taskId, systemActor)],
+      [(tx) => requestCancel(tx, cancelled, systemActor)],
       [(tx) => releaseLeases(tx, owner)],
       [(tx) => takeOverdueCompletions(tx, 2)],
       [(tx) => markCompleted(tx, [run])],

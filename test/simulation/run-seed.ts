@@ -151,7 +151,9 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
     });
     processes.set(name, process);
     process.onDeath(() => {
-      if (!isEnding) time.after(between(100, 6_000), () => startNode(name, incarnation + 1));
+      time.after(between(100, 6_000), () => {
+        if (!isEnding) startNode(name, incarnation + 1);
+      });
     });
     const own = database.connect(process);
     const connected = agents.connect(process);
