@@ -579,9 +579,12 @@ function runTest(copy: string, mutant: Mutant): Promise<boolean> {
     const isSeeds = typeof mutant.pattern === "number";
     const asTest = ["--test", `--test-timeout=${testDeadlineMs}`, `--test-name-pattern=${mutant.pattern}`, mutant.test];
     const asSeeds = [mutant.test, "--first", "--seeds", `${mutant.pattern}`];
-    const child = spawn(process.execPath, isSeeds ? asSeeds : asTest, { cwd: copy, stdio: ["ignore", "pipe", "ignore"] });
+    const child = spawn(process.execPath, isSeeds ? asSeeds : asTest, {
+      cwd: copy,
+      stdio: ["ignore", isSeeds ? "pipe" : "ignore", "ignore"],
+    });
     let said = "";
-    child.stdout.on("data", (bytes: Buffer) => (said = (said + bytes.toString()).slice(-10_000)));
+    child.stdout?.on("data", (bytes: Buffer) => (said = (said + bytes.toString()).slice(-10_000)));
     const timer = setTimeout(() => child.kill("SIGKILL"), deadlineMs);
     child.once("error", reject);
     child.once("close", (code) => {
