@@ -830,9 +830,13 @@ function runTest(copy: string, mutant: Mutant): Promise<boolean> {
     const isSeeds = typeof mutant.pattern === "number";
     const asTest = ["--test", `--test-timeout=${testDeadlineMs}`, `--test-name-pattern=${mutant.pattern}`, mutant.test];
     const asSeeds = [mutant.test, "--first", "--seeds", `${mutant.pattern}`];
-    const child = spawn(process.execPath, isSeeds ? asSeeds : asTest, { cwd: copy, stdio: ["ignore", "pipe", "ignore"], detached: true });
+    const child = spawn(process.execPath, isSeeds ? asSeeds : asTest, {
+      cwd: copy,
+      stdio: ["ignore", isSeeds ? "pipe" : "ignore", "ignore"],
+      detached: true,
+    });
     let said = "";
-    child.stdout.on("data", (bytes: Buffer) => (said = (said + bytes.toString()).slice(-10_000)));
+    child.stdout?.on("data", (bytes: Buffer) => (said = (said + bytes.toString()).slice(-10_000)));
     // With the programs that the test has started: a group of its own.
     const end = (): void => void process.kill(-child.pid!, "SIGKILL");
     const timer = setTimeout(end, deadlineMs);
