@@ -30,7 +30,7 @@ const simulation = "test/simulation/simulation.ts";
 const conformance = "test/simulation/model-conformance.test.ts";
 const requestStore = "server/engine/agents/agent-request-store.ts";
 
-const operating = "test/cluster/operating-process.test.ts";
+const operating = "test/long/operating-process.test.ts";
 
 const mutants: Mutant[] = [
   {
