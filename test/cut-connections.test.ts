@@ -38,11 +38,11 @@ import { startPostgres } from "./support/postgres.ts";
 const linux = { skip: process.platform === "linux" ? false : "the agent runs on Linux" } as const;
 const everyByte = process.env["CUTTLE_TEST_CUTS"] === "all";
 /** Of calls that change nothing new, so many bytes lie between two cuts; a prime, so that the places differ from call to call. */
-const stride = everyByte ? 1 : 13;
+const stride = everyByte ? 1 : 29;
 /** A call through another node is a dozen statements of the database. */
-const elsewhereStride = everyByte ? 1 : 41;
+const elsewhereStride = everyByte ? 1 : 61;
 /** Of StartScript. */
-const startStrides = everyByte ? { listening: 1, polling: 1, elsewhere: 1 } : { listening: 1, polling: 3, elsewhere: 23 };
+const startStrides = everyByte ? { listening: 1, polling: 1, elsewhere: 1 } : { listening: 5, polling: 11, elsewhere: 41 };
 /** Some thousand calls, when every byte is wanted. */
 const sweepMsMax = everyByte ? 3_600_000 : 600_000;
 

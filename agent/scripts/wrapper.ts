@@ -42,7 +42,10 @@ note() {
   printf '%s %s\\n' "$pid" "\${20}" >"$file"
 }
 keep() {
-  (note "$1.recorder" $BASHPID && ulimit -f "$kib" && exec cat >>"$1") || { : >"$1.cut"; cat >/dev/null; }
+  (
+    until note "$1.recorder" $BASHPID && : >>"$1" || [ ! -e "wrapper-$attempt" ]; do sleep 1; done
+    ulimit -f "$kib" && exec cat >>"$1"
+  ) || { : >"$1.cut"; cat >/dev/null; }
   until : >"$1.closed" || [ ! -e "wrapper-$attempt" ]; do sleep 1; done
 }
 note "wrapper-$attempt" $$ || exit ${wrapperFailed}
