@@ -48,6 +48,8 @@ const sweepMsMax = everyByte ? 3_600_000 : 600_000;
 
 /** The document of a request can be whole when the last bytes of its compression are missing; then the method may be called. */
 const deflateTailBytesMax = 16;
+/** The same call is some bytes shorter or longer from time to time, by what its random id compresses to. */
+const lengthVariationMax = 12;
 
 /** Of one call, whatever is cut; one that hangs is a fault. */
 const callMsMax = 30_000;
@@ -244,7 +246,7 @@ async function sweep(agent: CutAgent, every: number, ask: () => Promise<unknown>
       assert.equal(failure.kind, "connection-lost", `${where}: ${failure.message}`);
       assert.equal(failure.requestMayHaveArrived, true, `${where}: what was surely not sent is tried again`);
       assert.ok(calls <= 1, `${where}: called ${calls} times`);
-      if (direction === agent.toAgent && bytes < length[direction] - deflateTailBytesMax)
+      if (direction === agent.toAgent && bytes < length[direction] - deflateTailBytesMax - lengthVariationMax)
         assert.equal(calls, 0, `${where}: half a request was taken for a whole one`);
     }
   }
