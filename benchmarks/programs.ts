@@ -21,7 +21,9 @@ export interface Program {
 }
 
 export function startServer(options: { home: string; port: number; args?: string[]; env?: Record<string, string> }): Promise<Program> {
-  const args = ["run", "--home", options.home, "--webListenPrefixes", `http://127.0.0.1:${options.port}`, "--ready-line"];
+  // No agent polls here: a free port for them, on this machine only.
+  const comms = ["--commsListenPort", "0", "--commsListenAddress", "127.0.0.1"];
+  const args = ["run", "--home", options.home, "--webListenPrefixes", `http://127.0.0.1:${options.port}`, ...comms, "--ready-line"];
   return start("server/cuttle-server.mjs", [...args, ...(options.args ?? [])], { ADMIN_API_KEY: apiKey, ...options.env });
 }
 
