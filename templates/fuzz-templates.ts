@@ -250,9 +250,13 @@ function generator(seed: number): (below: number) => number {
   };
 }
 
+/** Throws for anything but a whole number: no inputs would else be reported as no crashes. */
 function numberAfter(flag: string, otherwise: number): number {
   const at = process.argv.indexOf(flag);
-  return at < 0 ? otherwise : Number(process.argv[at + 1]);
+  if (at < 0) return otherwise;
+  const number = Number(process.argv[at + 1]);
+  if (Number.isSafeInteger(number) && number > 0) return number;
+  throw new RangeError(`${flag} takes a whole number above 0, not ${process.argv[at + 1] ?? "nothing"}.`);
 }
 
 if (import.meta.main) {

@@ -28,6 +28,12 @@ interface Portion {
 if (!isMainThread) await work(workerData as Portion);
 else process.exitCode = await main(readOptions(process.argv.slice(2)));
 
+/** Nothing was tried, and nobody shall take that for a success. */
+function refuse(message: string): never {
+  console.error(`${message} What there is: --seeds 1000 --from 1 --workers 2 --seed 42 --trace --first`);
+  process.exit(2);
+}
+
 function readOptions(words: readonly string[]): Options {
   const options: Options = { from: 1, seeds: 1_000, workers: Math.max(1, os.availableParallelism()), trace: false, first: false };
   for (let n = 0; n < words.length; n++) {
@@ -42,12 +48,12 @@ function readOptions(words: readonly string[]): Options {
       continue;
     }
     const value = Number(words[++n]);
-    if (!Number.isSafeInteger(value) || value < 0) throw new Error(`${word} needs a whole number.`);
-    if (word === "--seeds") options.seeds = value;
+    if (!Number.isSafeInteger(value) || value < 0) refuse(`${word} needs a whole number.`);
+    if (word === "--seeds") options.seeds = value > 0 ? value : refuse("--seeds needs at least 1.");
     else if (word === "--from") options.from = value;
     else if (word === "--workers") options.workers = Math.max(1, value);
     else if (word === "--seed") Object.assign(options, { from: value, seeds: 1, workers: 1 });
-    else throw new Error(`The simulation knows --seeds, --from, --workers, --seed, --trace and --first, not ${word}.`);
+    else refuse(`The simulation does not know ${word}.`);
   }
   return options;
 }

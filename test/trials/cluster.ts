@@ -2,19 +2,11 @@
 //   npm run cluster -- --nodes 3                 keys on a terminal
 //   npm run cluster -- --nodes 3 --alone 60      plays by itself for a minute, prints plain lines, and fails when anything was lost or doubled
 import { setTimeout as pause } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { startClusterShow } from "./cluster-show.ts";
 import type { ClusterShow, ShowState } from "./cluster-show.ts";
+import { readCounts, seedOption } from "./count-options.ts";
 import { followLogs } from "./log-follower.ts";
 import { createRandom } from "./random.ts";
-
-const limits = {
-  nodes: { usual: 3, min: 1, max: 16 },
-  agents: { usual: 4, min: 1, max: 32 },
-  alone: { usual: 0, min: 0, max: 86_400 },
-  seed: { usual: Date.now() % 100_000, min: 0, max: 1_000_000_000 },
-} as const;
-type Name = keyof typeof limits;
 
 /** Between two disturbances of a cluster that plays by itself. */
 const sceneMs = { min: 3_000, more: 4_000 };
@@ -26,31 +18,13 @@ const alikeMs = 3_000;
 /** One for each node, then again from the first. */
 const colours = [36, 33, 35, 32, 34, 91, 92, 94];
 
-function readWords(): Record<Name, number> {
-  const names = Object.keys(limits) as Name[];
-  let given: Partial<Record<string, string | boolean>>;
-  try {
-    given = parseArgs({ options: Object.fromEntries(names.map((name) => [name, { type: "string" as const }])) }).values;
-  } catch (error) {
-    return refuse(`${(error as Error).message}. What there is: ${names.map((name) => `--${name} ${limits[name].usual}`).join(" ")}`);
-  }
-  return Object.fromEntries(
-    names.map((name) => {
-      const { usual, min, max } = limits[name];
-      const number = given[name] === undefined ? usual : Number(given[name]);
-      if (!Number.isInteger(number) || number < min || number > max)
-        return refuse(`--${name} takes a whole number from ${min} to ${max}, not ${given[name]}.`);
-      return [name, number];
-    }),
-  ) as Record<Name, number>;
-}
-
-function refuse(message: string): never {
-  console.error(message);
-  process.exit(2);
-}
-
-const options = readWords();
+const options = readCounts({
+  nodes: { usual: 3, min: 1, max: 16 },
+  agents: { usual: 4, min: 1, max: 32 },
+  /** Seconds in which it plays by itself. */
+  alone: { usual: 0, min: 0, max: 86_400 },
+  seed: seedOption,
+});
 const isPlayed = options.alone === 0 && process.stdin.isTTY === true && process.stdout.isTTY === true;
 let footer = "";
 

@@ -1,15 +1,13 @@
 // A command: cuts the connection to the database exactly at COMMIT so many times, under a load of creates and deployments, and reports whether
 // anything is there twice or was told wrongly.
 //   npm run commits -- --cuts 500 --seed 7
-import { parseArgs } from "node:util";
+import { readCounts, seedOption } from "./count-options.ts";
 import { runCommitTrial } from "./commit-run.ts";
 
-const { values } = parseArgs({
-  options: { cuts: { type: "string", default: "500" }, seed: { type: "string", default: String(Date.now() % 100_000) } },
-});
+const values = readCounts({ cuts: { usual: 500, min: 1 }, seed: seedOption });
 const { done, load, deployments, deploymentsInSuccess, faults } = await runCommitTrial({
-  cuts: Number(values.cuts),
-  seed: Number(values.seed),
+  cuts: values.cuts,
+  seed: values.seed,
   keepFolderOnFaults: true,
   report: (line) => console.log(line),
 });

@@ -1,20 +1,14 @@
 // A command: kills the primary of a cluster's database again and again under a load of creates, promotes its standby, and reports whether
 // anything was lost or done twice and how soon the API was back.
 //   npm run failovers -- --failovers 20 --creates 50 --seed 7
-import { parseArgs } from "node:util";
+import { readCounts, seedOption } from "./count-options.ts";
 import { runFailoverTrial } from "./failover-run.ts";
 
-const { values } = parseArgs({
-  options: {
-    failovers: { type: "string", default: "20" },
-    creates: { type: "string", default: "50" },
-    seed: { type: "string", default: String(Date.now() % 100_000) },
-  },
-});
+const values = readCounts({ failovers: { usual: 20, min: 1 }, creates: { usual: 50, min: 1, max: 1_000 }, seed: seedOption });
 const { load, backAfterMs, deploymentsInSuccess, ranThrough, faults } = await runFailoverTrial({
-  failovers: Number(values.failovers),
-  createsPerSecond: Number(values.creates),
-  seed: Number(values.seed),
+  failovers: values.failovers,
+  createsPerSecond: values.creates,
+  seed: values.seed,
   keepFolderOnFaults: true,
   report: (line) => console.log(line),
 });

@@ -1,20 +1,14 @@
 // A command: kills the server and the agent again and again in mid-script and reports whether every deployment ended well.
 //   node test/trials/kills.ts --server-kills 20 --agent-kills 20 --seed 7
-import { parseArgs } from "node:util";
+import { readCounts, seedOption } from "./count-options.ts";
 import { runKillTrial } from "./kill-rounds.ts";
 
-const { values } = parseArgs({
-  options: {
-    "server-kills": { type: "string", default: "20" },
-    "agent-kills": { type: "string", default: "20" },
-    seed: { type: "string", default: String(Date.now() % 100_000) },
-  },
-});
+const values = readCounts({ "server-kills": { usual: 20, min: 0 }, "agent-kills": { usual: 20, min: 0 }, seed: seedOption });
 const startedMs = performance.now();
 const { results, overall } = await runKillTrial({
-  serverKills: Number(values["server-kills"]),
-  agentKills: Number(values["agent-kills"]),
-  seed: Number(values.seed),
+  serverKills: values["server-kills"],
+  agentKills: values["agent-kills"],
+  seed: values.seed,
   keepFolderOnFaults: true,
   report: (line) => console.log(line),
 });
