@@ -2,6 +2,9 @@
 
 import type { Queryable } from "../../../platform/database/database.ts";
 
+/** Somebody who waits behind more than these need not know how many they are, and the answer must not take longer with the queue. */
+export const eligibleCountMax = 1_000;
+
 export interface QueuePlace {
   isQueued: boolean;
   /** Of several tasks of one tag only the first may start. */
@@ -9,7 +12,7 @@ export interface QueuePlace {
   tag: string | null;
   /** A running task whose node has let its lease end. */
   isLeaseOver: boolean;
-  /** Tasks that could start and were queued before. */
+  /** Tasks that could start and were queued before, counted up to `eligibleCountMax`. */
   eligibleBefore: number;
 }
 
@@ -18,9 +21,11 @@ export async function findQueuePlace(db: Queryable, taskId: string): Promise<Que
   const [row] = await db.query<{ is_queued: boolean; is_head: boolean; tag: string | null; is_lease_over: boolean; eligible: number }>(
     `SELECT own.state = 'queued' AS is_queued, own.is_head, own.tag,
             own.state = 'running' AND own.lease_until < now() AS is_lease_over,
-            (SELECT count(*) FROM task_queue other WHERE other.state = 'queued' AND other.is_head AND other.position < own.position) AS eligible
+            (SELECT count(*) FROM (
+               SELECT 1 FROM task_queue other WHERE other.state = 'queued' AND other.is_head AND other.position < own.position LIMIT $2) AS few
+            ) AS eligible
        FROM task_queue own WHERE own.task_id = $1`,
-    [taskId],
+    [taskId, eligibleCountMax],
   );
   return (
     row && {

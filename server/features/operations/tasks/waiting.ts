@@ -6,7 +6,7 @@ import type { ServerNode } from "../../../platform/cluster/cluster.ts";
 import type { Queryable } from "../../../platform/database/database.ts";
 import { listTasksAhead } from "./task-read-store.ts";
 import type { TaskRow } from "./task-read-store.ts";
-import { countRunning, findQueuePlace, listSilentMachines } from "./waiting-read-store.ts";
+import { countRunning, eligibleCountMax, findQueuePlace, listSilentMachines } from "./waiting-read-store.ts";
 
 export interface WaitingReason {
   Kind: "TasksAhead" | "TaskCap" | "NoNode" | "Starting" | "NodeLost" | "AgentSilent";
@@ -68,7 +68,9 @@ async function reasonsOfNodes(db: Queryable, eligibleBefore: number): Promise<Wa
     return [{ Kind: "Starting", Message: "A node has a free place and takes it within a second.", RelatedDocumentIds: [] }];
   }
   const before =
-    eligibleBefore === 0 ? "it is the next" : `${eligibleBefore} ${eligibleBefore === 1 ? "task was" : "tasks were"} queued before`;
+    eligibleBefore === 0
+      ? "it is the next"
+      : `${eligibleBefore}${eligibleBefore === eligibleCountMax ? " or more" : ""} ${eligibleBefore === 1 ? "task was" : "tasks were"} queued before`;
   return [
     {
       Kind: "TaskCap",
