@@ -96,12 +96,22 @@ interface Node {
 async function temporaryHome(t: TestContext): Promise<string> {
   const home = await fs.mkdtemp(path.join(os.tmpdir(), "cuttle-home-"));
   await fs.chmod(home, 0o711); // the embedded database's account passes through
-  t.after(() => fs.rm(home, { recursive: true }));
+  // One hook for both: hooks run in the order they were given, one that throws keeps the later ones from running, and a node that still
+  // writes into the folder makes its removal throw.
+  t.after(async () => {
+    const nodes = nodesOf.get(home) ?? [];
+    for (const node of nodes) node.child.kill("SIGKILL");
+    await Promise.all(nodes.map((node) => node.ended));
+    await fs.rm(home, { recursive: true, maxRetries: 20, retryDelay: 100 });
+  });
   return home;
 }
 
+/** The nodes of each home, to end before it is removed. */
+const nodesOf = new Map<string, Pick<Node, "child" | "ended">[]>();
+
 /** Starts a node on free ports and waits until it says that it is ready. */
-async function startNode(t: TestContext, home: string, environment: NodeJS.ProcessEnv): Promise<Node> {
+async function startNode(home: string, environment: NodeJS.ProcessEnv): Promise<Node> {
   const words = [
     "run",
     "--ready-line",
@@ -120,10 +130,7 @@ async function startNode(t: TestContext, home: string, environment: NodeJS.Proce
   const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
     child.once("close", (code, signal) => resolve({ code, signal })),
   );
-  t.after(async () => {
-    child.kill("SIGKILL");
-    await ended;
-  });
+  nodesOf.set(home, [...(nodesOf.get(home) ?? []), { child, ended }]);
   child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
   const line = await new Promise<string>((resolve, reject) => {
     child.stdout.on("data", (chunk: Buffer) => {
@@ -146,7 +153,7 @@ async function externalDatabase(): Promise<{ DB_CONNECTION_STRING: string; MASTE
 
 test("a node brings its own database, says when it is ready in one line, and ends in order at SIGTERM together with its database", async (t) => {
   const home = await temporaryHome(t);
-  const first = await startNode(t, home, {});
+  const first = await startNode(home, {});
   assert.match(first.ready.thumbprint, /^[0-9A-F]{40}$/);
   assert.equal((await fetch(`${first.ready.url}/api`)).status, 200);
   first.child.kill("SIGTERM");
@@ -155,11 +162,11 @@ test("a node brings its own database, says when it is ready in one line, and end
   const left = await fs.readdir(path.join(home, "database", "postgres-18", "data"));
   assert.ok(!left.includes("postmaster.pid"), "the database has ended too");
 
-  const second = await startNode(t, home, {});
+  const second = await startNode(home, {});
   assert.equal(second.ready.thumbprint, first.ready.thumbprint, "the same cluster as before");
   second.child.kill("SIGKILL");
   await second.ended;
-  const third = await startNode(t, home, {});
+  const third = await startNode(home, {});
   assert.equal(third.ready.thumbprint, first.ready.thumbprint, "after a kill as well");
   assert.equal((await run(["show-thumbprint", "--home", home])).out, `${first.ready.thumbprint}\n`, "while the node runs");
   const inUse = await run(["database", "--delete", "--home", home]);
@@ -191,7 +198,7 @@ test("a port that is taken is named together with the flag that changes it", asy
 test("a wrong master key, a database that is not there and a wrong password each end the start with one sentence", async (t) => {
   const home = await temporaryHome(t);
   const right = await externalDatabase();
-  const node = await startNode(t, home, right);
+  const node = await startNode(home, right);
   node.child.kill("SIGTERM");
   await node.ended;
   const quiet = ["run", "--home", home, "--webListenPrefixes", "http://localhost:0", "--logLevel", "silent"];
@@ -213,7 +220,7 @@ test("a wrong master key, a database that is not there and a wrong password each
 
 test("a second signal during the stop ends the process at once", async (t) => {
   const home = await temporaryHome(t);
-  const node = await startNode(t, home, await externalDatabase());
+  const node = await startNode(home, await externalDatabase());
   // Stopped meanwhile, so that both are there when the node looks.
   node.child.kill("SIGSTOP");
   node.child.kill("SIGTERM");

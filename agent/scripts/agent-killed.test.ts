@@ -30,7 +30,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { processState, type ScriptStatusResponseV2 } from "@cuttle/contract/agent/script";
 import { eventually, scriptLines, startAgentProcess } from "../agent-process.ts";
@@ -129,15 +129,16 @@ test("D7: killed again and again during one script, the agent still gives its wh
   );
 });
 
-/** A home as an agent leaves it that died right after `phase` was on the disk. */
+/**
+ * A home as an agent leaves it that died right after `phase` was on the disk. The agent that is started on it removes it after the test: hooks
+ * run in the order they were given, and a removal given here would run beside that agent.
+ */
 function homeAfterDeath(
-  t: TestContext,
   ticket: string,
   body: string,
   state: object = {},
 ): { home: string; record: string; workspace: string; state: string } {
   const home = mkdtempSync(join(tmpdir(), "cuttle-agent-dead-"));
-  t.after(() => rmSync(home, { recursive: true, force: true }));
   const [record, workspace] = [join(home, "Runs", ticket), join(home, "Work", ticket)];
   for (const folder of [record, workspace, join(home, "Tickets")]) mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeFileSync(join(workspace, "Bootstrap.sh"), body);
@@ -172,7 +173,7 @@ const launch = async (dead: { record: string; workspace: string }, attempt = 1):
 
 test("D2: killed between the durable state and the spawn: the next agent runs it once, and the old attempt can never begin", async (t) => {
   const body = `echo run >> "$TentacleHome/mark"; exit 3`;
-  const dead = homeAfterDeath(t, "window", body);
+  const dead = homeAfterDeath("window", body);
   const agent = await startAgentProcess(t, { home: dead.home });
   // A wrapper of the dead agent that was late: it finds its attempt void.
   const late = await launch(dead);
@@ -183,7 +184,7 @@ test("D2: killed between the durable state and the spawn: the next agent runs it
 });
 
 test("D2 D3: killed between the spawn and anything that could tell of it: the script runs on and is taken up", async (t) => {
-  const dead = homeAfterDeath(t, "spawned", "echo one; sleep 0.5; echo two; exit 9");
+  const dead = homeAfterDeath("spawned", "echo one; sleep 0.5; echo two; exit 9");
   writeFileSync(join(dead.record, "stdout"), "");
   await launch(dead);
   await eventually("it began", () => existsSync(join(dead.record, "started-1")));
@@ -196,8 +197,8 @@ test("D2 D3: killed between the spawn and anything that could tell of it: the sc
 
 test("D2 D8: a script that waited when the agent died runs only when the server asks again; cancelled before that, it never does", async (t) => {
   const body = `echo run >> "$TentacleHome/mark"; exit 3`;
-  const dead = homeAfterDeath(t, "waited", body, { phase: "waiting" });
-  const other = homeAfterDeath(t, "dropped", body, { phase: "waiting" });
+  const dead = homeAfterDeath("waited", body, { phase: "waiting" });
+  const other = homeAfterDeath("dropped", body, { phase: "waiting" });
   const agent = await startAgentProcess(t, { home: dead.home });
   assert.equal((await agent.finish("waited")).exitCode, 3);
   assert.equal(readFileSync(join(dead.home, "mark"), "utf8"), "run\n");
@@ -219,7 +220,7 @@ for (const [what, state, files, exitCode] of [
   ["an exit code that is not wholly written does not count", {}, { "started-1": "wrapper\n", "wrapper-1": "1 1\n", exit: "6" }, -46],
 ] as const) {
   test(`D2 D5: ${what}, and never runs again`, async (t) => {
-    const dead = homeAfterDeath(t, "reboot", 'touch "$TentacleHome/mark"', { bootId: "another boot", ...state });
+    const dead = homeAfterDeath("reboot", 'touch "$TentacleHome/mark"', { bootId: "another boot", ...state });
     for (const [name, content] of Object.entries(files)) writeFileSync(join(dead.record, name), content);
     const agent = await startAgentProcess(t, { home: dead.home });
     for (let restarts = 0; restarts < 2; restarts++) {
@@ -235,7 +236,7 @@ for (const [what, state, files, exitCode] of [
 }
 
 test("D5: a process that only has the number of a dead wrapper is not taken for it", async (t) => {
-  const dead = homeAfterDeath(t, "pid", "true");
+  const dead = homeAfterDeath("pid", "true");
   for (const [name, content] of [
     ["started-1", "wrapper\n"],
     ["wrapper-1", `${process.pid} 1\n`],
@@ -260,7 +261,7 @@ test("D5: a script whose wrapper is killed goes on as running, and then has an u
 });
 
 test("D2: killed before the state was durable: the half-made folders go, and the server's repetition starts afresh", async (t) => {
-  const dead = homeAfterDeath(t, "half", "echo old");
+  const dead = homeAfterDeath("half", "echo old");
   rmSync(dead.state);
   const foreign = join(dead.home, "Work", "not-ours");
   mkdirSync(foreign);
@@ -271,7 +272,7 @@ test("D2: killed before the state was durable: the half-made folders go, and the
 });
 
 test("D2: killed during CompleteScript: the next agent finishes the removal, and the ticket stays done", async (t) => {
-  const dead = homeAfterDeath(t, "removing", "echo again", {
+  const dead = homeAfterDeath("removing", "echo again", {
     phase: "completed",
     exitCode: 2,
     finishedAt: new Date().toISOString(),
@@ -309,7 +310,7 @@ test("D7: killed while it appended to the log: a torn record is taken again", as
 });
 
 test("D11: a ticket of a newer agent is refused with a sentence and left as it is; others are served", async (t) => {
-  const dead = homeAfterDeath(t, "newer", "echo no", { version: 99 });
+  const dead = homeAfterDeath("newer", "echo no", { version: 99 });
   const before = readFileSync(dead.state, "utf8");
   const agent = await startAgentProcess(t, { home: dead.home });
   for (const ask of [() => agent.start({ ticket: "newer", body: "echo no" }), () => agent.status("newer"), () => agent.complete("newer")]) {
@@ -321,7 +322,7 @@ test("D11: a ticket of a newer agent is refused with a sentence and left as it i
 });
 
 test("D5: with its folder gone a script that was being run has an unknown result, and its ticket is not run again", async (t) => {
-  const dead = homeAfterDeath(t, "folderless", "echo no");
+  const dead = homeAfterDeath("folderless", "echo no");
   rmSync(dead.record, { recursive: true });
   const agent = await startAgentProcess(t, { home: dead.home });
   const again = (): Promise<ScriptStatusResponseV2> => agent.start({ ticket: "folderless", body: "echo no", waitMs: 20_000 });
@@ -333,7 +334,7 @@ test("D5: with its folder gone a script that was being run has an unknown result
 });
 
 test("D5: a damaged ticket file means an unknown result, and the ticket is not run again", async (t) => {
-  const dead = homeAfterDeath(t, "damaged", "echo no");
+  const dead = homeAfterDeath("damaged", "echo no");
   truncateSync(dead.state, 30);
   const agent = await startAgentProcess(t, { home: dead.home });
   for (const answer of [await agent.start({ ticket: "damaged", body: "echo no", waitMs: 20_000 }), await agent.status("damaged")]) {
