@@ -73,7 +73,11 @@ clearTimeout(late);
 function commandsBelow(parent: number): string[] {
   return globSync("/proc/[0-9]*/stat").flatMap((file) => {
     try {
-      const parentOf = Number(readFileSync(file, "utf8").replace(/^.*\) \S /s, "").split(" ")[0]);
+      const parentOf = Number(
+        readFileSync(file, "utf8")
+          .replace(/^.*\) \S /s, "")
+          .split(" ")[0],
+      );
       return parentOf === parent ? [readFileSync(file.replace(/stat$/, "cmdline"), "utf8").replaceAll("\0", " ")] : [];
     } catch {
       return []; // ended meanwhile
