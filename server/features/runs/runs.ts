@@ -6,6 +6,7 @@ import { beforeReleaseDelete, deploymentRoutes } from "./deployments/deployments
 export { createHealthTask, healthArgumentsVersion, healthSchedule } from "./health-checks/health-checks.ts";
 export { createDeployTask, loadDeploymentSnapshot } from "./deployments/deployments.ts";
 export type { CandidateMachine, DeploymentSnapshot } from "./deployments/deployments.ts";
+export { createStepTypes } from "./step-types/step-types.ts";
 export { beforeReleaseDelete };
 
 export const runsRoutes: readonly Route[] = deploymentRoutes;
