@@ -54,6 +54,8 @@ ALTER TABLE releases ADD COLUMN variable_snapshot_id text REFERENCES variable_sn
 ALTER TABLE releases ADD COLUMN library_variable_snapshot_ids text[] NOT NULL DEFAULT '{}';
 CREATE INDEX releases_variable_snapshot ON releases (variable_snapshot_id) WHERE variable_snapshot_id IS NOT NULL;
 
+CREATE INDEX secrets_owner ON secrets (owner);
+
 -- Null: made by the version before; the release says what is frozen.
 ALTER TABLE deployments ADD COLUMN variable_snapshot_ids text[];
 ALTER TABLE deployments ADD COLUMN form_values jsonb NOT NULL DEFAULT '{}';

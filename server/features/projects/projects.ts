@@ -18,11 +18,12 @@ export { findSnapshotSteps, findSnapshotVersion, getProcess } from "./processes/
 export type { ProcessAction, ProcessStep, StoredProperties, StoredProperty } from "./processes/processes.ts";
 export { findProjectByText, projectOfVariables, projects } from "./projects/projects.ts";
 export type { ConnectivityPolicy } from "./projects/projects.ts";
-export { findRelease, findReleaseByVersion, getRelease } from "./releases/releases.ts";
+export { findRelease, findReleaseByVersion, getRelease, refreshVariables, variableSnapshotIds } from "./releases/releases.ts";
 export type { ReleaseRow } from "./releases/releases.ts";
 export {
   compareWithFrozen,
-  freezeVariables,
+  forgetAnswers,
+  keepAnswers,
   listPrompts,
   loadVariableSnapshot,
   loadVariableSnapshots,

@@ -1,6 +1,7 @@
 // The area of what is run: deployments and health checks.
 
 import type { Route } from "../../platform/http/http.ts";
+import type { Secrets } from "../../platform/secrets/secrets.ts";
 import { beforeReleaseDelete, deploymentRoutes } from "./deployments/deployments.ts";
 
 export { createHealthTask, healthArgumentsVersion, healthSchedule } from "./health-checks/health-checks.ts";
@@ -8,4 +9,6 @@ export { createDeployTask, loadDeploymentSnapshot } from "./deployments/deployme
 export type { CandidateMachine, DeploymentSnapshot } from "./deployments/deployments.ts";
 export { beforeReleaseDelete };
 
-export const runsRoutes: readonly Route[] = deploymentRoutes;
+export function runsRoutes(parts: { secrets: Secrets }): Route[] {
+  return deploymentRoutes(parts);
+}

@@ -41,3 +41,7 @@ export async function insertSecrets(
 export async function deleteSecrets(tx: Transaction, ids: readonly string[]): Promise<void> {
   if (ids.length > 0) await tx.execute(`DELETE FROM secrets WHERE id = ANY ($1::uuid[])`, [ids]);
 }
+
+export async function deleteSecretsOf(tx: Transaction, owner: string, spaceId: string): Promise<void> {
+  await tx.execute(`DELETE FROM secrets WHERE owner = $1 AND space_id = $2`, [owner, spaceId]);
+}

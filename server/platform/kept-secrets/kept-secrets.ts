@@ -3,7 +3,7 @@
 
 import type { Queryable, Transaction } from "../database/database.ts";
 import type { SecretContext, Secrets } from "../secrets/secrets.ts";
-import { deleteSecret, deleteSecrets, findCiphertexts, insertSecret, insertSecrets } from "./kept-secret-store.ts";
+import { deleteSecret, deleteSecrets, deleteSecretsOf, findCiphertexts, insertSecret, insertSecrets } from "./kept-secret-store.ts";
 
 export interface SecretToKeep {
   /** A UUID of the caller's making, so that the document naming it can be stored in the same transaction. */
@@ -41,6 +41,11 @@ export async function keepSecrets(
 /** Like `forgetSecret`, for many. */
 export async function forgetSecrets(tx: Transaction, ids: readonly string[]): Promise<void> {
   await deleteSecrets(tx, ids);
+}
+
+/** Takes all secrets of a document out, with the document itself. */
+export async function forgetSecretsOf(tx: Transaction, owner: string, spaceId: string): Promise<void> {
+  await deleteSecretsOf(tx, owner, spaceId);
 }
 
 /** The texts of secrets by id. An id that is not there is missing in the answer. @throws SecretUnreadable for a row that was tampered with */

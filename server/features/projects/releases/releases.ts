@@ -124,6 +124,26 @@ async function createRelease(tx: Transaction, spaceId: string, actor: Actor, wan
   return getRelease(tx, spaceId, id);
 }
 
+/** Gives a release the variables as they are now; everything else of it stays frozen. @throws Problem 404 */
+export async function refreshVariables(tx: Transaction, spaceId: string, actor: Actor, id: string): Promise<ReleaseRow> {
+  const row = await getRelease(tx, spaceId, id, "FOR UPDATE");
+  const project = projectOfVariables(await projects.get(tx, spaceId, row.project_id));
+  await store.updateReleaseVariables(tx, row.id, await freezeVariables(tx, spaceId, project));
+  await recordEvent(tx, {
+    spaceId,
+    category: "Modified",
+    actor,
+    message: `Release ${row.version} of ${project.name} took the variables as they are now`,
+    relatedDocumentIds: [row.id, row.project_id],
+  });
+  return getRelease(tx, spaceId, row.id);
+}
+
+/** Ids of the snapshots a release carries, the project's first; none for one made before there were variables. */
+export function variableSnapshotIds(release: Pick<ReleaseRow, "variable_snapshot_id" | "library_variable_snapshot_ids">): string[] {
+  return [release.variable_snapshot_id ?? [], release.library_variable_snapshot_ids].flat();
+}
+
 function versionTaken(version: string) {
   return problem.invalid(`The project already has a release ${version}. Use another version.`);
 }
@@ -337,17 +357,7 @@ export function releaseRoutes(beforeDelete: BeforeReleaseDelete): Route[] {
       permission: "ReleaseEdit",
       answer: Release,
       handler: async ({ tx, space, actor, params }) => {
-        const row = await getRelease(tx, space.id, params.id, "FOR UPDATE");
-        const project = projectOfVariables(await projects.get(tx, space.id, row.project_id));
-        await store.updateReleaseVariables(tx, row.id, await freezeVariables(tx, space.id, project));
-        await recordEvent(tx, {
-          spaceId: space.id,
-          category: "Modified",
-          actor,
-          message: `Release ${row.version} of ${project.name} took the variables as they are now`,
-          relatedDocumentIds: [row.id, row.project_id],
-        });
-        return ok(presentRelease(await getRelease(tx, space.id, row.id)));
+        return ok(presentRelease(await refreshVariables(tx, space.id, actor, params.id)));
       },
     }),
     change({

@@ -30,6 +30,11 @@ export interface Prompt {
 export type FormValue = string | { secretId: string };
 export type FormValues = { readonly [variableId: string]: FormValue };
 
+/** Faults told of one form; more would only repeat themselves. */
+const faultsMax = 20;
+
+const lower = (text: string): string => text.trim().toLowerCase();
+
 function mayHold({ scope }: FrozenVariable, place: PromptPlace): boolean {
   const among = (ids: readonly string[] | undefined, id: string | null): boolean =>
     ids === undefined || ids.length === 0 || (id !== null && ids.some((one) => one.toLowerCase() === id.toLowerCase()));
@@ -92,33 +97,30 @@ export function readFormValues(
   place: PromptPlace,
 ): { values: FormValues; newSecrets: { id: string; text: string }[]; faults: string[] } {
   const faults: string[] = [];
+  const fault = (sentence: string): void => {
+    if (faults.length < faultsMax) faults.push(sentence);
+  };
   const newSecrets: { id: string; text: string }[] = [];
   const values: Record<string, FormValue> = {};
   const prompts = listPrompts(variables, place);
-  const asking = variables.filter((one) => one.prompt !== undefined);
-  const answers = new Map<string, string>();
+  const asking = new Set(
+    variables.flatMap((one) => (one.prompt === undefined ? [] : [one.id, one.name, one.prompt.Label || one.name].map(lower))),
+  );
+  const answers = new Map<string, string | null>();
   for (const [key, text] of Object.entries(sent)) {
-    const wanted = key.trim().toLowerCase();
-    const fits = (...names: (string | undefined)[]): boolean => names.some((name) => name?.toLowerCase() === wanted);
-    if (!asking.some((one) => fits(one.id, one.name, one.prompt?.Label))) faults.push(`The release has no prompted variable '${key}'.`);
-    if (text === null) continue;
-    for (const prompt of prompts) {
-      // An id is meant more exactly than a name.
-      if (fits(prompt.variableId)) answers.set(prompt.variableId, text);
-      else if (
-        fits(prompt.name, prompt.label) &&
-        !Object.keys(sent).some((other) => other.trim().toLowerCase() === prompt.variableId.toLowerCase())
-      )
-        answers.set(prompt.variableId, text);
-    }
+    if (!asking.has(lower(key))) fault(`The release has no prompted variable '${key}'.`);
+    answers.set(lower(key), text);
   }
+  // An id is meant more exactly than a name, and that more than a label.
+  const answerOf = ({ variableId, name, label }: Prompt): string | undefined =>
+    answers.get(lower(variableId)) ?? answers.get(lower(name)) ?? answers.get(lower(label)) ?? undefined;
   for (const prompt of prompts) {
-    const text = answers.get(prompt.variableId);
+    const text = answerOf(prompt);
     if (prompt.required && (text === undefined ? !prompt.hasDefault : text.trim() === ""))
-      faults.push(`The variable '${prompt.label}' needs a value for this deployment.`);
+      fault(`The variable '${prompt.label}' needs a value for this deployment.`);
     if (text === undefined) continue;
     const limit = prompt.sensitive ? sensitiveValueBytesMax : valueBytesMax;
-    if (Buffer.byteLength(text) > limit) faults.push(`The value of '${prompt.label}' is larger than the limit of ${limit} bytes.`);
+    if (Buffer.byteLength(text) > limit) fault(`The value of '${prompt.label}' is larger than the limit of ${limit} bytes.`);
     if (!prompt.sensitive || text === "") values[prompt.variableId] = text;
     else {
       const id = randomUUID();

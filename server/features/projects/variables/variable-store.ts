@@ -166,11 +166,10 @@ export async function unfrozenSecrets(db: Queryable, setId: string, secretIds: r
   return rows.map((row) => row.id);
 }
 
-/** All secrets that a set and its frozen copies name. */
+/** The secrets that a set names as it is now. */
 export async function listSecretsOfSet(db: Queryable, setId: string): Promise<string[]> {
   const rows = await db.query<{ id: string }>(
-    `SELECT v ->> 'SecretId' AS id FROM variable_sets s, jsonb_array_elements(s.variables) AS v WHERE s.id = $1 AND v ->> 'SecretId' IS NOT NULL
-     UNION SELECT unnest(secret_ids)::text FROM variable_snapshots WHERE set_id = $1`,
+    `SELECT v ->> 'SecretId' AS id FROM variable_sets s, jsonb_array_elements(s.variables) AS v WHERE s.id = $1 AND v ->> 'SecretId' IS NOT NULL`,
     [setId],
   );
   return rows.map((row) => row.id);

@@ -3,7 +3,9 @@
 
 import { randomBytes } from "node:crypto";
 import type { Queryable, Transaction } from "../../../platform/database/database.ts";
-import { forgetSecrets } from "../../../platform/kept-secrets/kept-secrets.ts";
+import { forgetSecrets, forgetSecretsOf, keepSecrets } from "../../../platform/kept-secrets/kept-secrets.ts";
+import type { Secrets } from "../../../platform/secrets/secrets.ts";
+import type { FormValues } from "./prompts.ts";
 import { freeze } from "./variable.ts";
 import type { FrozenVariable } from "./variable.ts";
 import type { ProjectOfVariables } from "./variable-routes.ts";
@@ -23,12 +25,33 @@ export async function createVariableSet(tx: Transaction, spaceId: string, owner:
   await store.lockSet(tx, { id: store.variableSetIdOf(owner.id), spaceId, owner });
 }
 
-/** Before its owner is deleted: secrets that only this set and its snapshots name. Snapshots of a library set stay, and their secrets with them. */
+/**
+ * Before its owner is deleted: the secrets of a project's set, its snapshots and the answers to its prompts. Of a library set the snapshots
+ * stay, and the secrets that they name.
+ */
 export async function forgetVariablesOf(tx: Transaction, spaceId: string, owner: VariableOwner): Promise<void> {
   const id = store.variableSetIdOf(owner.id);
   await store.lockSet(tx, { id, spaceId, owner });
-  const named = await store.listSecretsOfSet(tx, id);
-  await forgetSecrets(tx, owner.kind === "project" ? named : await store.unfrozenSecrets(tx, id, named));
+  if (owner.kind === "project") return forgetSecretsOf(tx, id, spaceId);
+  await forgetSecrets(tx, await store.unfrozenSecrets(tx, id, await store.listSecretsOfSet(tx, id)));
+}
+
+/** Stores the sensitive answers to prompts of a project; they go with the project at the latest. */
+export async function keepAnswers(
+  tx: Transaction,
+  secrets: Secrets,
+  of: { spaceId: string; projectId: string; texts: readonly { id: string; text: string }[] },
+): Promise<void> {
+  await keepSecrets(tx, secrets, { spaceId: of.spaceId, owner: store.variableSetIdOf(of.projectId), texts: of.texts });
+}
+
+/** Before a deployment is deleted: the sensitive answers that were given for it. */
+export async function forgetAnswers(tx: Transaction, answered: readonly FormValues[]): Promise<void> {
+  const values = answered.flatMap((one) => Object.values(one));
+  await forgetSecrets(
+    tx,
+    values.flatMap((one) => (typeof one === "string" ? [] : [one.secretId])),
+  );
 }
 
 /** Ids of the snapshots that belong to a release. */
