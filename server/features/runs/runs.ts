@@ -1,6 +1,7 @@
 // The area of what is run: deployments and health checks.
 
 import type { Route } from "../../platform/http/http.ts";
+import type { Secrets } from "../../platform/secrets/secrets.ts";
 import { beforeReleaseDelete, deploymentRoutes } from "./deployments/deployments.ts";
 
 export { createHealthTask, healthArgumentsVersion, healthSchedule } from "./health-checks/health-checks.ts";
@@ -9,4 +10,6 @@ export type { CandidateMachine, DeploymentSnapshot } from "./deployments/deploym
 export { createStepTypes } from "./step-types/step-types.ts";
 export { beforeReleaseDelete };
 
-export const runsRoutes: readonly Route[] = deploymentRoutes;
+export function runsRoutes(parts: { secrets: Secrets }): Route[] {
+  return deploymentRoutes(parts);
+}
