@@ -9,7 +9,7 @@ import type { ServerConfig } from "./config.ts";
 import { createAgents, createAnyNodePolling, createPollingQueue, loadServerIdentity, openAgentPort } from "./engine/agents/agents.ts";
 import { createLateCompleter } from "./engine/execution/execution.ts";
 import { createScheduler, scheduleLookMs } from "./engine/schedules/schedules.ts";
-import { createTaskEngine, enqueueTask } from "./engine/tasks/tasks.ts";
+import { createTaskEngine, createTaskLogFeed, createTaskLogIndex, enqueueTask } from "./engine/tasks/tasks.ts";
 import type { LogFiles, LogFolder } from "./engine/tasks/tasks.ts";
 import { findProxy, isPollingAgent } from "./features/infrastructure/infrastructure.ts";
 import { createRetentionTask, createSweepTask, retentionSchedule, sweepSchedule } from "./features/operations/operations.ts";
@@ -19,7 +19,7 @@ import { migrations } from "./migrations/migrations.ts";
 import { checkJoin, createBackgroundLoop, createFitness, createNodeRegistry, readInstallationId } from "./platform/cluster/cluster.ts";
 import { findDatabaseHosts, forgetOldCommitMarks, migrate, openDatabase, openTimelineRecord } from "./platform/database/database.ts";
 import { openSharedFolder } from "./platform/files/files.ts";
-import { createHttpServer } from "./platform/http/http.ts";
+import { createEventStreams, createHttpServer } from "./platform/http/http.ts";
 import { readKeptSecrets } from "./platform/kept-secrets/kept-secrets.ts";
 import { prepareMasking, openSecrets } from "./platform/secrets/secrets.ts";
 import type { ServerLog } from "./platform/telemetry/telemetry.ts";
@@ -186,6 +186,9 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     packageSweep.start();
     undo.push(() => packageSweep.stop());
 
+    const eventStreams = createEventStreams({
+      reportFault: (error) => log.error({ err: error }, "A stream of events broke off; its reader connects anew."),
+    });
     const http = createHttpServer({
       database,
       nodeName: config.nodeName,
@@ -193,6 +196,9 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
         database,
         secrets,
         logFolder,
+        logFeed: createTaskLogFeed({ database, folder: logFolder }),
+        logIndex: createTaskLogIndex({ folder: logFolder }),
+        eventStreams,
         packageFolder: shared,
         installationId,
         certificate: { thumbprint: identity.thumbprint, signatureAlgorithm: "sha256RSA" },
@@ -252,6 +258,9 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     const schedules = createBackgroundLoop({ name: "schedules", everyMs: scheduleLookMs, runOnce: () => scheduler.look(), log });
     schedules.start();
     undo.push(() => schedules.stop());
+
+    // Their readers go to other nodes, to which balancers send them by now.
+    undo.push(() => eventStreams.close());
 
     // First of all: balancers send no more requests here, and have the time they need to notice while everything still works.
     undo.push(async () => {
