@@ -21,6 +21,8 @@ const heartbeatMsDefault = 10_000;
 const recheckMsDefault = 2_000;
 /** How often all streams are looked at for the three above. */
 const lookMs = 500;
+/** At a stop, last words to readers that take nothing are not waited for longer. */
+const lastWordsMs = 3_000;
 /** Told to readers: how long to wait before they come again. */
 const reconnectMs = 500;
 /** Readers that came to a stopping node ask again after this, by then at another one. */
@@ -58,6 +60,7 @@ interface Open {
   look(): void;
   /** Ends it with these last words. */
   end(words: string): void;
+  cut(): void;
   done: Promise<void>;
 }
 
@@ -143,6 +146,7 @@ export function createEventStreams(parts: { reportFault: (error: unknown) => voi
     const own: Open = {
       userId,
       end,
+      cut: () => void stream.destroy(),
       look() {
         const nowMs = monotonicMs();
         if (ended) {
@@ -186,14 +190,18 @@ export function createEventStreams(parts: { reportFault: (error: unknown) => voi
         body: begin(userId, recheck, source),
         contentType: "text/event-stream; charset=utf-8",
         // Nothing on the way may keep events back to send them together.
-        headers: { "cache-control": "no-store, no-transform", "x-accel-buffering": "no" },
+        headers: { "cache-control": "no-store, no-transform", "x-accel-buffering": "no", connection: "close" },
       };
     },
     count: () => all.size,
     async close() {
       closing = true;
       for (const one of all) one.end(reconnectText);
+      const late = setTimeout(() => {
+        for (const one of all) one.cut();
+      }, lastWordsMs);
       await Promise.all([...all].map((one) => one.done));
+      clearTimeout(late);
     },
   };
 }
