@@ -7,6 +7,7 @@ import path from "node:path";
 import { pause } from "./base/clock.ts";
 import type { ServerConfig } from "./config.ts";
 import { createAgents, createAnyNodePolling, createPollingQueue, loadServerIdentity, openAgentPort } from "./engine/agents/agents.ts";
+import { sweepArtifactFiles } from "./engine/artifacts/artifacts.ts";
 import { createLateCompleter } from "./engine/execution/execution.ts";
 import { createScheduler, scheduleLookMs } from "./engine/schedules/schedules.ts";
 import { createTaskEngine, createTaskLogFeed, createTaskLogIndex, enqueueTask } from "./engine/tasks/tasks.ts";
@@ -38,6 +39,8 @@ const lateCompletionEveryMs = 60_000;
 const forgetMarksEveryMs = 10 * 60_000;
 /** What a killed node or a deleted space left of packages costs only disk space. */
 const sweepPackageFilesEveryMs = 10 * 60_000;
+/** The same for artifacts, whose tasks retention deletes. */
+const sweepArtifactFilesEveryMs = 10 * 60_000;
 /** In the home: the fence against an old primary of the database. */
 const timelineFile = "database-timeline.json";
 /** In the home: the name of the process that had it last. */
@@ -185,6 +188,15 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     });
     packageSweep.start();
     undo.push(() => packageSweep.stop());
+
+    const artifactSweep = createBackgroundLoop({
+      name: "left-over artifact files",
+      everyMs: sweepArtifactFilesEveryMs,
+      runOnce: () => sweepArtifactFiles({ database, folder: shared }),
+      log,
+    });
+    artifactSweep.start();
+    undo.push(() => artifactSweep.stop());
 
     const eventStreams = createEventStreams({
       reportFault: (error) => log.error({ err: error }, "A stream of events broke off; its reader connects anew."),

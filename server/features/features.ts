@@ -28,7 +28,7 @@ export interface FeaturesParts {
   logIndex: TaskLogIndex;
   /** The answers of this node that last. */
   eventStreams: EventStreams;
-  /** The shared folder, where packages lie. */
+  /** The shared folder, where packages and artifacts lie. */
   packageFolder: PackageFolder;
   /** UUID made once per cluster. */
   installationId: string;
@@ -57,7 +57,7 @@ export function featureRoutes(parts: FeaturesParts): Route[] {
     ...libraryRoutes(parts),
     ...projectsRoutes({ secrets: parts.secrets, beforeReleaseDelete }),
     ...runsRoutes,
-    ...operationsRoutes(parts),
+    ...operationsRoutes({ ...parts, artifactFolder: parts.packageFolder }),
   ]);
 }
 

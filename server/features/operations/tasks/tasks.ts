@@ -20,6 +20,8 @@ import * as store from "./task-read-store.ts";
 import type { TaskFilter, TaskRow } from "./task-read-store.ts";
 import { whyWaiting } from "./waiting.ts";
 
+export { findTask } from "./task-read-store.ts";
+
 export interface TasksParts {
   database: Database;
   logFolder: LogFolder;
