@@ -10,6 +10,8 @@ export interface PromptPlace {
   environmentId: string;
   channelId: string | null;
   projectId: string;
+  /** As `Set/Tag`; absent for a deployment without a tenant. */
+  tenantTags?: readonly string[];
 }
 
 /** One question of the form. */
@@ -36,14 +38,13 @@ const faultsMax = 20;
 const lower = (text: string): string => text.trim().toLowerCase();
 
 function mayHold({ scope }: FrozenVariable, place: PromptPlace): boolean {
-  const among = (ids: readonly string[] | undefined, id: string | null): boolean =>
-    ids === undefined || ids.length === 0 || (id !== null && ids.some((one) => one.toLowerCase() === id.toLowerCase()));
+  const holds = (words: readonly string[] | undefined, here: readonly (string | null)[]): boolean =>
+    words === undefined || words.length === 0 || words.some((word) => here.some((one) => one?.toLowerCase() === word.toLowerCase()));
   return (
-    among(scope.Environment, place.environmentId) &&
-    among(scope.Channel, place.channelId) &&
-    among(scope.ProcessOwner, place.projectId) &&
-    // Deployments have no tenant yet.
-    among(scope.TenantTag, null)
+    holds(scope.Environment, [place.environmentId]) &&
+    holds(scope.Channel, [place.channelId]) &&
+    holds(scope.ProcessOwner, [place.projectId]) &&
+    holds(scope.TenantTag, place.tenantTags ?? [])
   );
 }
 

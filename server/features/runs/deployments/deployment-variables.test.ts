@@ -1,12 +1,13 @@
 // What a deployment takes along of variables: what was frozen when it was created, and what a person answered to prompts. Through the API of a
-// real node. Holds D1 for deployments: neither a save nor a refreshed release changes one that was created before.
+// real node. Holds what D2 stands on: neither a save nor a refreshed release
+// changes a deployment that was created before; and S3 for answers.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { make, startApiNode } from "../../../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../../../test/support/api-node.ts";
 import { readKeptSecrets } from "../../../platform/kept-secrets/kept-secrets.ts";
-import { listPrompts, loadVariableSnapshots, presentForm } from "../../projects/projects.ts";
+import { listPrompts, loadPromptedVariables, presentForm } from "../../projects/projects.ts";
 import { loadDeploymentSnapshot } from "./deployments.ts";
 
 let node: ApiNode;
@@ -44,7 +45,7 @@ async function runnerSees(deploymentId: string): Promise<Record<string, string |
   return Object.fromEntries(snapshot.variables.map((one) => [one.name, one.secretId === null ? one.value : secrets.get(one.secretId)!]));
 }
 
-test("D1: a deployment keeps the variables it was created with, while its release takes newer ones", async () => {
+test("D2: a deployment keeps the variables it was created with, while its release takes newer ones", async () => {
   const { project, release } = await prepare("Kept", [{ Name: "A", Value: "old" }]);
   const { body: first } = await deploy(release);
   assert.equal(first.ManifestVariableSetId, release.ProjectVariableSetSnapshotId);
@@ -85,7 +86,7 @@ const prompted = () => [
   { Name: "Plain", Value: "p" },
 ];
 
-test("answers to prompts are stored with the deployment, by id, name or label; a sensitive one is encrypted and never comes out", async () => {
+test("S3: answers to prompts are stored with the deployment, by id, name or label; a sensitive one is encrypted and never comes out", async () => {
   const { project, release } = await prepare("Prompted", prompted());
   const { variables } = { variables: (await node.get(project.Links.Variables)).Variables };
   const canary = "canary-of-a-form-81";
@@ -132,7 +133,7 @@ test("the form of a deployment asks by label, for what may hold there, and shows
     ...prompted(),
     { Name: "Kept", Value: "canary-default-4", IsSensitive: true, Prompt: { Label: "Z", Description: "d", Required: true } },
   ]);
-  const variables = await loadVariableSnapshots(node.database, [release.ProjectVariableSetSnapshotId]);
+  const variables = await loadPromptedVariables(node.database, [release.ProjectVariableSetSnapshotId]);
   const place = { environmentId: dev.Id, channelId: release.ChannelId, projectId: project.Id };
   const form = presentForm(listPrompts(variables, place));
   assert.deepEqual(
