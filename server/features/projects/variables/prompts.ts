@@ -48,6 +48,11 @@ function mayHold({ scope }: FrozenVariable, place: PromptPlace): boolean {
   );
 }
 
+/** A plain variable may ask with a field that hides what is typed: its answer is kept like a sensitive value, whatever its default was. */
+function asksForSecret({ sensitive, prompt }: FrozenVariable): boolean {
+  return sensitive || prompt?.DisplaySettings["Octopus.ControlType"]?.toLowerCase() === "sensitive";
+}
+
 /** The questions of a deployment, in the order in which the form shows them: by label. */
 export function listPrompts(variables: readonly FrozenVariable[], place: PromptPlace): Prompt[] {
   return variables
@@ -61,9 +66,9 @@ export function listPrompts(variables: readonly FrozenVariable[], place: PromptP
         description: prompt.Description,
         required: prompt.Required,
         displaySettings: prompt.DisplaySettings,
-        sensitive: one.sensitive,
+        sensitive: asksForSecret(one),
         hasDefault: one.secretId !== null || (one.value ?? "").trim() !== "",
-        defaultValue: one.sensitive ? null : one.value,
+        defaultValue: asksForSecret(one) ? null : one.value,
       };
     })
     .sort((a, b) => a.label.localeCompare(b.label, "en") || (a.variableId < b.variableId ? -1 : 1));
@@ -137,7 +142,9 @@ export function withFormValues(variables: readonly FrozenVariable[], answered: F
   return variables.map((one) => {
     const value = Object.hasOwn(answered, one.id) ? answered[one.id] : undefined;
     if (value === undefined) return one;
-    return typeof value === "string" ? { ...one, value, secretId: null } : { ...one, value: null, secretId: value.secretId };
+    return typeof value === "string"
+      ? { ...one, value, secretId: null }
+      : { ...one, value: null, secretId: value.secretId, sensitive: true };
   });
 }
 

@@ -83,6 +83,7 @@ const prompted = () => [
   { Name: "Size", Value: "5", Prompt: { Label: "How many?", Required: true } },
   { Name: "Token", IsSensitive: true, Prompt: { Label: "A token", Required: false } },
   { Name: "OnlyTest", Scope: { Environment: [test1.Id] }, Prompt: { Label: "In test", Required: true } },
+  { Name: "Hidden", Value: "h", Prompt: { Label: "Hidden field", DisplaySettings: { "Octopus.ControlType": "Sensitive" } } },
   { Name: "Plain", Value: "p" },
 ];
 
@@ -90,11 +91,25 @@ test("S3: answers to prompts are stored with the deployment, by id, name or labe
   const { project, release } = await prepare("Prompted", prompted());
   const { variables } = { variables: (await node.get(project.Links.Variables)).Variables };
   const canary = "canary-of-a-form-81";
-  const answer = await deploy(release, { FormValues: { [variables[0].Id]: "because", "how many?": "7", TOKEN: canary } });
+  const answer = await deploy(release, {
+    FormValues: { [variables[0].Id]: "because", "how many?": "7", TOKEN: canary, Hidden: `${canary}-2` },
+  });
   assert.equal(answer.status, 201, answer.text);
-  assert.deepEqual(await runnerSees(answer.body.Id), { Reason: "because", Size: "7", Token: canary, OnlyTest: null, Plain: "p" });
+  assert.deepEqual(await runnerSees(answer.body.Id), {
+    Reason: "because",
+    Size: "7",
+    Token: canary,
+    OnlyTest: null,
+    Hidden: `${canary}-2`,
+    Plain: "p",
+  });
   const shown = await node.call("GET", answer.body.Links.Self);
-  assert.deepEqual(shown.body.FormValues, { [variables[0].Id]: "because", [variables[1].Id]: "7", [variables[2].Id]: null });
+  assert.deepEqual(shown.body.FormValues, {
+    [variables[0].Id]: "because",
+    [variables[1].Id]: "7",
+    [variables[2].Id]: null,
+    [variables[4].Id]: null,
+  });
   assert.ok(!shown.text.includes(canary) && !answer.text.includes(canary));
   const stored = await node.database.query<{ text: string }>(
     `SELECT d::text AS text FROM deployments d UNION ALL SELECT e::text FROM events e UNION ALL SELECT t::text FROM tasks t`,
@@ -102,7 +117,7 @@ test("S3: answers to prompts are stored with the deployment, by id, name or labe
   assert.ok(!stored.some((one) => one.text.includes(canary)), "an answer lies open in the database");
   // With the deployment its answers go.
   const owned = async () => (await node.database.query(`SELECT 1 FROM secrets WHERE owner = $1`, [project.VariableSetId])).length;
-  assert.equal(await owned(), 1);
+  assert.equal(await owned(), 2);
   await node.post(`/api/tasks/${answer.body.TaskId}/cancel`);
   assert.equal((await node.call("DELETE", answer.body.Links.Self)).status, 200);
   assert.equal(await owned(), 0);
@@ -140,6 +155,7 @@ test("the form of a deployment asks by label, for what may hold there, and shows
     form.Elements.map((one: Json) => [one.Control.Label, one.Control.Required]),
     [
       ["A token", false],
+      ["Hidden field", false],
       ["How many?", true],
       ["Why?", true],
       ["Z", true],
@@ -147,7 +163,7 @@ test("the form of a deployment asks by label, for what may hold there, and shows
   );
   assert.ok(!JSON.stringify(form).includes("canary-default-4"));
   assert.equal(Object.values(form.Values).filter((one) => one === "5").length, 1);
-  assert.equal(listPrompts(variables, { ...place, environmentId: test1.Id }).length, 5);
+  assert.equal(listPrompts(variables, { ...place, environmentId: test1.Id }).length, 6);
   // A stored sensitive value answers a required prompt.
   assert.equal((await deploy(release, { FormValues: { Reason: "x" } })).status, 201);
 });
