@@ -25,6 +25,7 @@ export {
   forgetAnswers,
   keepAnswers,
   listPrompts,
+  loadPromptedVariables,
   loadVariableSnapshot,
   loadVariableSnapshots,
   presentForm,

@@ -136,6 +136,22 @@ export async function findSnapshot(db: Queryable, spaceId: string | null, id: st
   return row && { ...readRow(row), setId: row.set_id };
 }
 
+/** Only the variables of frozen copies that ask when deploying: few of many, so the rest never leaves the database. */
+export async function listPrompted(
+  db: Queryable,
+  snapshotIds: readonly string[],
+): Promise<{ kind: VariableOwner["kind"]; variables: StoredVariable[] }[]> {
+  if (snapshotIds.length === 0) return [];
+  const rows = await db.query<{ id: string; kind: VariableOwner["kind"]; format_version: number; variables: unknown }>(
+    `SELECT s.id, CASE WHEN s.project_id IS NULL THEN 'librarySet' ELSE 'project' END AS kind, s.format_version,
+            (SELECT COALESCE(jsonb_agg(v ORDER BY n), '[]') FROM jsonb_array_elements(s.variables) WITH ORDINALITY AS e (v, n)
+              WHERE jsonb_typeof(v -> 'Prompt') = 'object') AS variables
+       FROM variable_snapshots s WHERE s.id = ANY ($1) ORDER BY array_position($1::text[], s.id)`,
+    [snapshotIds],
+  );
+  return rows.map((row) => ({ kind: row.kind, variables: readStoredVariables(row.id, row.format_version, row.variables) }));
+}
+
 /** Of frozen copies: which set they were made from, and its version at that time. */
 export async function listSnapshotVersions(
   db: Queryable,

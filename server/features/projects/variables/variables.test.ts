@@ -1,5 +1,5 @@
-// Variable sets, library sets and their snapshots, through the API of a real node. Holds D1 (what a release carries never changes), D9's
-// neighbour for people (no save overwrites one it has not seen), and that a sensitive value goes in and never comes out.
+// Variable sets, library sets and their snapshots, through the API of a real node. Holds what D2 stands on for variables, that what is frozen
+// never changes (so a run that is taken over reads the same); S2, S3 and S5; and that no save overwrites one it has not seen.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -23,7 +23,7 @@ const setOf = (owner: Json): Promise<Json> => node.get(`/api/variables/${owner.V
 const save = (owner: Json, Variables: object[]): Promise<Json> => node.put(`/api/variables/${owner.VariableSetId}`, { Variables });
 const valuesOf = (variables: readonly { name: string; value: string | null }[]) => variables.map(({ name, value }) => `${name}=${value}`);
 
-test("D1: a release carries the variables of its moment, of the project and of each library set, whatever happens to those later", async () => {
+test("D2: a release carries the variables of its moment, of the project and of each library set, whatever happens to those later", async () => {
   const project = await make.project(node, "Frozen variables");
   const set = await node.post("/api/libraryvariablesets", { Name: "Shared" });
   const unused = await node.post("/api/libraryvariablesets", { Name: "Not included" });
@@ -55,7 +55,7 @@ test("D1: a release carries the variables of its moment, of the project and of e
   assert.deepEqual(valuesOf(await frozen(first)), ["Own=1", "Common=1"]);
 });
 
-test("D1: a release takes newer variables only when it is told to, and says so in an event", async () => {
+test("D2: a release takes newer variables only when it is told to, and says so in an event", async () => {
   const project = await make.project(node, "Refreshed");
   await save(project, [{ Name: "A", Value: "old" }]);
   const release = await make.release(node, project.Id, "1.0.0");
@@ -147,7 +147,7 @@ test("ids are kept and made, and everything of a variable comes back as it was s
   assert.deepEqual((await node.get(`/api/projects/${project.Slug}/variables`)).Variables, first.Variables);
 });
 
-test("a sensitive value goes in, is encrypted, and never comes out; null keeps it, another value replaces it, and it goes with its variable", async () => {
+test("S3: a sensitive value goes in, is encrypted, and never comes out; null keeps it, another value replaces it, and it goes with its variable", async () => {
   const project = await make.project(node, "Secret variables");
   const canary = "canary-55c1-of-variables";
   const saved = await save(project, [
@@ -246,7 +246,7 @@ test("a value whose environment is deleted matches nothing from then on: it is k
   assert.deepEqual((await node.get(`/api/variables/preview?project=${project.Id}`)).Variables, []);
 });
 
-test("S1: variables of one space are none of another's, and go with their space", async () => {
+test("S2: variables of one space are none of another's, and go with their space", async () => {
   const space = await node.post("/api/spaces", { Name: "Of variables" });
   const there = `/api/${space.Id}`;
   const [group] = await node.get(`${there}/projectgroups/all`);
@@ -283,7 +283,7 @@ test("S1: variables of one space are none of another's, and go with their space"
   assert.deepEqual(left, []);
 });
 
-test("limits and faults of a set are told by name", async () => {
+test("S5: limits and faults of a set are told by name", async () => {
   const project = await make.project(node, "Limits");
   const address = `/api/variables/${project.VariableSetId}`;
   assert.match(await errorsOf("PUT", address, { Variables: [{ Name: " " }] }), /Name must not be empty/);
@@ -372,7 +372,7 @@ test("names, previews and lists tell what holds where", async () => {
   assert.equal((await node.get(`/api/variables?ids=${ids}&take=1`)).TotalResults, 2);
 });
 
-test("each change and each secret of variables asks for its permission", async () => {
+test("S2: each change and each secret of variables asks for its permission", async () => {
   const project = await make.project(node, "Permissions");
   const headers = { "X-Octopus-ApiKey": node.nobodyKey };
   for (const [method, path, missing] of [
@@ -387,7 +387,7 @@ test("each change and each secret of variables asks for its permission", async (
   }
 });
 
-test("a set of 10,000 variables, a tenth of them sensitive and half of them scoped, is saved, frozen and resolved", async (t) => {
+test("S5: a set of 10,000 variables, a tenth of them sensitive and half of them scoped, is saved, frozen and resolved", async (t) => {
   const environments = await Promise.all(Array.from({ length: 20 }, (_, n) => make.environment(node, `Large ${n}`)));
   const project = await make.project(node, "Large set");
   const Variables = Array.from({ length: 10_000 }, (_, n) => ({
