@@ -32,7 +32,7 @@ export class ArtifactGone extends Error {}
 
 /**
  * Takes in the content of an artifact, which it has from then on in place of any earlier one. When it fails, nothing stays. `commit` runs the
- * work that makes it count in a transaction, perhaps a guarded one.
+ * work that makes it count in a transaction, perhaps a guarded one; the work answers whether it does.
  * @throws ArtifactTooLarge, ArtifactGone, SharedFolderError, and what the content throws
  */
 export async function storeContent(
@@ -40,7 +40,7 @@ export async function storeContent(
   artifactId: string,
   content: AsyncIterable<Uint8Array>,
   bytesMax: number,
-  commit: (work: (tx: Transaction) => Promise<void>) => Promise<void>,
+  commit: (work: (tx: Transaction) => Promise<boolean>) => Promise<void>,
 ): Promise<void> {
   const fileId = randomUUID();
   await store.insertFile(database, fileId);
