@@ -46,10 +46,9 @@ export async function storeContent(
   await store.insertFile(database, fileId);
   try {
     const written = await folder.receive(placeOf(fileId), watched(database, fileId, content, bytesMax));
-    await commit(async (tx) => {
-      if (!(await store.attachFile(tx, artifactId, { id: fileId, ...written })))
-        throw new ArtifactGone("The artifact is not there any more.");
-    });
+    let counts = false;
+    await commit(async (tx) => (counts = await store.attachFile(tx, artifactId, { id: fileId, ...written })));
+    if (!counts) throw new ArtifactGone("The artifact is not there any more.");
   } catch (error) {
     // What of this fails now, the sweep of any node does later.
     await removeIfUnused({ database, folder }, fileId).catch(() => undefined);
