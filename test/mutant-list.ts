@@ -31,7 +31,64 @@ const variableRoutes = "server/features/projects/variables/variable-routes.ts";
 const variableStore = "server/features/projects/variables/variable-store.ts";
 const ofDeployments = "server/features/runs/deployments/deployment-variables.test.ts";
 
+const logPieces = "server/engine/tasks/task-log-pieces.ts";
+const taskLogs = "server/features/operations/tasks/task-logs.test.ts";
+
 export const mutants: readonly Mutant[] = [
+  {
+    rule: "D7",
+    name: "an event id resumes one line early",
+    file: logPieces,
+    find: "    start = end + 1;\n    if (entry !== undefined) entries.push({ entry, after: { ...place, offset: offset + start, lines } });",
+    put: "    if (entry !== undefined) entries.push({ entry, after: { ...place, offset: offset + start, lines } });\n    start = end + 1;",
+    test: taskLogs,
+    pattern: "events come live",
+  },
+  {
+    rule: "D7",
+    name: "an event id resumes one line late",
+    file: "server/engine/tasks/task-log-position.ts",
+    find: "const offset = order === 0 ? position.offset : 0;",
+    put: "const offset = order === 0 && position.offset > 0 ? position.offset + 1 : 0;",
+    test: taskLogs,
+    pattern: "events come live",
+  },
+  {
+    rule: "D7",
+    name: "a live log ends before its last part is read",
+    file: "server/engine/tasks/task-log-feed.ts",
+    find: "if (next === undefined) break;",
+    put: "if (next === undefined || (task.isCompleted && position.epoch > 0 && next.after.epoch > position.epoch)) break;",
+    test: taskLogs,
+    pattern: "events come live",
+  },
+  {
+    rule: "S1",
+    name: "a stream outlives the right to it",
+    file: "server/platform/http/event-streams.ts",
+    find: "if (checking || nowMs - checkedAtMs < recheckMs) return;",
+    put: "if (checking || nowMs >= 0) return;",
+    test: taskLogs,
+    pattern: "without the permission there is no stream",
+  },
+  {
+    rule: "S5",
+    name: "a slow reader is buffered without bound",
+    file: "server/platform/http/event-streams.ts",
+    find: "while (!hasRoom && !gone.signal.aborted) await",
+    put: "if (!hasRoom && text.length < 0) await",
+    test: taskLogs,
+    pattern: "nothing waits in memory",
+  },
+  {
+    rule: "S3",
+    name: "hexadecimal shows a secret",
+    file: "server/platform/secrets/masking-forms.ts",
+    find: "return [hex, hex.toUpperCase(), spaced,",
+    put: "return [spaced.toUpperCase(), spaced.toUpperCase(), spaced.toUpperCase(),",
+    test: "server/platform/secrets/masking.test.ts",
+    pattern: "what a shell prints",
+  },
   {
     rule: "A3",
     name: "a node without its folder takes tasks",

@@ -66,7 +66,7 @@ describe("the live log over two nodes", { ...linux, timeout: 400_000 }, () => {
     }
   }
 
-  test("D10 A1: a reader goes from node to node all the time, and its node and the owner are killed: every line once, in order, as in the raw log", async () => {
+  test("D7 A1: a reader goes from node to node all the time, and its node and the owner are killed: every line once, in order, as in the raw log", async () => {
     const project = await observer.prepare({
       name: "followed",
       environments: 1,
@@ -120,7 +120,7 @@ describe("the live log over two nodes", { ...linux, timeout: 400_000 }, () => {
     assert.deepEqual(await observer.faultsOf(deployment), []);
   });
 
-  test("D10 A5: two hundred thousand lines come whole through both nodes, one after the other, and by their numbers", async (t) => {
+  test("D7 S5: two hundred thousand lines come whole through both nodes, one after the other, and by their numbers", async (t) => {
     const project = await observer.prepare({
       name: "long",
       environments: 1,
@@ -161,7 +161,7 @@ describe("the live log over two nodes", { ...linux, timeout: 400_000 }, () => {
     for (const node of nodes) t.diagnostic(`${node.name} had at most ${Math.round(node.memoryPeakBytes() / 1024 ** 2)} MiB`);
   });
 
-  test("A4: a node that is stopped sends its readers away before it closes, and they go on at the other one", async () => {
+  test("A1 D7: a node that is stopped sends its readers away before it closes, and they go on at the other one", async () => {
     const project = await observer.prepare({ name: "drained", environments: 1, machines: [machine], steps: [{ lines: 100, pauseMs: 40 }] });
     const deployment = await observer.deploy(project);
     const log = new Log();

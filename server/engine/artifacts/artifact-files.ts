@@ -32,7 +32,7 @@ export class ArtifactGone extends Error {}
 
 /**
  * Takes in the content of an artifact, which it has from then on in place of any earlier one. When it fails, nothing stays. `commit` runs the
- * work that makes it count in a transaction, perhaps a guarded one.
+ * work that makes it count in a transaction, perhaps a guarded one; the work answers whether it does.
  * @throws ArtifactTooLarge, ArtifactGone, SharedFolderError, and what the content throws
  */
 export async function storeContent(
@@ -40,16 +40,15 @@ export async function storeContent(
   artifactId: string,
   content: AsyncIterable<Uint8Array>,
   bytesMax: number,
-  commit: (work: (tx: Transaction) => Promise<void>) => Promise<void>,
+  commit: (work: (tx: Transaction) => Promise<boolean>) => Promise<void>,
 ): Promise<void> {
   const fileId = randomUUID();
   await store.insertFile(database, fileId);
   try {
     const written = await folder.receive(placeOf(fileId), watched(database, fileId, content, bytesMax));
-    await commit(async (tx) => {
-      if (!(await store.attachFile(tx, artifactId, { id: fileId, ...written })))
-        throw new ArtifactGone("The artifact is not there any more.");
-    });
+    let counts = false;
+    await commit(async (tx) => (counts = await store.attachFile(tx, artifactId, { id: fileId, ...written })));
+    if (!counts) throw new ArtifactGone("The artifact is not there any more.");
   } catch (error) {
     // What of this fails now, the sweep of any node does later.
     await removeIfUnused({ database, folder }, fileId).catch(() => undefined);

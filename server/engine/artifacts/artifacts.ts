@@ -3,10 +3,18 @@
 export type { ArtifactFilesParts, ArtifactFolder } from "./artifact-files.ts";
 export { ArtifactGone, ArtifactTooLarge, readContent, storageProblem, storeContent, sweepArtifactFiles } from "./artifact-files.ts";
 export type { AnnouncedArtifact, ArtifactFilter, ArtifactRow, NewArtifact } from "./artifact-store.ts";
-export { countArtifactsOfTask, deleteArtifact, findArtifact, insertArtifact, listArtifacts, renameArtifact } from "./artifact-store.ts";
+export {
+  countArtifactsOfTask,
+  deleteArtifact,
+  findArtifact,
+  insertAnnounced,
+  insertArtifact,
+  listArtifacts,
+  renameArtifact,
+} from "./artifact-store.ts";
+export type { Collection } from "./collect-artifacts.ts";
+export { artifactBytesMax, collectArtifacts } from "./collect-artifacts.ts";
 
-/** Largest artifact. More in one file wants another way than the log of a task. */
-export const artifactBytesMax = 5 * 1024 ** 3;
 /** Artifacts of one task; more are a loop that was not meant. */
 export const artifactsPerTaskMax = 10_000;
 export const filenameCharactersMax = 250;

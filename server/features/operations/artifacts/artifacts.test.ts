@@ -77,7 +77,7 @@ describe("artifacts", () => {
     assert.deepEqual(await names(`regarding=${taskId}&skip=1&take=1`), ["two.log"]);
   });
 
-  test("S1 S4: names, tasks and callers that may not are refused", async () => {
+  test("S1 S5: names, tasks and callers that may not are refused", async () => {
     for (const body of [
       {},
       { Filename: " " },
@@ -101,7 +101,7 @@ describe("artifacts", () => {
     assert.equal((await node.call("PUT", "/api/artifacts/Artifacts-99999/content", "x", { "Content-Type": "text/plain" })).status, 404);
   });
 
-  test("D6: files of deleted tasks, and of uploads whose node died, are swept; those under way and in use stay", async () => {
+  test("S5: files of deleted tasks, and of uploads whose node died, are swept; those under way and in use stay", async () => {
     const taskId = await queueTask(node.database);
     const kept = await node.post("/api/artifacts", { Filename: "kept" });
     const gone = await node.post("/api/artifacts", { Filename: "gone", ServerTaskId: taskId });

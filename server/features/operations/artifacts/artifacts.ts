@@ -214,7 +214,7 @@ export function artifactRoutes({ database, artifactFolder: folder }: { database:
           if ((await folder.space()).belowFloor) throw problem.storageFull("artifacts");
           await storeContent({ database, folder }, row.id, incoming.content, artifactBytesMax, (work) =>
             database.transaction(async (tx) => {
-              await work(tx);
+              if (!(await work(tx))) throw problem.notFound("artifact", params.id);
               await recordEvent(tx, {
                 spaceId: space.id,
                 category: "Modified",

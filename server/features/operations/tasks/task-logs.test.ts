@@ -61,7 +61,7 @@ describe("the log of a task", () => {
     }
   }
 
-  test("D10: lines come by their number, in pages of any size, over parts of several owners", async () => {
+  test("D7: lines come by their number, in pages of any size, over parts of several owners", async () => {
     const id = await newTask();
     const first = writerFor(id);
     await first.append([...opening, ...Array.from({ length: 2_500 }, (_, n) => line(`line ${n + 1}`))]);
@@ -106,7 +106,7 @@ describe("the log of a task", () => {
       assert.equal((await node.call("GET", `/api/tasks/${id}/log/search?${query}`)).status, 400, query);
   });
 
-  test("D10: events come live, resume behind any of their ids without a gap or a double, and are the raw log", async () => {
+  test("D7: events come live, resume behind any of their ids without a gap or a double, and are the raw log", async () => {
     const id = await newTask();
     const log = writerFor(id);
     await log.append([...opening, ...Array.from({ length: 20 }, (_, n) => line(`line ${n}`))]);
@@ -150,7 +150,7 @@ describe("the log of a task", () => {
     assert.equal((await events("ServerTasks-999999")).status, 404);
   });
 
-  test("S4: without the permission there is no stream, and one that is open ends within seconds when its user is disabled or its key deleted", async () => {
+  test("S1 S2: without the permission there is no stream, and one that is open ends within seconds when its user is disabled or its key deleted", async () => {
     const id = await newTask();
     assert.equal((await events(id, undefined, node.nobodyKey)).status, 403);
     assert.equal((await events(id, undefined, "API-WRONG")).status, 401);
@@ -192,7 +192,7 @@ describe("the log of a task", () => {
     await eventually("no stream was left", () => node.eventStreams.count() <= open - 1);
   });
 
-  test("A5: nothing waits in memory for a reader that does not read; when it reads again nothing is missing", async () => {
+  test("S5 D7: nothing waits in memory for a reader that does not read; when it reads again nothing is missing", async () => {
     const id = await newTask();
     const reader = await events(id);
     await until(reader, (event) => event.event === "task");
@@ -211,7 +211,7 @@ describe("the log of a task", () => {
     assert.ok(numbers.every((number, n) => number === n));
   });
 
-  test("A4: a node that stops ends its streams with a hint to connect anew, and opens no more", async (t) => {
+  test("A1: a node that stops ends its streams with a hint to connect anew, and opens no more", async (t) => {
     const stopping = await startApiNode(t, { logFolder: folder });
     const id = await queueTask(stopping.database);
     const url = `${stopping.url}/api/tasks/${id}/log/events`;
