@@ -26,6 +26,10 @@ const conformance = "test/simulation/model-conformance.test.ts";
 const requestStore = "server/engine/agents/agent-request-store.ts";
 
 const operating = "test/long/operating-process.test.ts";
+const variables = "server/features/projects/variables/variables.test.ts";
+const variableRoutes = "server/features/projects/variables/variable-routes.ts";
+const variableStore = "server/features/projects/variables/variable-store.ts";
+const ofDeployments = "server/features/runs/deployments/deployment-variables.test.ts";
 
 export const mutants: readonly Mutant[] = [
   {
@@ -766,5 +770,86 @@ export const mutants: readonly Mutant[] = [
     put: "`",
     test: conformance,
     pattern: "the model of the database",
+  },
+  {
+    rule: "D1",
+    name: "variables: a set that changed is not frozen anew",
+    file: variableStore,
+    find: "WHERE set_id = $1 AND set_version = $2",
+    put: "WHERE set_id = $1 AND set_version <= $2",
+    test: variables,
+    pattern: "D1: a release carries",
+  },
+  {
+    rule: "D1",
+    name: "variables: a save changes what is frozen",
+    file: variableStore,
+    find: "s.set_version AS version, s.format_version, s.variables\n",
+    put: "s.set_version AS version, s.format_version, (SELECT v.variables FROM variable_sets v WHERE v.id = s.set_id) AS variables\n",
+    test: variables,
+    pattern: "D1: a release carries",
+  },
+  {
+    rule: "D1",
+    name: "variables: a deployment reads what its release carries now",
+    file: "server/features/runs/deployments/deployment-store.ts",
+    find: "COALESCE(d.variable_snapshot_ids, ",
+    put: "COALESCE(NULL::text[], ",
+    test: ofDeployments,
+    pattern: "D1: a deployment keeps",
+  },
+  {
+    rule: "version",
+    name: "variables: only a version from the future is stale",
+    file: variableRoutes,
+    find: "body.Version !== current.version",
+    put: "body.Version > current.version",
+    test: variables,
+    pattern: "a save on a version",
+  },
+  {
+    rule: "version",
+    name: "variables: two saves at once see the same version",
+    file: variableRoutes,
+    find: "await store.lockSet(tx, known);",
+    put: "",
+    test: variables,
+    pattern: "a save on a version",
+  },
+  {
+    rule: "secrets",
+    name: "variables: a secret that a release needs goes with its variable",
+    file: variableStore,
+    find: "EXCEPT SELECT unnest(secret_ids) FROM variable_snapshots WHERE set_id = $1",
+    put: "EXCEPT SELECT unnest(secret_ids) FROM variable_snapshots WHERE set_id || 'x' = $1",
+    test: variables,
+    pattern: "a sensitive value goes in",
+  },
+  {
+    rule: "secrets",
+    name: "variables: null takes a stored secret away",
+    file: "server/features/projects/variables/variable-rules.ts",
+    find: "SecretId: old?.SecretId ?? null }",
+    put: "SecretId: null }",
+    test: variables,
+    pattern: "a sensitive value goes in",
+  },
+  {
+    rule: "scopes",
+    name: "variables: what was deleted leaves the scope, which gets wider",
+    file: "server/features/projects/variables/variable-rules.ts",
+    find: "else if (found === undefined) fault(missing(what, kind, text, before.owner));",
+    put: "else if (found === undefined || !known.has(lower)) continue;",
+    test: variables,
+    pattern: "whose environment is deleted",
+  },
+  {
+    rule: "prompts",
+    name: "variables: a required prompt may stay without an answer",
+    file: "server/features/projects/variables/prompts.ts",
+    find: "prompt.required && (text === undefined",
+    put: "!prompt.required && (text === undefined",
+    test: ofDeployments,
+    pattern: "a required prompt",
   },
 ];

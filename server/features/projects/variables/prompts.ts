@@ -101,7 +101,7 @@ export function readFormValues(
     if (faults.length < faultsMax) faults.push(sentence);
   };
   const newSecrets: { id: string; text: string }[] = [];
-  const values: Record<string, FormValue> = {};
+  const values = new Map<string, FormValue>();
   const prompts = listPrompts(variables, place);
   const asking = new Set(
     variables.flatMap((one) => (one.prompt === undefined ? [] : [one.id, one.name, one.prompt.Label || one.name].map(lower))),
@@ -121,14 +121,14 @@ export function readFormValues(
     if (text === undefined) continue;
     const limit = prompt.sensitive ? sensitiveValueBytesMax : valueBytesMax;
     if (Buffer.byteLength(text) > limit) fault(`The value of '${prompt.label}' is larger than the limit of ${limit} bytes.`);
-    if (!prompt.sensitive || text === "") values[prompt.variableId] = text;
+    if (!prompt.sensitive || text === "") values.set(prompt.variableId, text);
     else {
       const id = randomUUID();
       newSecrets.push({ id, text });
-      values[prompt.variableId] = { secretId: id };
+      values.set(prompt.variableId, { secretId: id });
     }
   }
-  return { values, newSecrets, faults };
+  return { values: Object.fromEntries(values), newSecrets, faults };
 }
 
 /** The variables of a deployment: frozen ones, with what a person answered in place of the value that asked. */
