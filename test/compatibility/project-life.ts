@@ -438,12 +438,13 @@ export function describeProjectLife(name: string, options: { skip: string | unde
     });
 
     test("collects an artifact that a script left", async (t) => {
-      const probe = create("artifacts", { Filename: "probe.txt" });
-      const empty = await orSkip(t, "artifacts", probe);
-      if (empty === undefined) return;
+      if ((await orSkip(t, "artifacts", create("artifacts", { Filename: "of nothing.txt" }))) === undefined) return;
       await setSteps([scriptStep("Report", `echo "all is well" > report.txt; new_octopusartifact "$PWD/report.txt" report.txt`)]);
       await release("7.0.0");
       const taskId = await deploy("7.0.0", environments[0]);
+      await ended([taskId]);
+      if ((await repository("SpaceServerTaskRepository").getRaw(taskId)).includes("new_octopusartifact: command not found"))
+        return t.skip("this server keeps artifacts and scripts cannot leave any yet");
       await succeeded(taskId);
       const { Items: found } = await read("artifacts{?regarding}", { regarding: taskId });
       assert.deepEqual(
