@@ -19,6 +19,7 @@ const commits = "server/platform/database/commit-outcome.test.ts";
 const anyNode = "server/engine/agents/any-node-polling.test.ts";
 const scheduleStore = "server/engine/schedules/schedule-store.ts";
 const schedules = "server/engine/schedules/schedules.test.ts";
+const claims = "server/engine/tasks/task-claims.test.ts";
 const tidying = "server/features/operations/tidying.test.ts";
 const cuts = "test/cut-connections.test.ts";
 const simulation = "test/simulation/simulation.ts";
@@ -487,6 +488,69 @@ export const mutants: readonly Mutant[] = [
     test: commits,
     pattern: "cut at COMMIT",
   },
+  {
+    rule: "rule 12, A1",
+    name: "claims: a node that is full keeps to itself what it has queued",
+    file: "server/engine/tasks/task-engine.ts",
+    find: "else passOn(hint.taskId, isFull ? 1 : 0);",
+    put: "",
+    test: claims,
+    pattern: "offered on until",
+  },
+  {
+    rule: "rule 12, A1",
+    name: "claims: a node that is full keeps to itself what it was offered",
+    file: "server/engine/tasks/task-engine.ts",
+    find: "for (const [taskId, full] of hints) passOn(taskId, full + 1);",
+    put: "",
+    test: claims,
+    pattern: "offered on until",
+  },
+  {
+    rule: "A1",
+    name: "claims: a node takes all that it queues itself",
+    file: "server/engine/tasks/task-engine.ts",
+    find: "(busy === 0 || others.length === 0)",
+    put: "(busy >= 0 || others.length === 0)",
+    test: claims,
+    pattern: "without a word",
+  },
+  {
+    rule: "A1",
+    name: "claims: what this node has seen to is said to the others as well",
+    file: "server/platform/database/pool.ts",
+    find: "&& one.own(payload))) return;",
+    put: "&& one.own(payload))) void 0;",
+    test: claims,
+    pattern: "without a word",
+  },
+  {
+    rule: "A2",
+    name: "claims: a full cap holds up the tasks of a dead node",
+    file: "server/engine/tasks/task-engine.ts",
+    find: "(cap: number): number => cap;",
+    put: "(cap: number): number => cap - cap;",
+    test: claims,
+    pattern: "A2",
+  },
+  {
+    rule: "A2",
+    name: "claims: the room beyond the cap is for new tasks too",
+    file: "server/engine/tasks/task-engine.ts",
+    find: "return { fresh: 0, takeovers: isTime",
+    put: "return { fresh: 1, takeovers: isTime",
+    test: claims,
+    pattern: "A2",
+  },
+  {
+    rule: "A2",
+    name: "conformance: tasks of dead nodes leave as much room for new ones as before",
+    file: "server/engine/tasks/task-store.ts",
+    find: "LIMIT greatest($4 - (SELECT count(*) FROM expired), 0) FOR UPDATE SKIP LOCKED",
+    put: "LIMIT $4 FOR UPDATE SKIP LOCKED",
+    test: conformance,
+    pattern: "the model of the database",
+  },
   // What the simulation must notice; statements of SQL are held by the comparison of its database with the real one.
   {
     rule: "rule 1, D4",
@@ -510,8 +574,8 @@ export const mutants: readonly Mutant[] = [
     rule: "rule 1, D4",
     name: "conformance: a lease that lasts is taken away",
     file: "server/engine/tasks/task-store.ts",
-    find: "WHERE $5 AND state = 'running' AND lease_until < now()",
-    put: "WHERE state = 'running'",
+    find: "WHERE $5 > 0 AND state = 'running' AND lease_until < now() - $6 * interval '1 millisecond'",
+    put: "WHERE $5 > 0 AND state = 'running' AND $6 >= 0",
     test: conformance,
     pattern: "the model of the database",
   },

@@ -27,6 +27,7 @@ import {
   readLeaseSettings,
   releaseLeases,
   renewLeases,
+  sendHint,
 } from "../../server/engine/tasks/task-store.ts";
 import { enqueueTask, requestCancel } from "../../server/engine/tasks/tasks.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
@@ -214,8 +215,9 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
       owner,
       nodeName: owner.slice(0, 6),
       leaseMs: oneOf([hourMs, hourMs, -hourMs]),
-      count: oneOf([1, 2, 16]),
-      withExpired: oneOf([true, true, false]),
+      fresh: oneOf([0, 1, 2, 16]),
+      takeovers: oneOf([0, 1, 16, 16]),
+      overdueMs: oneOf([0, 0, hourMs / 2, 2 * hourMs]),
     };
     const renewal = { owner, leaseMs: oneOf([hourMs, -hourMs]), taskIds: committed("task_queue").map((row) => row["task_id"] as string) };
     const finish = { state: oneOf(["Success", "Failed"] as const), errorMessage: null };
@@ -225,7 +227,7 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
       [(tx) => enqueue(tx, newTag)],
       [(tx) => claimTasks(tx, claim)],
       [(tx) => claimTasks(tx, claim)],
-      [(tx) => hasClaimable(tx, claim.withExpired)],
+      [(tx) => hasClaimable(tx, claim), (tx) => sendHint(tx, "ServerTasks-1 queued")],
       [(tx) => renewLeases(tx, renewal)],
       [guard, (tx) => insertPlan(tx, taskId, plan)],
       [guard, (tx) => intendStepRuns(tx, { taskId, step, epoch: lease.epoch, attempt: 1, runs: tickets })],

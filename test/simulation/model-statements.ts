@@ -97,32 +97,37 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
         lease_until: null,
         cancel_requested: false,
       });
-      return counted(1);
+      return answer([{ is_head: isHead }]);
     },
 
-    async "task-look"(tx, [withExpired]) {
+    "task-hint": async (_tx, [channel, payload]) => ({
+      ...answer([{ pg_notify: "" }]),
+      notifications: [{ channel: text(channel), payload: text(payload) }],
+    }),
+
+    async "task-look"(tx, [isFresh, isTakeover, overdueMs]) {
       const found = seenRows(tx, "task_queue").some(
         ({ row }) =>
-          (row["state"] === "queued" && row["is_head"] === true) ||
-          (withExpired === true && row["state"] === "running" && (row["lease_until"] as number) < tx.startedMs),
+          (isFresh === true && row["state"] === "queued" && row["is_head"] === true) ||
+          (isTakeover === true && row["state"] === "running" && (row["lease_until"] as number) < tx.startedMs - (overdueMs as number)),
       );
       return answer([{ found }]);
     },
 
     async "task-claim"(tx, values) {
-      const [owner, nodeName, leaseMs, count, withExpired] = values as readonly [string, string, number, number, boolean];
+      const [owner, nodeName, leaseMs, fresh, takeovers, overdueMs] = values as readonly [string, string, number, number, number, number];
       const isFree = ({ cell }: { cell: Cell }): boolean => cell.holder === undefined || cell.holder === tx;
       const rows = seenRows(tx, "task_queue");
       const expired = rows
-        .filter(({ row }) => withExpired && row["state"] === "running" && (row["lease_until"] as number) < tx.startedMs)
+        .filter(({ row }) => row["state"] === "running" && (row["lease_until"] as number) < tx.startedMs - overdueMs)
         .sort((a, b) => byText(a.cell.key, b.cell.key))
         .filter(isFree)
-        .slice(0, count);
+        .slice(0, takeovers);
       const ready = rows
         .filter(({ row }) => row["state"] === "queued" && row["is_head"] === true)
         .sort((a, b) => (a.row["position"] as number) - (b.row["position"] as number))
         .filter(isFree)
-        .slice(0, Math.max(count - expired.length, 0));
+        .slice(0, Math.max(fresh - expired.length, 0));
       const claimed = [...expired, ...ready];
       for (const { cell } of claimed) await model.hold(tx, cell);
       const shown: Row[] = [];

@@ -7,6 +7,7 @@ import type { LineMasker, Plan } from "../../server/engine/execution/execution.t
 import { createTaskEngine, enqueueTask, readTaskLog, requestCancel } from "../../server/engine/tasks/tasks.ts";
 import type { LogEntry, TaskEngine, TaskHandler } from "../../server/engine/tasks/tasks.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
+import type { Database, Transaction } from "../../server/platform/database/database.ts";
 import { createRandom } from "../trials/random.ts";
 import { createChecker } from "./checker.ts";
 import { createSimulatedAgents } from "./simulated-agents.ts";
@@ -84,6 +85,8 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
   for (let n = 1; n <= integer(1, 2); n++) machines.set(`machine-${n}`, kindOfAll ?? oneOf(kinds));
   const stepsOf = new Map<string, number>();
   const longest = oneOf([100, 1_500, 6_000]);
+  /** Mostly fewer tasks than places; with few, tasks are offered on, and those of dead nodes go on beyond the caps. */
+  const cap = oneOf([1, 3, 3]);
   let crashesLeft = drawn(0.2, 1) > 0 ? integer(1, 2) : 0;
   const noDatabaseFaults: DatabaseFaults = { loss: 0, commitLoss: 0, notificationLoss: databaseFaults.notificationLoss };
   const noAgentFaults: AgentFaults = { offline: 0, answerLoss: 0, late: 0, lateMsMax: 0 };
@@ -139,6 +142,7 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
   let isEnqueued = false;
   let isEnding = false;
   const processes = new Map<string, SimulatedProcess>();
+  const databases = new Map<string, Database>();
   const engines = new Map<string, TaskEngine>();
   function startNode(name: string, incarnation: number): void {
     const process = createSimulatedProcess({
@@ -156,6 +160,7 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
       });
     });
     const own = database.connect(process);
+    databases.set(name, own);
     const connected = agents.connect(process);
     const engine = createTaskEngine({
       database: own,
@@ -163,7 +168,9 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
       folder: folder.connect(process),
       handlers: [deployHandler(connected)],
       nodeName: name,
-      taskCap: () => 3,
+      taskCap: () => cap,
+      // Dead and frozen ones among them, as the registry of nodes may say for a while.
+      otherNodes: () => [...processes.keys()].filter((other) => other !== name),
       log: {
         info: (_fields, message) => trace(`${process.name}: ${message}`),
         warn: () => {},
@@ -260,7 +267,7 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
       const tag = oneOf(tags);
       let id: string | undefined;
       try {
-        await clientDatabase.transaction(async (tx) => {
+        await throughNode(async (tx) => {
           id = await enqueueTask(tx, {
             spaceId: null,
             name: "Deploy",
@@ -284,6 +291,14 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
       await outside.clock.pause(oneOf([0, 300, 4_000]) * random());
     }
     isEnqueued = true;
+  }
+
+  /** By the API of a node, whose death the client notices; or as a command beside the nodes does it. */
+  async function throughNode(work: (tx: Transaction) => Promise<void>): Promise<void> {
+    const [name, process] = oneOf([...processes]);
+    if (chance(0.2) || process.state() !== "running") return clientDatabase.transaction(work);
+    const died = new Promise<never>((_, reject) => process.onDeath(() => reject(new Error(`${name} died`))));
+    await Promise.race([databases.get(name)!.transaction(work), died]);
   }
 
   async function cancel(taskId: string): Promise<void> {

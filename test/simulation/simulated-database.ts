@@ -60,7 +60,13 @@ export function createSimulatedDatabase(parts: {
   const statements = createModelStatements(model, () => time.nowMs());
   const open = new Set<ModelTransaction>();
   const cutOffUntil = new Map<string, number>();
-  const listeners: { process: SimulatedProcess; channel: string; onWake: (payload: string | null) => void; open: boolean }[] = [];
+  const listeners: {
+    process: SimulatedProcess;
+    channel: string;
+    onWake: (payload: string | null) => void;
+    own: ((payload: string) => boolean) | undefined;
+    open: boolean;
+  }[] = [];
   let downUntilMs = 0;
 
   const latency = (): number => latencyMs.min + (latencyMs.max - latencyMs.min) * random() ** 4;
@@ -216,16 +222,16 @@ export function createSimulatedDatabase(parts: {
         execute: async (_text, values, o) => (await run(o?.name, values ?? [])).count,
         afterCommit: (callback) => void committed.push(callback),
         notify: (channel, payload) =>
-          void committed.push(
-            () =>
-              void ask(
-                process,
-                "notify",
-                loss,
-                async () => wake(channel, payload),
-                () => {},
-              ).catch(() => ignored.ok),
-          ),
+          void committed.push(() => {
+            if (listeners.some((one) => one.process === process && one.open && one.channel === channel && one.own?.(payload))) return;
+            void ask(
+              process,
+              "notify",
+              loss,
+              async () => wake(channel, payload),
+              () => {},
+            ).catch(() => ignored.ok);
+          }),
       };
       try {
         await ask(
@@ -285,8 +291,8 @@ export function createSimulatedDatabase(parts: {
           }
         }
       },
-      async listen(channel, onWake) {
-        const listener = { process, channel, onWake, open: true };
+      async listen(channel, onWake, own) {
+        const listener = { process, channel, onWake, own, open: true };
         listeners.push(listener);
         onWake(null);
         return { close: async () => void (listener.open = false) };
