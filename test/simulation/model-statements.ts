@@ -50,6 +50,11 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
   const stepRun = (id: unknown): Cell => model.cell("step_runs", text(id));
   const isNotDone = (row: Row): boolean => row["state"] !== "done";
 
+  const firingCell = (trigger: string, dueMs: number): Cell => model.cell("schedule_firings", JSON.stringify([trigger, dueMs]));
+  /** Its time has come, and its last task has ended. */
+  const isDue = (tx: ModelTransaction, row: Row): boolean =>
+    (row["next_due"] as number) <= nowMs() && model.visible(tx, queued(row["last_task_id"])) === undefined;
+
   /** Step runs by their natural key; the value of a row here is the id. */
   const stepKey = (task: unknown, step: unknown, machine: unknown, attempt: unknown): Cell =>
     model.cell("step_run_keys", JSON.stringify([task, step, machine, attempt]));
@@ -423,6 +428,110 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
         rows.push({ ...row, plan: task?.["plan"], plan_version: task?.["plan_version"] });
       }
       return answer(rows);
+    },
+
+    async "schedule-intervals"(tx, [kind]) {
+      const rows = seenRows(tx, "schedules").map(({ row }) => row);
+      return answer(rows.filter((row) => row["kind"] === kind));
+    },
+
+    async "schedule-lock-kind"(tx, [kind]) {
+      const cell = model.cell("advisory-kinds", text(kind));
+      if (cell.holder !== undefined && cell.holder !== tx) return answer([{ locked: false }]);
+      await model.hold(tx, cell);
+      return answer([{ locked: true }]);
+    },
+
+    async "schedule-remove"(tx, [kind, triggers]) {
+      let count = 0;
+      for (const { cell } of seenRows(tx, "schedules")) {
+        const isUnwanted = (row: Row): boolean => row["kind"] === kind && !(triggers as readonly unknown[]).includes(row["trigger"]);
+        const row = await model.lock(tx, cell, isUnwanted);
+        if (row === undefined) continue;
+        model.put(tx, cell, undefined);
+        count += 1;
+        for (const firing of seenRows(tx, "schedule_firings").filter((one) => one.row["trigger"] === cell.key)) {
+          await model.hold(tx, firing.cell);
+          model.put(tx, firing.cell, undefined);
+        }
+      }
+      return counted(count);
+    },
+
+    async "schedule-want"(tx, values) {
+      const [kind, triggers, spaces, intervals] = values as readonly [string, readonly string[], readonly unknown[], readonly number[]];
+      const made = Math.floor(nowMs());
+      let count = 0;
+      for (const [n, trigger] of triggers.entries()) {
+        const cell = model.cell("schedules", trigger);
+        await model.hold(tx, cell);
+        const known = model.visible(tx, cell);
+        const interval = intervals[n]!;
+        if (known !== undefined && known["interval_ms"] === interval) continue;
+        const fresh = { trigger, kind, space_id: spaces[n], last_due: null, last_task_id: null, created_at: made };
+        const from = (known?.["last_due"] ?? known?.["created_at"] ?? made) as number;
+        model.put(tx, cell, { ...(known ?? fresh), interval_ms: interval, next_due: from + interval });
+        count += 1;
+      }
+      return counted(count);
+    },
+
+    async "schedule-due"(tx, [most]) {
+      const due = seenRows(tx, "schedules")
+        .map(({ row }) => row)
+        .filter((row) => isDue(tx, row))
+        .sort((a, b) => (a["next_due"] as number) - (b["next_due"] as number));
+      return answer(due.slice(0, most as number).map(({ trigger, kind }) => ({ trigger, kind })));
+    },
+
+    async "schedule-lock"(tx, [trigger]) {
+      const cell = model.cell("schedules", text(trigger));
+      const row = model.visible(tx, cell);
+      if (row === undefined || !isDue(tx, row) || (cell.holder !== undefined && cell.holder !== tx)) return answer([]);
+      await model.hold(tx, cell);
+      return answer([{ missed: Math.floor(Math.floor(nowMs() - (row["next_due"] as number)) / (row["interval_ms"] as number)) }]);
+    },
+
+    async "schedule-fire"(tx, values) {
+      const [trigger, missed] = values as readonly [string, number];
+      const row = model.visible(tx, model.cell("schedules", trigger));
+      if (row === undefined) return answer([]);
+      const [next, interval] = [row["next_due"] as number, row["interval_ms"] as number];
+      const cell = firingCell(trigger, next + missed * interval);
+      await model.hold(tx, cell);
+      if (model.visible(tx, cell) !== undefined) return answer([]);
+      const firing = {
+        due_at: new Date(next + missed * interval),
+        missed_from: missed > 0 ? new Date(next) : null,
+        missed_to: missed > 0 ? new Date(next + (missed - 1) * interval) : null,
+        missed_count: missed,
+      };
+      model.put(tx, cell, { ...firing, trigger, task_id: null });
+      return answer([firing]);
+    },
+
+    async "schedule-task"(tx, [trigger, dueAt, taskId]) {
+      const row = await update(
+        tx,
+        firingCell(text(trigger), (dueAt as Date).getTime()),
+        () => true,
+        (one) => ({ ...one, task_id: taskId }),
+      );
+      return counted(row === undefined ? 0 : 1);
+    },
+
+    async "schedule-advance"(tx, values) {
+      const [trigger, missed, taskId] = values as readonly [string, number, string | null];
+      const row = await update(
+        tx,
+        model.cell("schedules", trigger),
+        () => true,
+        (one) => {
+          const due = (one["next_due"] as number) + missed * (one["interval_ms"] as number);
+          return { ...one, last_due: due, next_due: due + (one["interval_ms"] as number), last_task_id: taskId ?? one["last_task_id"] };
+        },
+      );
+      return counted(row === undefined ? 0 : 1);
     },
   };
   return new Map(Object.entries(statements));

@@ -26,6 +26,7 @@ export interface SchedulesTrial {
   clockHours?: readonly number[];
   /** The same seed chooses the same victims, moments and lengths. */
   seed: number;
+  keepFolder?: boolean;
   keepFolderOnFaults: boolean;
   report(line: string): void;
 }
@@ -40,6 +41,8 @@ export interface SchedulesResult {
   lateMs: number[];
   /** From queued to ended. A task that takes longer than the interval has its successors passed over. */
   tookMs: number[];
+  /** Those that took longest, each with where its time went. */
+  slowest: string[];
   /** How many tasks each node ended. */
   nodesOfTasks: Record<string, number>;
   seconds: number;
@@ -56,6 +59,7 @@ const startPauseMs = 5_000;
 const finalMsMax = 120_000;
 const dueMsMax = 120_000;
 const pageSize = 200;
+const slowestTold = 12;
 
 interface Policy {
   document: Document;
@@ -181,13 +185,25 @@ export async function runSchedulesTrial(trial: SchedulesTrial): Promise<Schedule
       if (task.State !== "Success") faults.push(`${task.Id} ended as ${task.State}: ${task.ErrorMessage}`);
     }
     const lateMs = tasks.map((task) => Date.parse(task.QueueTime) - dueOf(task));
-    const tookMs = tasks.map((task) => Date.parse(task.CompletedTime) - Date.parse(task.QueueTime));
-    return { due, fired: firedCount, passedOver, lateMs, tookMs, nodesOfTasks, seconds: (performance.now() - startedMs) / 1000, faults };
+    const tookMs = tasks.map((task) => spanMs(task, "QueueTime", "CompletedTime"));
+    const slowest = tasks.toSorted((a, b) => spanMs(b, "QueueTime", "CompletedTime") - spanMs(a, "QueueTime", "CompletedTime"));
+    const toldSlowest = slowest.slice(0, slowestTold).map(tellTimes);
+    return {
+      due,
+      fired: firedCount,
+      passedOver,
+      lateMs,
+      tookMs,
+      slowest: toldSlowest,
+      nodesOfTasks,
+      seconds: (performance.now() - startedMs) / 1000,
+      faults,
+    };
   } catch (error) {
     faults.push(`The trial did not come to its end: ${String(error)}`);
     throw error;
   } finally {
-    const keepFolder = trial.keepFolderOnFaults && faults.length > 0;
+    const keepFolder = trial.keepFolder === true || (trial.keepFolderOnFaults && faults.length > 0);
     await cluster.close({ keepFolder });
     if (keepFolder) trial.report(`Logs and homes are kept in ${cluster.root}.`);
   }
@@ -250,6 +266,19 @@ async function allHealthTasks(api: ClusterApi): Promise<Document[]> {
 
 function byPolicy(tasks: readonly Document[]): Map<string, Document[]> {
   return Map.groupBy(tasks, (task) => String(task.Arguments.PolicyId));
+}
+
+function spanMs(task: Document, from: string, to: string): number {
+  return Date.parse(task[to]) - Date.parse(task[from]);
+}
+
+/** Times of a task by the database's clock, to be looked up in the logs of the nodes. */
+function tellTimes(task: Document): string {
+  const seconds = (from: string, to: string): string => (spanMs(task, from, to) / 1000).toFixed(1);
+  return (
+    `${task.Id} queued at ${task.QueueTime}, waited ${seconds("QueueTime", "StartTime")} s, ` +
+    `ran ${seconds("StartTime", "CompletedTime")} s, ended on ${task.ServerNode}`
+  );
 }
 
 function dueOf(task: Document): number {
