@@ -551,6 +551,24 @@ export const mutants: readonly Mutant[] = [
     test: conformance,
     pattern: "the model of the database",
   },
+  {
+    rule: "D1",
+    name: "a transaction that was ended while its process slept is a fault",
+    file: "server/platform/database/database-errors.ts",
+    find: '  ...["25P03", "25P04"],',
+    put: "",
+    test: "server/platform/database/sleeping-transaction.test.ts",
+    pattern: "done again as a whole",
+  },
+  {
+    rule: "A2",
+    name: "conformance: a frozen node holds the row of its task as long as any other",
+    file: "server/engine/tasks/task-store.ts",
+    find: "`SELECT ${holdShortly} ${guard} FOR UPDATE`",
+    put: "`SELECT 1 ${guard} FOR UPDATE`",
+    test: conformance,
+    pattern: "the model of the database",
+  },
   // What the simulation must notice; statements of SQL are held by the comparison of its database with the real one.
   {
     rule: "rule 1, D4",

@@ -56,6 +56,8 @@ const hourMs = 3_600_000;
 const sessionsMax = 3;
 const seeds = [1, 2, 3, 4, 5, 6];
 const movesPerSeed = 250;
+/** As PostgreSQL writes it. */
+const noLimit = 0;
 const makeDueName = "test-make-due";
 
 let postgres: TestPostgres;
@@ -103,6 +105,7 @@ async function beginReal(database: Database): Promise<Pick<Session, "real" | "pi
   const [row] = await tx.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
   // The databases of tests are told not to wait for the disk at all.
   await tx.query("SET LOCAL synchronous_commit = on");
+  await tx.query(`SET LOCAL idle_in_transaction_session_timeout = ${noLimit}`);
   return {
     real: tx,
     pid: row!.pid,
@@ -345,8 +348,14 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
     session.waiting = undefined;
     assert.deepEqual(inOrder(model), inOrder(real));
     if ("value" in real) {
-      const [disk] = await session.real.query<{ wait: string }>(`SELECT current_setting('synchronous_commit') AS wait`);
-      assert.equal(session.modelTx.async ? "off" : "on", disk!.wait, "whether the commit waits for the disk");
+      const [set] = await session.real.query<{ wait: string; idle: string }>(
+        `SELECT current_setting('synchronous_commit') AS wait, current_setting('idle_in_transaction_session_timeout') AS idle`,
+      );
+      assert.equal(session.modelTx.async ? "off" : "on", set!.wait, "whether the commit waits for the disk");
+      assert.equal(session.modelTx.idleMsMax === noLimit ? "0" : `${session.modelTx.idleMsMax / 1_000}s`, set!.idle, "how long it may be idle");
+      // This test takes its time between two statements.
+      await session.real.query(`SET LOCAL idle_in_transaction_session_timeout = ${noLimit}`);
+      session.modelTx.idleMsMax = noLimit;
     }
     const isRefused = "code" in real || real.value === false;
     if (isRefused) await end(session, false);
@@ -386,6 +395,7 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
         nowMs += 1;
         const steps = [...drawProgram()];
         const modelTx = tables.begin("model", nowMs);
+        modelTx.idleMsMax = noLimit;
         const session: Session = { ...(await beginReal(database)), modelTx, model: modelTransaction(modelTx), steps, waiting: undefined };
         sessions.push(session);
         tasks = committed("tasks").length;

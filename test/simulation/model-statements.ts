@@ -13,6 +13,9 @@ export interface StatementResult {
 
 export type Statement = (tx: ModelTransaction, values: readonly unknown[]) => Promise<StatementResult>;
 
+/** As in task-store.ts. */
+const heldMsMax = 2_000;
+
 const answer = (rows: Row[], count = rows.length): StatementResult => ({ rows, count });
 const counted = (count: number): StatementResult => ({ rows: [], count });
 const text = (one: unknown): string => String(one);
@@ -64,6 +67,7 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
 
     async "task-lock-tag"(tx, [tag]) {
       await model.hold(tx, model.cell("advisory", text(tag)));
+      tx.idleMsMax = heldMsMax;
       return answer([{ pg_advisory_xact_lock: "" }]);
     },
 
@@ -158,7 +162,7 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
         );
         if (task !== undefined) shown.push({ ...task, epoch, cancel_requested: row["cancel_requested"], first_run: epoch === 1 });
       }
-      if (shown.length > 0) tx.async = true;
+      if (shown.length > 0) [tx.async, tx.idleMsMax] = [true, heldMsMax];
       return answer(shown.sort((a, b) => (a["number"] as number) - (b["number"] as number)));
     },
 
@@ -178,7 +182,9 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
     },
 
     async "task-guard"(tx, [id, owner, epoch]) {
-      return answer((await model.lock(tx, queued(id), isOwn(owner, epoch))) === undefined ? [] : [{}]);
+      if ((await model.lock(tx, queued(id), isOwn(owner, epoch))) === undefined) return answer([]);
+      tx.idleMsMax = heldMsMax;
+      return answer([{}]);
     },
 
     async "task-owned"(tx, [id, owner, epoch]) {
@@ -205,6 +211,7 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
         error_message: message,
         has_warnings_or_errors: one["has_warnings_or_errors"] === true || text(state) !== "Success",
       }));
+      if (row !== undefined) tx.idleMsMax = heldMsMax;
       return counted(row === undefined ? 0 : 1);
     },
 

@@ -12,7 +12,6 @@ import type { VirtualTime } from "./virtual-time.ts";
 
 /** As pool.ts sets them. */
 const lockTimeoutMs = 5_000;
-const idleInTransactionTimeoutMs = 10_000;
 const attemptsMaxDefault = 5;
 const retryable = new Set(["40001", "40P01", "55P03"]);
 /** One way; most messages take near the lower one. */
@@ -142,11 +141,7 @@ export function createSimulatedDatabase(parts: {
       for (const one of listeners) if (one.process === process) one.open = false;
     });
     process.onFreeze((ms) => {
-      if (ms <= idleInTransactionTimeoutMs) return;
-      const idle = [...own];
-      time.after(idleInTransactionTimeoutMs, () => {
-        for (const tx of idle) abort(tx);
-      });
+      for (const tx of own) if (ms > tx.idleMsMax) time.after(tx.idleMsMax, () => abort(tx));
     });
 
     async function single(name: string | undefined, values: readonly SqlValue[]): Promise<StatementResult> {
@@ -189,7 +184,7 @@ export function createSimulatedDatabase(parts: {
         if (tx === undefined) return;
         // A database that hears nothing of it keeps the session, with its locks, until it has been idle for too long.
         if (isReachable(process)) abort(tx);
-        else time.after(idleInTransactionTimeoutMs * random(), () => abort(tx));
+        else time.after(tx.idleMsMax * random(), () => abort(tx));
       }
       let isCommitting = false;
       async function run(name: string | undefined, values: readonly SqlValue[]): Promise<StatementResult> {

@@ -8,7 +8,14 @@ import type { ClaimedTask, Json, NewTask, TaskState } from "./task.ts";
 /** Channel on which a change of the queue is hinted. Only wakes; every waiter also polls. */
 export const taskChannel = "cuttle_tasks";
 
-const lockTag = `SELECT pg_advisory_xact_lock(hashtextextended($1, 7001))`;
+/**
+ * Who freezes in the middle of a transaction that holds a lock on a task or tag holds it no longer than so long after its last statement: less
+ * than a lease, since a takeover passes over what is locked, and enqueueing and finishing wait for it. Whoever was only slow does it again.
+ */
+const heldMsMax = 2_000;
+const holdShortly = `set_config('idle_in_transaction_session_timeout', '${heldMsMax}', true)`;
+
+const lockTag = `SELECT pg_advisory_xact_lock(hashtextextended($1, 7001)), ${holdShortly}`;
 
 /**
  * Adds a task to the queue. It is eligible at once unless an unfinished task holds its tag. The two states are asked for one by one, since
@@ -126,7 +133,8 @@ export async function claimTasks(
        RETURNING tasks.*, claimed.epoch, claimed.cancel_requested
      )
      SELECT id, space_id, name, description, arguments, arguments_version, concurrency_tag, related_document_ids,
-            epoch, cancel_requested, plan, plan_version, epoch = 1 AS first_run, set_config('synchronous_commit', 'off', true)
+            epoch, cancel_requested, plan, plan_version, epoch = 1 AS first_run, set_config('synchronous_commit', 'off', true),
+            ${holdShortly}
      FROM shown ORDER BY number`,
     [claim.owner, claim.nodeName, claim.leaseMs, claim.fresh, claim.takeovers, claim.overdueMs],
     { name: "task-claim" },
@@ -162,17 +170,17 @@ export async function renewLeases(
   return rows.map((row) => ({ taskId: row.task_id, epoch: row.epoch, cancelRequested: row.cancel_requested }));
 }
 
-const guard = `SELECT 1 FROM task_queue WHERE task_id = $1 AND owner = $2 AND epoch = $3 AND state = 'running'`;
+const guard = `FROM task_queue WHERE task_id = $1 AND owner = $2 AND epoch = $3 AND state = 'running'`;
 
 /** Locks the queue row of a task that is ours, in the transaction that is about to write for it. False: it is not ours. */
 export async function lockOwnTask(tx: Transaction, lease: { taskId: string; owner: string; epoch: number }): Promise<boolean> {
-  const rows = await tx.query(`${guard} FOR UPDATE`, [lease.taskId, lease.owner, lease.epoch], { name: "task-guard" });
+  const rows = await tx.query(`SELECT ${holdShortly} ${guard} FOR UPDATE`, [lease.taskId, lease.owner, lease.epoch], { name: "task-guard" });
   return rows.length === 1;
 }
 
 /** Whether a task is ours right now: for a decision to send, never for a write. */
 export async function ownsTask(database: Queryable, lease: { taskId: string; owner: string; epoch: number }): Promise<boolean> {
-  const rows = await database.query(guard, [lease.taskId, lease.owner, lease.epoch], { name: "task-owned" });
+  const rows = await database.query(`SELECT 1 ${guard}`, [lease.taskId, lease.owner, lease.epoch], { name: "task-owned" });
   return rows.length === 1;
 }
 
@@ -215,7 +223,8 @@ export async function finishOwnTask(
      )
      UPDATE tasks SET state = $4, completed_at = clock_timestamp(), error_message = $5,
             has_warnings_or_errors = has_warnings_or_errors OR $4 <> 'Success'
-     FROM owned WHERE tasks.id = owned.task_id AND completed_at IS NULL`,
+     FROM owned WHERE tasks.id = owned.task_id AND completed_at IS NULL
+     RETURNING ${holdShortly}`,
     [lease.taskId, lease.owner, lease.epoch, finish.state, finish.errorMessage],
     { name: "task-finish" },
   );

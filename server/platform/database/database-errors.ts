@@ -16,7 +16,12 @@ export class CommitOutcomeUnknown extends Error {
   }
 }
 
-const unavailable = new Set(["53300", "53400", "57P01", "57P02", "57P03", "25006", "08000", "08003", "08006", "08001", "08004", "28000"]);
+const unavailable = new Set([
+  ...["08000", "08001", "08003", "08004", "08006", "28000"],
+  ...["53300", "53400", "57P01", "57P02", "57P03", "25006"],
+  // We slept in the middle of a transaction, which was ended with its connection.
+  ...["25P03", "25P04"],
+]);
 
 export function errorCode(error: unknown): string | undefined {
   return typeof error === "object" && error !== null && "code" in error && typeof error.code === "string" ? error.code : undefined;
