@@ -555,7 +555,7 @@ export const mutants: readonly Mutant[] = [
     rule: "D1",
     name: "a transaction that was ended while its process slept is a fault",
     file: "server/platform/database/database-errors.ts",
-    find: '  ...["25P03", "25P04"],',
+    find: " || sleptThrough.has(code)",
     put: "",
     test: "server/platform/database/sleeping-transaction.test.ts",
     pattern: "done again as a whole",

@@ -352,7 +352,11 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
         `SELECT current_setting('synchronous_commit') AS wait, current_setting('idle_in_transaction_session_timeout') AS idle`,
       );
       assert.equal(session.modelTx.async ? "off" : "on", set!.wait, "whether the commit waits for the disk");
-      assert.equal(session.modelTx.idleMsMax === noLimit ? "0" : `${session.modelTx.idleMsMax / 1_000}s`, set!.idle, "how long it may be idle");
+      assert.equal(
+        session.modelTx.idleMsMax === noLimit ? "0" : `${session.modelTx.idleMsMax / 1_000}s`,
+        set!.idle,
+        "how long it may be idle",
+      );
       // This test takes its time between two statements.
       await session.real.query(`SET LOCAL idle_in_transaction_session_timeout = ${noLimit}`);
       session.modelTx.idleMsMax = noLimit;

@@ -51,7 +51,8 @@ export interface SchedulesResult {
 
 const freezeMs = { min: 4_500, more: 2_500 };
 const awayMsMax = 2_000;
-const gapMs = { min: 300, more: 2_000 };
+/** Between two disturbances on average, at least: nodes that are away all the time run nothing, and then nothing is tried. */
+const gapMsMin = 1_300;
 /** From the change of a policy until its first due time is set: a look of any node that lives. */
 const noticedMsMax = 15_000;
 const startsMax = 5;
@@ -109,8 +110,11 @@ export async function runSchedulesTrial(trial: SchedulesTrial): Promise<Schedule
         ...Array.from({ length: trial.databaseKills }, () => "database"),
       ];
       const order = kinds.map((kind) => ({ kind, at: random() })).toSorted((a, b) => a.at - b.at);
+      // Spread over all due times, so that each of them meets some: crowded together they leave most of the trial undisturbed.
+      const lastsMs = (trial.due / trial.policies) * trial.intervalSeconds * 1_000;
+      const gapMs = Math.max(gapMsMin, lastsMs / Math.max(1, order.length));
       for (const { kind } of order) {
-        await pause(gapMs.min + random() * gapMs.more);
+        await pause(gapMs * (0.25 + 1.5 * random()));
         const [share, length] = [random(), random()];
         if (kind === "database") {
           await Promise.all(recovering);

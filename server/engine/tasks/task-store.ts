@@ -174,7 +174,9 @@ const guard = `FROM task_queue WHERE task_id = $1 AND owner = $2 AND epoch = $3 
 
 /** Locks the queue row of a task that is ours, in the transaction that is about to write for it. False: it is not ours. */
 export async function lockOwnTask(tx: Transaction, lease: { taskId: string; owner: string; epoch: number }): Promise<boolean> {
-  const rows = await tx.query(`SELECT ${holdShortly} ${guard} FOR UPDATE`, [lease.taskId, lease.owner, lease.epoch], { name: "task-guard" });
+  const rows = await tx.query(`SELECT ${holdShortly} ${guard} FOR UPDATE`, [lease.taskId, lease.owner, lease.epoch], {
+    name: "task-guard",
+  });
   return rows.length === 1;
 }
 
