@@ -261,6 +261,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
       ],
       nodeName: config.nodeName,
       taskCap: () => (fitness.isAble() ? registry.taskCap() : 0),
+      otherNodes: () => registry.otherNodes(),
       isAble: () => fitness.isAble(),
       log,
     });

@@ -5,6 +5,7 @@ import type { Actor } from "../../platform/audit/audit.ts";
 import { recordEvent } from "../../platform/audit/audit.ts";
 import type { Transaction } from "../../platform/database/database.ts";
 import { problem } from "../../base/problems.ts";
+import { encodeHint } from "./queue-hints.ts";
 import { eventCategory } from "./task-events.ts";
 import { findTaskForCancel, finishQueuedTask, insertTask, lockTagOf, markCancel, promoteNext, taskChannel } from "./task-store.ts";
 import type { NewTask } from "./task.ts";
@@ -29,9 +30,12 @@ export { deleteEndedTasks } from "./task-store.ts";
 export type { ClaimedTask, Json, NewTask, TaskHandler, TaskLog, TaskOutcome, TaskRun, TaskState } from "./task.ts";
 export { LeaseLost, taskStates } from "./task.ts";
 
-/** Adds a task in the caller's transaction, with its event; nodes are woken at commit. Answers the task's id. */
+/**
+ * Adds a task in the caller's transaction, with its event; at commit this node is woken, or another one. One that waits for an earlier one of its
+ * tag wakes nobody: whoever ends that one looks. Answers the task's id.
+ */
 export async function enqueueTask(tx: Transaction, task: NewTask): Promise<string> {
-  const id = await insertTask(tx, task);
+  const { id, isEligible } = await insertTask(tx, task);
   await recordEvent(tx, {
     spaceId: task.spaceId,
     category: eventCategory(task.name, "Queued"),
@@ -39,7 +43,7 @@ export async function enqueueTask(tx: Transaction, task: NewTask): Promise<strin
     message: `${task.description} was queued`,
     relatedDocumentIds: [id, ...(task.relatedDocumentIds ?? [])],
   });
-  tx.notify(taskChannel, id);
+  if (isEligible) tx.notify(taskChannel, encodeHint({ kind: "queued", taskId: id }));
   return id;
 }
 
@@ -65,5 +69,5 @@ export async function requestCancel(tx: Transaction, taskId: string, actor: Acto
     await finishQueuedTask(tx, taskId, "Canceled");
     await promoteNext(tx, found.tag);
   }
-  tx.notify(taskChannel, taskId);
+  tx.notify(taskChannel, encodeHint({ kind: "changed", taskId }));
 }
