@@ -13,6 +13,7 @@ import { sharedFolder } from "./0010-shared-folder.ts";
 import { schedules } from "./0011-schedules.ts";
 import { packages } from "./0012-packages.ts";
 import { variables } from "./0013-variables.ts";
+import { outputVariables } from "./0014-output-variables.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -29,4 +30,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0011-schedules", sql: schedules },
   { name: "0012-packages", sql: packages },
   { name: "0013-variables", sql: variables },
+  { name: "0014-output-variables", sql: outputVariables },
 ];
