@@ -926,7 +926,7 @@ export const mutants: readonly Mutant[] = [
     find: '      return answer(row === undefined ? [] : [row]);\n    },\n\n    async "task-finish"',
     put: '      tx.async = true;\n      return answer(row === undefined ? [] : [row]);\n    },\n\n    async "task-finish"',
     test: simulation,
-    pattern: 2_000,
+    pattern: 4_000,
   },
   {
     rule: "D1, crash",
