@@ -6,7 +6,14 @@ import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { pause } from "./base/clock.ts";
 import type { ServerConfig } from "./config.ts";
-import { createAgents, createAnyNodePolling, createPollingQueue, loadServerIdentity, openAgentPort } from "./engine/agents/agents.ts";
+import {
+  createAgents,
+  createAnyNodePolling,
+  createDiscovery,
+  createPollingQueue,
+  loadServerIdentity,
+  openAgentPort,
+} from "./engine/agents/agents.ts";
 import { createLateCompleter } from "./engine/execution/execution.ts";
 import { createScheduler, scheduleLookMs } from "./engine/schedules/schedules.ts";
 import { createTaskEngine, enqueueTask } from "./engine/tasks/tasks.ts";
@@ -214,6 +221,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
             relatedDocumentIds: [machine.id],
           });
         },
+        discoverAgent: createDiscovery({ identity, findProxy: (id) => findProxy(database, secrets, id) }),
         queueableTasks: ["Health"],
         fitness,
       }),

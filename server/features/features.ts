@@ -1,5 +1,6 @@
 // All features together: the routes of the API, and what a new cluster must hold. compose.ts gives the parts with a life.
 
+import type { DiscoverAgent } from "../engine/agents/agents.ts";
 import type { LogFolder } from "../engine/tasks/tasks.ts";
 import { systemActor } from "../platform/audit/audit.ts";
 import type { Fitness } from "../platform/cluster/cluster.ts";
@@ -14,7 +15,7 @@ import { operationsRoutes } from "./operations/operations.ts";
 import { ensureFirstSpace as ensureSpace, organizationRoutes, withEmptyCollections } from "./organization/organization.ts";
 import type { SpaceFiller } from "./organization/organization.ts";
 import { projectsFillers, projectsRoutes } from "./projects/projects.ts";
-import { beforeReleaseDelete, runsRoutes } from "./runs/runs.ts";
+import { beforeReleaseDelete, deployNewRelease, runsRoutes } from "./runs/runs.ts";
 
 export { sweepPackageFiles } from "./library/library.ts";
 export { ensureAdministrator, hashOfNewPassword } from "./organization/organization.ts";
@@ -36,6 +37,8 @@ export interface FeaturesParts {
   nodeChanged: () => void;
   /** Queues the first health check of a new machine. */
   askForHealthCheck: AskForHealthCheck;
+  /** Looks who is at an address that nobody trusts yet. */
+  discoverAgent: DiscoverAgent;
   /** Task names that POST /tasks accepts. */
   queueableTasks: readonly string[];
   /** Whether this node can work: the database and the shared folder. */
@@ -50,7 +53,7 @@ export function featureRoutes(parts: FeaturesParts): Route[] {
     ...organizationRoutes({ ...parts, spaceFillers }),
     ...infrastructureRoutes(parts),
     ...libraryRoutes(parts),
-    ...projectsRoutes({ secrets: parts.secrets, beforeReleaseDelete }),
+    ...projectsRoutes({ secrets: parts.secrets, beforeReleaseDelete, afterReleaseCreate: deployNewRelease }),
     ...runsRoutes,
     ...operationsRoutes(parts),
   ]);

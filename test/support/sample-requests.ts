@@ -69,16 +69,24 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
   const worker = await node.post("/api/workers", workerBody("worker01"));
   const proxy = await node.post("/api/proxies", { ...proxyBody, Name: "DMZ" });
   const tagSet = await node.post("/api/tagsets", { Name: "Region", Tags: [{ Name: "North" }] });
-  const tenant = await node.post("/api/tenants", { Name: "Acme", TenantTags: ["Region/North"] });
   const project = await make.project(node, "Web");
   await make.process(node, project.Id);
   const release = await make.release(node, project.Id, "1.0.0");
   const deployment = await node.post("/api/deployments", { ReleaseId: release.Id, EnvironmentId: environment.Id });
+  const hosted = await make.project(node, "Hosted");
+  await node.put(`/api/projects/${hosted.Id}`, { TenantedDeploymentMode: "TenantedOrUntenanted" });
+  await make.process(node, hosted.Id);
+  const hostedRelease = await make.release(node, hosted.Id, "1.0.0");
+  const tenant = await node.post("/api/tenants", {
+    Name: "Acme",
+    TenantTags: ["Region/North"],
+    ProjectEnvironments: { [hosted.Id]: [environment.Id] },
+  });
   const key = await node.post("/api/users/me/apikeys", { Purpose: "test" });
   await pushPackage("Sample.1.0.0");
   await pushNupkg("Nuget");
   const build = await node.post("/api/build-information", buildBody("Sample"));
-  const seen = { build, environment, machine, worker, proxy, tagSet, tenant, project, release, deployment, key };
+  const seen = { build, environment, machine, worker, proxy, tagSet, tenant, project, release, hostedRelease, deployment, key };
   /** One valid request for each route that changes something. A new route fails the test until it has a line here. */
   const changes: SampleRequests["changes"] = {
     "POST /spaces": () => ({ path: "/api/spaces", body: { Name: fresh("Space") } }),
@@ -224,6 +232,34 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
       await node.post(`/api/tasks/${deployment.TaskId}/cancel`);
       return { path: `/api/deployments/${deployment.Id}` };
     },
+    "POST /tasks/rerun/{id}": async () => {
+      const task = await node.post("/api/tasks", { Name: "Health" });
+      await node.post(`/api/tasks/${task.Id}/cancel`);
+      return { path: `/api/tasks/rerun/${task.Id}` };
+    },
+    "POST /deployments/create/tenanted/v1": () => ({
+      path: "/api/deployments/create/tenanted/v1",
+      body: {
+        ProjectName: "Hosted",
+        ReleaseVersion: "1.0.0",
+        EnvironmentName: "Development",
+        Tenants: ["Acme"],
+        TenantTags: ["Region/North"],
+      },
+    }),
+    "POST /releases/{id}/defects": async () => ({
+      path: `/api/releases/${(await node.post("/api/releases", { ProjectId: seen.project.Id })).Id}/defects`,
+      body: { Description: "Does not start" },
+    }),
+    "POST /releases/{id}/defects/resolve": async () => {
+      const release = await node.post("/api/releases", { ProjectId: seen.project.Id });
+      await node.post(`/api/releases/${release.Id}/defects`, { Description: "Does not start" });
+      return { path: `/api/releases/${release.Id}/defects/resolve` };
+    },
+    "PUT /maintenanceconfiguration": async () => ({
+      path: "/api/maintenanceconfiguration",
+      body: { IsInMaintenanceMode: !(await node.get("/api/maintenanceconfiguration")).IsInMaintenanceMode },
+    }),
     "POST /tasks": () => ({ path: "/api/tasks", body: { Name: "Health" } }),
     "POST /tasks/{id}/cancel": async () => ({ path: `/api/tasks/${(await node.post("/api/tasks", { Name: "Health" })).Id}/cancel` }),
     "PUT /octopusservernodes/{id}": () => ({ path: "/api/octopusservernodes/OctopusServerNodes-test", body: { MaxConcurrentTasks: 7 } }),
@@ -268,14 +304,18 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
                       ? { id: "Lifecycles-1" }
                       : path.startsWith("/projectgroups")
                         ? { id: "ProjectGroups-1" }
-                        : path.startsWith("/projects")
+                        : path.startsWith("/projects") || path.startsWith("/progression")
                           ? { id: seen.project.Id, version: "1.0.0" }
                           : path.startsWith("/channels")
                             ? { id: "Channels-1" }
                             : path.startsWith("/deploymentprocesses")
                               ? { id: `deploymentprocess-${seen.project.Id}` }
                               : path.startsWith("/releases")
-                                ? { id: seen.release.Id }
+                                ? {
+                                    id: path.endsWith("{tenant}") ? seen.hostedRelease.Id : seen.release.Id,
+                                    environment: seen.environment.Id,
+                                    tenant: seen.tenant.Id,
+                                  }
                                 : path.startsWith("/deployments")
                                   ? { id: seen.deployment.Id }
                                   : path.startsWith("/tasks")
@@ -292,7 +332,13 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
                                               ? { id: "certificate-global" }
                                               : {};
 
-  const questions: SampleRequests["questions"] = {};
+  const questions: SampleRequests["questions"] = {
+    "POST /channels/rule-test": { Version: "1.2.0-beta", VersionRange: "[1.0,2.0)", PreReleaseTag: "^beta" },
+    "POST /releases/{id}/deployments/previews": {
+      DeploymentPreviews: [{ EnvironmentId: seen.environment.Id }],
+      IncludeDisabledSteps: true,
+    },
+  };
 
   function addressOf(route: Route, overrides: Record<string, string> = {}): string {
     const known: Record<string, string> = {
@@ -300,11 +346,10 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
       ...(route.path === "/users/{userId}/apikeys/{id}" ? { id: seen.key.Id } : {}),
       ...overrides,
     };
+    const query = route.path.endsWith("/discover") ? "?host=localhost" : "";
     const path = route.path === "" && route.scope === "space" ? "/Spaces-1" : route.path;
-    return `/api${path}`.replace(
-      /\{(\w+)\}/g,
-      (_all, name: string) => known[name] ?? assert.fail(`${titleOf(route)}: no sample for ${name}`),
-    );
+    const valueOf = (name: string): string => known[name] ?? assert.fail(`${titleOf(route)}: no sample for ${name}`);
+    return `/api${path.replace(/\{(\w+)\}/g, (_all, name: string) => valueOf(name))}${query}`;
   }
   return { changes, questions, addressOf, fresh };
 }

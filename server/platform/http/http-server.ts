@@ -15,6 +15,7 @@ import {
   csrfMatches,
   isSignedIn,
   lookUpRequest,
+  mayDo,
   requirePermission,
   requireSignedIn,
   sessionHashes,
@@ -48,6 +49,8 @@ const headersReceiveTimeoutMs = 15_000;
 const keepAliveTimeoutMs = 75_000;
 /** Ids and names in addresses; the database would find nothing longer anyway. */
 const pathParamCharactersMax = 500;
+/** Maintenance lasts minutes; asking more often changes nothing. */
+const maintenanceRetrySeconds = 60;
 /** After this long an unfinished request is cut when the node stops. */
 const closeGraceMsDefault = 25_000;
 
@@ -183,7 +186,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     if (route.scope === "system" && space !== undefined) throw problem.notFound("address", request.url);
     // Whoever calls a route that is open to anyone, the answer is the same, also while there is no database to ask.
     if (route.permission === "anyone" && route.scope === "system") {
-      known.facts = { caller: undefined, session: undefined, space: undefined };
+      known.facts = { caller: undefined, session: undefined, space: undefined, isInMaintenance: false };
       return;
     }
     const { key, kind } = credentialOf(request, route);
@@ -206,7 +209,12 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     if (route.permission !== "anyone" && route.permission !== "signed-in") {
       requirePermission(caller, route.permission, { spaceId: needsSpace ? facts.space!.id : null });
     }
-    known.facts = { caller: facts.caller, session: facts.session, space: needsSpace ? facts.space : undefined };
+    if (facts.isInMaintenance && route.changes && route.permission !== "anyone" && !mayDo(caller, "AdministerSystem", { spaceId: null }))
+      throw problem.unavailable(
+        "The server is in maintenance: until that ends, only administrators may change anything.",
+        maintenanceRetrySeconds,
+      );
+    known.facts = { ...facts, space: needsSpace ? facts.space : undefined };
   }
 
   async function run(prepared: PreparedRoute, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -233,14 +241,16 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     };
     const handler = route.handler as (context: object) => Promise<Answer>;
     let answer: Answer;
-    if (!route.changes) answer = await handler(Object.assign(base, { db: parts.database }));
-    else if (route.uploadBytesMax !== undefined) {
+    if (!route.changes) {
+      const asked = prepared.readBody && { body: readBody(prepared.readBody, request) };
+      answer = await handler(Object.assign(base, { db: parts.database, ...asked }));
+    } else if (route.uploadBytesMax !== undefined) {
       answer = await withIncomingFile(request.raw, route.uploadBytesMax, (incoming) =>
         handler(Object.assign(base, { database: parts.database, incoming })),
       );
     } else {
       const bytes = request.body as Buffer | undefined;
-      const body = prepared.readBody && readParts(prepared.readBody, (bytes && readJson(bytes)) ?? {}, "");
+      const body = prepared.readBody && readBody(prepared.readBody, request);
       if (route.ownTransactions)
         return send(prepared, await handler(Object.assign(base, { database: parts.database, body })), known.address.linkPrefix, reply);
       const key =
@@ -398,6 +408,11 @@ function credentialOf(request: FastifyRequest, route: Route): Credential {
   const name = route.changes ? undefined : Object.keys(query).find((one) => one.toLowerCase() === "apikey");
   const value = name === undefined ? undefined : query[name];
   return { key: typeof value === "string" && value !== "" ? value : undefined, kind: "API key" };
+}
+
+function readBody(reader: Reader, request: FastifyRequest): unknown {
+  const bytes = request.body as Buffer | undefined;
+  return readParts(reader, (bytes && readJson(bytes)) ?? {}, "");
 }
 
 function readParts(reader: Reader | undefined, value: unknown, at: string): unknown {

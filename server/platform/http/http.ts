@@ -2,11 +2,12 @@
 
 export { createHttpServer, jsonBodyBytesMax } from "./http-server.ts";
 export type { HttpServer, HttpServerParts } from "./http-server.ts";
-export { act, change, created, nothing, ok, plainText, read, upload } from "./route.ts";
+export { act, ask, change, created, nothing, ok, plainText, read, upload } from "./route.ts";
 export type { IncomingFile } from "./incoming-file.ts";
 export type {
   ActContext,
   Answer,
+  AskContext,
   ChangeContext,
   PathParams,
   ReadContext,

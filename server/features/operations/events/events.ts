@@ -18,6 +18,8 @@ const categories = [
   "DeploymentStarted",
   "DeploymentSucceeded",
   "DeploymentFailed",
+  "DefectReported",
+  "DefectResolved",
   "MachineHealthChanged",
   "TaskCanceled",
 ];

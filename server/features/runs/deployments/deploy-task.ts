@@ -6,6 +6,7 @@ import type { LineMasker } from "../../../engine/execution/execution.ts";
 import { decodePlan, encodePlan, rootBlock, runPlan } from "../../../engine/execution/execution.ts";
 import type { Plan } from "../../../engine/execution/execution.ts";
 import type { TaskHandler, TaskOutcome, TaskRun } from "../../../engine/tasks/tasks.ts";
+import { deployOnwards } from "./automatic-deployments.ts";
 import { loadDeploymentSnapshot } from "./deployment-snapshot.ts";
 import { planDeployment } from "./plan-deployment.ts";
 
@@ -24,13 +25,15 @@ export function createDeployTask(parts: DeployTaskParts): TaskHandler {
     async run(run) {
       const stored = run.task.plan === null ? await makePlan(run) : { ok: true as const, plan: decodePlan(run.task.plan) };
       if (!stored.ok) return refuse(run, stored.faults);
-      return runPlan(stored.plan, run, parts);
+      const outcome = await runPlan(stored.plan, run, parts);
+      if (outcome.state === "Success") await run.guarded((tx) => deployOnwards(tx, deploymentIdOf(run)));
+      return outcome;
     },
   };
 }
 
 async function makePlan(run: TaskRun): Promise<{ ok: true; plan: Plan } | { ok: false; faults: readonly string[] }> {
-  const { arguments: given, argumentsVersion, id } = run.task;
+  const { argumentsVersion, id } = run.task;
   if (argumentsVersion !== argumentsVersionKnown) {
     return {
       ok: false,
@@ -39,8 +42,7 @@ async function makePlan(run: TaskRun): Promise<{ ok: true; plan: Plan } | { ok: 
       ],
     };
   }
-  const deploymentId = typeof given === "object" && given !== null && !Array.isArray(given) ? given["deploymentId"] : undefined;
-  if (typeof deploymentId !== "string") throw new Error(`The task ${id} names no deployment.`);
+  const deploymentId = deploymentIdOf(run);
   return run.guarded(async (tx) => {
     const snapshot = await loadDeploymentSnapshot(tx, deploymentId);
     if (snapshot === undefined) return { ok: false, faults: [`The deployment ${deploymentId} was deleted before it ran.`] };
@@ -48,6 +50,13 @@ async function makePlan(run: TaskRun): Promise<{ ok: true; plan: Plan } | { ok: 
     if (!result.ok) return result;
     return { ok: true, plan: decodePlan(await run.storePlan(tx, encodePlan(result.plan))) };
   });
+}
+
+function deploymentIdOf({ task }: TaskRun): string {
+  const given = task.arguments;
+  const deploymentId = typeof given === "object" && given !== null && !Array.isArray(given) ? given["deploymentId"] : undefined;
+  if (typeof deploymentId !== "string") throw new Error(`The task ${task.id} names no deployment.`);
+  return deploymentId;
 }
 
 /** Nothing can be run: the task log says why, one line for each fault. */

@@ -4,6 +4,7 @@ import type { Plan, PlannedStep, PlannedTarget, PlannedVariable, RunCondition } 
 import type { ProcessAction, ProcessStep, StoredProperties } from "../../projects/projects.ts";
 import { readAgentAddress } from "../../infrastructure/infrastructure.ts";
 import type { CandidateMachine, DeploymentSnapshot } from "./deployment-snapshot.ts";
+import { fitsTags } from "./tenant-tags.ts";
 
 /** Targets of one step at once when the step does not say otherwise. */
 const parallelTargetsDefault = 10;
@@ -41,6 +42,7 @@ export function planDeployment(snapshot: DeploymentSnapshot, taskId: string): Pl
 
 function isWanted(action: ProcessAction, snapshot: DeploymentSnapshot): boolean {
   if (action.IsDisabled || snapshot.deployment.options.skipActionIds.includes(action.Id)) return false;
+  if (snapshot.tenant !== null && !fitsTags(snapshot.tenant, action.TenantTags)) return false;
   if (action.ExcludedEnvironments.includes(snapshot.environment.id)) return false;
   if (action.Environments.length > 0 && !action.Environments.includes(snapshot.environment.id)) return false;
   return action.Channels.length === 0 || action.Channels.includes(snapshot.release.channelId);
@@ -128,6 +130,9 @@ function deploymentVariables(snapshot: DeploymentSnapshot, taskId: string): Plan
     "Octopus.Project.Name": project.name,
     "Octopus.Environment.Id": environment.id,
     "Octopus.Environment.Name": environment.name,
+    ...(snapshot.tenant === null
+      ? {}
+      : { "Octopus.Deployment.Tenant.Id": snapshot.tenant.id, "Octopus.Deployment.Tenant.Name": snapshot.tenant.name }),
     "Octopus.Release.Id": release.id,
     "Octopus.Release.Number": release.version,
     "Octopus.Release.Notes": release.notes ?? "",

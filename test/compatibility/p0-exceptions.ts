@@ -1,0 +1,30 @@
+// What of the first-ranked endpoints is not as the reference has it, each with a reason that names what brings it. Nothing else may differ.
+
+/** Endpoints that are not there yet: "METHOD /path" → what brings them. */
+export const absentEndpoints: Readonly<Record<string, string>> = {
+  "GET /interruptions/{id}": "steps: manual interventions and guided failure",
+  "PUT /interruptions/{id}/responsible": "steps: manual interventions and guided failure",
+  "POST /interruptions/{id}/submit": "steps: manual interventions and guided failure",
+  "POST /releases/{id}/snapshot-variables": "variables: releases freeze the variables of their project",
+  "GET /variables/{id}": "variables: sets of projects and of the library",
+  "PUT /variables/{id}": "variables: sets of projects and of the library",
+};
+
+/** Members that a document lacks: document → member → why. */
+export const absentMembers: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  UserResource: { Password: "is written and never read" },
+  PackageSignatureResource: { Id: "is computed and stored nowhere, so it has none" },
+  ApiKeyResource: { ApiKey: "is shown once, by the answer that makes it" },
+};
+
+/** Addresses that links lead to and that do not answer yet. */
+export const absentLinks: readonly { link: RegExp; reason: string }[] = [
+  { link: /\/variables\/variableset-/, reason: "variables: sets of projects and of the library" },
+  { link: /\/spaces\/[^/]+\/(logo|search)/, reason: "the portal: pictures and search" },
+  { link: /\/users\/[^/]+\/(permissions|teams)/, reason: "roles and teams" },
+];
+
+/** Where we answer another status than the interface description declares. */
+export const otherStatuses: Readonly<Record<string, { status: number; reason: string }>> = {
+  "PUT /spaces/{id}": { status: 200, reason: "every other update answers 200, and clients of every age accept it" },
+};
