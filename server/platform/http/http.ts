@@ -3,6 +3,7 @@
 export { createHttpServer, jsonBodyBytesMax } from "./http-server.ts";
 export type { HttpServer, HttpServerParts } from "./http-server.ts";
 export { act, ask, change, created, nothing, ok, plainText, read, upload } from "./route.ts";
+export { describeApi } from "./openapi.ts";
 export type { IncomingFile } from "./incoming-file.ts";
 export type {
   ActContext,
