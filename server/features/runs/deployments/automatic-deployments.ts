@@ -2,6 +2,7 @@
 // succeeded, in that transaction, so that either both are there or neither; what is there already is not made again.
 
 import type { Caller } from "../../../platform/access/access.ts";
+import { systemActor } from "../../../platform/audit/audit.ts";
 import type { Transaction } from "../../../platform/database/database.ts";
 import { channels, getRelease, projects, tenantsOfProject } from "../../projects/projects.ts";
 import type { ConnectedTenant, ReleaseRow } from "../../projects/projects.ts";
@@ -10,8 +11,8 @@ import * as store from "./deployment-store.ts";
 import { promotionOf } from "./promotion.ts";
 import { fitsTags } from "./tenant-tags.ts";
 
-/** The server itself: nobody's permission is asked for what the lifecycle says. */
-const server: Caller = { userId: null, username: "system", isAdministrator: true };
+/** The server itself. */
+const server: Caller = { userId: null, username: systemActor.username, isAdministrator: false };
 /** Deployments made in one transaction; a lifecycle that asks for more is deployed by hand. */
 const automaticDeploymentsMax = 500;
 
@@ -62,6 +63,7 @@ async function deployAutomatically(
       release,
       environmentId,
       tenant,
+      automatic: true,
       comments: null,
       forcePackageDownload: false,
       forcePackageRedeployment: false,

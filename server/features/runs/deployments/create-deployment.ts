@@ -22,6 +22,8 @@ export interface NewDeployment {
   environmentId: string;
   /** For whom; null deploys without a tenant. */
   tenant: ConnectedTenant | null;
+  /** The lifecycle asks for it, so nobody's permission is. */
+  automatic?: true;
   /** An environment in which a deployment of this release is just about to be a success. */
   succeeding?: string;
   comments: string | null;
@@ -48,7 +50,8 @@ export async function createDeployment(tx: Transaction, caller: Caller, wanted: 
   const spaceId = release.space_id;
   const project = await projects.get(tx, spaceId, release.project_id);
   const environment = await environments.get(tx, spaceId, wanted.environmentId);
-  requirePermission(caller, "DeploymentCreate", { spaceId, projectId: project.Id, environmentId: environment.Id });
+  if (wanted.automatic !== true)
+    requirePermission(caller, "DeploymentCreate", { spaceId, projectId: project.Id, environmentId: environment.Id });
   const projectName = String(project["Name"]);
   const environmentName = String(environment["Name"]);
   if (project["IsDisabled"] === true) throw problem.invalid(`The project '${projectName}' is disabled. Enable it before you deploy.`);

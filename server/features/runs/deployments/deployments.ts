@@ -28,7 +28,7 @@ import { fitsTags } from "./tenant-tags.ts";
 
 export type { CandidateMachine, DeploymentSnapshot } from "./deployment-snapshot.ts";
 export { createDeployTask } from "./deploy-task.ts";
-export { deployNewRelease } from "./automatic-deployments.ts";
+export { deployNewRelease, deployOnwards } from "./automatic-deployments.ts";
 export { loadDeploymentSnapshot } from "./deployment-snapshot.ts";
 
 function present(row: DeploymentRow) {
