@@ -15,6 +15,7 @@ import { packages } from "./0012-packages.ts";
 import { variables } from "./0013-variables.ts";
 import { artifacts } from "./0018-artifacts.ts";
 import { outputVariables } from "./0014-output-variables.ts";
+import { dashboards } from "./0017-dashboards.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -33,4 +34,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0013-variables", sql: variables },
   { name: "0018-artifacts", sql: artifacts },
   { name: "0014-output-variables", sql: outputVariables },
+  { name: "0017-dashboards", sql: dashboards },
 ];

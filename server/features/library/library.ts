@@ -12,8 +12,8 @@ import type { PackageFolder } from "./packages/packages.ts";
 import { tagSetRoutes } from "./tag-sets/tag-sets.ts";
 
 export { ensureBuiltInFeeds } from "./feeds/feeds.ts";
-export { lifecycleProgress, lifecycles, mayDeploy, phasesInForce } from "./lifecycles/lifecycles.ts";
-export type { LifecyclePhase, LifecycleProgress, Verdict } from "./lifecycles/lifecycles.ts";
+export { lifecycleProgress, lifecycles, mayDeploy, phasesFor, phasesInForce, phasesOfLifecycles } from "./lifecycles/lifecycles.ts";
+export type { LifecyclePhase, LifecycleProgress, PhaseProgress, Verdict } from "./lifecycles/lifecycles.ts";
 export { sweepPackageFiles } from "./packages/packages.ts";
 export type { PackageFolder } from "./packages/packages.ts";
 

@@ -20,6 +20,8 @@ const categories = [
   "DeploymentStarted",
   "DeploymentSucceeded",
   "DeploymentFailed",
+  "DefectReported",
+  "DefectResolved",
   "MachineHealthChanged",
   "TaskCanceled",
 ];

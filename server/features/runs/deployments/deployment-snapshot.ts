@@ -1,8 +1,8 @@
 // Everything the plan of a deployment is made from, read in one transaction: plain data, nothing looked up later.
 
-import type { Transaction } from "../../../platform/database/database.ts";
+import type { Queryable, Transaction } from "../../../platform/database/database.ts";
 import { environments } from "../../infrastructure/infrastructure.ts";
-import { findRelease, findSnapshotSteps, loadVariableSnapshots, projects, withFormValues } from "../../projects/projects.ts";
+import { findRelease, findSnapshotSteps, loadVariableSnapshots, projects, tenants, withFormValues } from "../../projects/projects.ts";
 import type { ConnectivityPolicy, FrozenVariable, ProcessStep } from "../../projects/projects.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 import { optionsVersion } from "./deployment.ts";
@@ -40,6 +40,8 @@ export interface DeploymentSnapshot {
   facts: store.DeploymentFacts;
   project: { id: string; name: string; slug: string; connectivity: ConnectivityPolicy };
   environment: { id: string; name: string; slug: string };
+  /** For whom, with the tags it has now; null without a tenant. */
+  tenant: { id: string; name: string; slug: string; tags: readonly string[] } | null;
   /** The process frozen with the release. */
   process: { snapshotId: string; steps: readonly ProcessStep[] };
   /** The variables frozen with the deployment, with what a person answered to prompts. */
@@ -90,9 +92,10 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
       connectivity: project["ProjectConnectivityPolicy"] as ConnectivityPolicy,
     },
     environment: { id: environment.Id, name: String(environment["Name"]), slug: String(environment["Slug"]) },
+    tenant: row.tenant_id === null ? null : await readTenant(tx, row.space_id, row.tenant_id),
     process: { snapshotId: row.process_snapshot_id, steps },
     variables: withFormValues(await loadVariableSnapshots(tx, row.variable_snapshot_ids), row.form_values),
-    machines: (await store.listCandidates(tx, environment.Id)).map((machine) => ({
+    machines: (await store.listCandidates(tx, environment.Id, row.tenant_id)).map((machine) => ({
       id: machine.id,
       name: machine.name,
       roles: machine.roles,
@@ -104,4 +107,9 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
       thumbprint: machine.thumbprint,
     })),
   };
+}
+
+async function readTenant(db: Queryable, spaceId: string, id: string): Promise<NonNullable<DeploymentSnapshot["tenant"]>> {
+  const tenant = await tenants.get(db, spaceId, id);
+  return { id: tenant.Id, name: String(tenant["Name"]), slug: String(tenant["Slug"]), tags: tenant["TenantTags"] as string[] };
 }

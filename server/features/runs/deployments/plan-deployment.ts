@@ -5,6 +5,7 @@ import type { ProcessAction, ProcessStep, StoredProperties } from "../../project
 import { readAgentAddress } from "../../infrastructure/infrastructure.ts";
 import type { CandidateMachine, DeploymentSnapshot } from "./deployment-snapshot.ts";
 import { machineValues, systemValues } from "./system-values.ts";
+import { fitsTags } from "./tenant-tags.ts";
 
 /** Targets of one step at once when the step does not say otherwise. */
 const parallelTargetsDefault = 10;
@@ -44,7 +45,13 @@ export function planDeployment(snapshot: DeploymentSnapshot, parts: PlanningPart
     plan: {
       taskId: parts.taskId,
       title: `Deploy ${project.name} release ${release.version} to ${environment.name}`,
-      scope: { environment: environment.id, channel: release.channelId, project: project.id, processOwner: project.id },
+      scope: {
+        environment: environment.id,
+        channel: release.channelId,
+        project: project.id,
+        processOwner: project.id,
+        ...(snapshot.tenant === null ? {} : { tenant: snapshot.tenant.id, tenantTags: snapshot.tenant.tags }),
+      },
       nowMs: parts.nowMs,
       placeholders: "evaluated",
       variables: snapshot.variables.map(({ id, name, value, secretId, scope, origin }) => ({ id, name, value, secretId, scope, origin })),
@@ -56,6 +63,7 @@ export function planDeployment(snapshot: DeploymentSnapshot, parts: PlanningPart
 
 function isWanted(action: ProcessAction, snapshot: DeploymentSnapshot): boolean {
   if (action.IsDisabled || snapshot.deployment.options.skipActionIds.includes(action.Id)) return false;
+  if (snapshot.tenant !== null && !fitsTags(snapshot.tenant, action.TenantTags)) return false;
   if (action.ExcludedEnvironments.includes(snapshot.environment.id)) return false;
   if (action.Environments.length > 0 && !action.Environments.includes(snapshot.environment.id)) return false;
   return action.Channels.length === 0 || action.Channels.includes(snapshot.release.channelId);
