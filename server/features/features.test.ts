@@ -10,6 +10,7 @@ import { makeDelta } from "../../test/support/octodiff.ts";
 
 let node: ApiNode;
 let seen: {
+  artifact: Json;
   environment: Json;
   machine: Json;
   worker: Json;
@@ -41,7 +42,9 @@ before(async () => {
   await pushPackage("Sample.1.0.0");
   await pushNupkg("Nuget");
   const build = await node.post("/api/build-information", buildBody("Sample"));
-  seen = { build, environment, machine, worker, proxy, tagSet, tenant, project, release, librarySet, deployment, key };
+  const artifact = await node.post("/api/artifacts", { Filename: "sample.txt" });
+  await node.call("PUT", `/api/artifacts/${artifact.Id}/content`, "sample", fileHeaders);
+  seen = { artifact, build, environment, machine, worker, proxy, tagSet, tenant, project, release, librarySet, deployment, key };
 });
 after(() => node.close());
 
@@ -180,6 +183,14 @@ const changes: Record<string, () => Promise<Change> | Change> = {
   "PUT /deploymentprocesses/{id}": () => ({ path: `/api/deploymentprocesses/deploymentprocess-${seen.project.Id}`, body: { Steps: [] } }),
   "PUT /projects/{id}/deploymentprocesses": () => ({ path: `/api/projects/${seen.project.Id}/deploymentprocesses`, body: { Steps: [] } }),
   "PUT /feeds/{id}": () => ({ path: "/api/feeds/feeds-builtin", body: { DeleteUnreleasedPackagesAfterDays: 30 } }),
+  "POST /artifacts": () => ({ path: "/api/artifacts", body: { Filename: fresh("file") } }),
+  "PUT /artifacts/{id}": () => ({ path: `/api/artifacts/${seen.artifact.Id}`, body: { Filename: fresh("file") } }),
+  "PUT /artifacts/{id}/content": () => ({
+    path: `/api/artifacts/${seen.artifact.Id}/content`,
+    body: fresh("content"),
+    headers: fileHeaders,
+  }),
+  "DELETE /artifacts/{id}": async () => ({ path: `/api/artifacts/${(await node.post("/api/artifacts", { Filename: "a" })).Id}` }),
   "POST /packages/raw": () => pushOf(`Fresh${++made}.1.0.0`),
   "PUT /nuget/packages": () => ({
     path: "/nuget/packages",
@@ -331,6 +342,8 @@ describe("every route that reads", () => {
             ? { id: seen.build.Id }
             : idOfOthers(path);
   const idOfOthers = (path: string): Record<string, string> =>
+    path.startsWith("/artifacts") ? { id: seen.artifact.Id } : idOfMoreOthers(path);
+  const idOfMoreOthers = (path: string): Record<string, string> =>
     path.startsWith("/environments")
       ? { id: seen.environment.Id }
       : path.startsWith("/machinepolicies")
@@ -390,8 +403,9 @@ describe("every route that reads", () => {
       if (route.path === "/users/{userId}/apikeys/{id}") known["id"] = seen.key.Id;
       const fill = (values: Record<string, string>) =>
         addressOf(route).replace(/\{(\w+)\}/g, (_all, name: string) => values[name] ?? assert.fail(`${title}: no sample for ${name}`));
-      const answer = await node.call("GET", fill(known));
-      assert.equal(answer.status, 200, `${title}: ${answer.text}`);
+      // A stream that lasts has tests of its own; whom it is refused to is asked here too.
+      const answer = route.answer === "events" ? undefined : await node.call("GET", fill(known));
+      if (answer !== undefined) assert.equal(answer.status, 200, `${title}: ${answer.text}`);
       if (route.permission !== "anyone") {
         assert.equal((await node.call("GET", fill(known), undefined, { "X-Octopus-ApiKey": "" })).status, 401, `${title} without a key`);
         const nobody = await node.call("GET", fill(known), undefined, { "X-Octopus-ApiKey": node.nobodyKey });
@@ -408,8 +422,9 @@ describe("every route that reads", () => {
 
   test("gives links that lead somewhere", async () => {
     const checked = new Set<string>();
-    const notYet = /\/(spaces\/[^/]+\/(logo|search)|users\/[^/]+\/(permissions|teams))/;
-    for (const route of node.routes.filter((one) => !one.changes && one.path !== "")) {
+    // An artifact that was only just made has no content.
+    const notYet = /\/(artifacts\/[^/]+\/content|spaces\/[^/]+\/(logo|search)|users\/[^/]+\/(permissions|teams))/;
+    for (const route of node.routes.filter((one) => !one.changes && one.path !== "" && one.answer !== "events")) {
       const known = { ...idOf(route.path) };
       if (route.path === "/users/{userId}/apikeys/{id}") known["id"] = seen.key.Id;
       const answer = await node.call(
@@ -424,6 +439,7 @@ describe("every route that reads", () => {
           address.includes("{") ||
           notYet.test(address) ||
           address.endsWith("/cancel") ||
+          address.endsWith("/log/events") ||
           address.endsWith("/snapshot-variables")
         )
           continue;
@@ -553,7 +569,9 @@ describe("bodies and addresses nobody would send", () => {
       }
       return random.next() < 0.5 ? random.pick(oddities) : value;
     };
-    const routes = node.routes.filter((route) => route.method !== "DELETE" && !/nodes|spaces/.test(route.path));
+    const routes = node.routes.filter(
+      (route) => route.method !== "DELETE" && route.answer !== "events" && !/nodes|spaces/.test(route.path),
+    );
     const deadline = Date.now() + 20_000;
     let sent = 0;
     for (let round = 0; round < 6; round++) {

@@ -178,7 +178,7 @@ new_octopusartifact missing.bin || echo "as it should be"`,
     const deployment = await observer.deploy(project);
     const log = new Log();
     const reader = await open(nodes[0]!, deployment);
-    const isCollected = (event: ReceivedEvent): boolean => String(event.data.MessageText).startsWith('Collected the artifact');
+    const isCollected = (event: ReceivedEvent): boolean => String(event.data.MessageText).startsWith("Collected the artifact");
     await log.read(reader, isCollected);
     const owner: string = (await api.get(`/api/tasks/${deployment.taskId}`)).ServerNode;
     const killed = nodes.find((one) => owner === `OctopusServerNodes-${one.name}`)!;
