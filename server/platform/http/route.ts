@@ -105,8 +105,8 @@ interface Described<P extends string, S extends RouteScope, Q extends TSchema | 
   scope: S;
   permission: PermissionName | "anyone" | "signed-in";
   query?: Q;
-  /** Shape of the document in the answer; members it does not list never leave the server. */
-  answer: TSchema | "text" | "file" | "nothing";
+  /** Shape of the document in the answer; members it does not list never leave the server. `events` are a stream that lasts. */
+  answer: TSchema | "text" | "file" | "events" | "nothing";
   /**
    * Also called by NuGet clients, which send their API key in X-NuGet-ApiKey or as the password of Basic, and want to be asked for it.
    */
