@@ -38,8 +38,10 @@ export {
   loadPromptedVariables,
   loadVariableSnapshot,
   loadVariableSnapshots,
+  needsAnswers,
   presentForm,
   presentFormValues,
+  readAnswers,
   readFormValues,
   withFormValues,
 } from "./variables/variables.ts";
