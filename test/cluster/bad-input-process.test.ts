@@ -184,7 +184,7 @@ test("D1 D5: an agent that is gone for good: the deployment fails and names the 
           {
             agents: own,
             stepTypes: createStepTypes(),
-outputCipher: createSecrets(createMasterKey()),
+            outputCipher: createSecrets(createMasterKey()),
             readSecrets: async () => new Map(),
             prepareMasking: () => ({ createMasker: () => ({ push: (line) => [line], flush: () => [] }) }),
             agentGoneMs: 1_500,

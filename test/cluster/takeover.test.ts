@@ -79,13 +79,11 @@ function deployHandler(options: PlanOptions): (agents: Agents) => TaskHandler {
   return (agents) => ({
     name: "Deploy",
     async run(run) {
-      const plan = decodePlan(
-        run.task.plan ?? (await run.guarded((tx) => run.storePlan(tx, encodePlan(planFor(run.task.id, options))))),
-      );
+      const plan = decodePlan(run.task.plan ?? (await run.guarded((tx) => run.storePlan(tx, encodePlan(planFor(run.task.id, options))))));
       return runPlan(plan, run, {
         agents,
         stepTypes: createStepTypes(),
-outputCipher,
+        outputCipher,
         readSecrets: async (ids) => new Map(ids.map((id) => [id, secret])),
         prepareMasking: (secrets) => ({
           createMasker: () => ({

@@ -77,7 +77,8 @@ export async function openOutputs(plan: Plan, run: TaskRun, cipher: OutputCipher
     refuse({ name, value }) {
       if (name.trim() === "" || name.length > nameCharactersMax)
         return `An output variable needs a name of 1 to ${nameCharactersMax} characters; one was not kept.`;
-      if (Buffer.byteLength(value) > outputBytesMax) return `The output variable ${name} is larger than ${outputBytesMax} bytes and was not kept.`;
+      if (Buffer.byteLength(value) > outputBytesMax)
+        return `The output variable ${name} is larger than ${outputBytesMax} bytes and was not kept.`;
       return all.size >= outputsMax ? `This task has set ${outputsMax} output variables already; ${name} was not kept.` : undefined;
     },
     async put(tx, { action, target }, values) {

@@ -38,7 +38,10 @@ export function readLine(output: ProcessOutput): ReadLine {
 }
 
 /** The line to show, if any, and the state after it. */
-export function showLine(state: OutputState, { source, at, text, message }: ReadLine): { state: OutputState; line: OutputLine | undefined } {
+export function showLine(
+  state: OutputState,
+  { source, at, text, message }: ReadLine,
+): { state: OutputState; line: OutputLine | undefined } {
   if (source === processOutputSource.debug) return { state, line: { category: "Verbose", at, text } };
   if (source === processOutputSource.stdErr) return { state, line: { category: "Error", at, text } };
   if (message === undefined) return { state, line: { category: state.level, at, text } };
