@@ -652,6 +652,15 @@ export const mutants: readonly Mutant[] = [
     pattern: "goes on after a kill at any effect",
   },
   {
+    rule: "D3",
+    name: "an effect whose result is stored is done again",
+    file: "server/engine/execution/run-action.ts",
+    find: 'if (row.state === "done") return',
+    put: 'if (row.state === "done" && row.id < 0) return',
+    test: stepTypes,
+    pattern: "goes on after a kill at any effect",
+  },
+  {
     rule: "rule 5, D7",
     name: "what an effect sets is kept by its node only",
     file: "server/engine/execution/run-action.ts",
