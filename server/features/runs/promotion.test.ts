@@ -199,6 +199,7 @@ test("tenants: each has its own way through the phases, by names, tags and the s
   await refused(release, "Prod", /must first be deployed successfully to: Dev/, { TenantId: acme.Id });
   // Small has nothing before Prod.
   await deployed(release, "Prod", { TenantId: small.Id });
+  await refused(release, "Prod", /must first be deployed successfully to: Dev/, { TenantId: acme.Id });
   const command = (more: object) =>
     node.call("POST", "/api/Spaces-1/deployments/create/tenanted/v1", { projectName: "hosted", releaseVersion: "1.0.0", ...more });
   const early = await command({ environmentName: "Dev", tenantTags: ["Ring/Early"] });
@@ -303,6 +304,10 @@ test("the dashboard shows the latest of each place and the success before it, al
     ["2.0.0", "1.0.0"],
   );
   node.database.query = query;
+  const marked = await node.database.query<{ places: number; marks: number }>(
+    `SELECT count(DISTINCT (project_id, environment_id, tenant_id)) AS places, count(*) FILTER (WHERE is_latest) AS marks FROM deployments`,
+  );
+  assert.equal(marked[0]!.marks, marked[0]!.places, "one deployment of each place is marked as the latest");
   assert.equal((await node.call("DELETE", `/api/deployments/${failed.Id}`)).status, 200);
   const after = await node.get(`/api/dashboard/dynamic?projects=${project.Id}&environments=${idOf("Dev")}`);
   assert.deepEqual(shown(after.Items), [[idOf("Dev"), "1.0.0", "Success", true, false]]);

@@ -75,6 +75,7 @@ function writeMap(schema: Schema): Writer {
 }
 
 const writeLinks: Writer = (value, linkPrefix) => {
-  const entries = Object.entries((value ?? {}) as Record<string, string>);
-  return linkPrefix === "" ? Object.fromEntries(entries) : Object.fromEntries(entries.map(([name, link]) => [name, linkPrefix + link]));
+  const links = (value ?? {}) as Record<string, string>;
+  if (linkPrefix === "") return links;
+  return Object.fromEntries(Object.entries(links).map(([name, link]) => [name, linkPrefix + link]));
 };

@@ -12,19 +12,22 @@ export interface ItemRow {
   release_id: string;
   channel_id: string;
   task_id: string;
-  created_at: Date;
+  /** Times are texts as clients read them: thousands of them are not worth a detour over dates. */
+  created_at: string;
   release_version: string;
   state: string;
-  queued_at: Date;
-  started_at: Date | null;
-  completed_at: Date | null;
+  queued_at: string;
+  started_at: string | null;
+  completed_at: string | null;
   error_message: string | null;
   has_warnings_or_errors: boolean;
   lasted_s: number | null;
 }
 
-const columns = `d.id, d.number, d.project_id, d.environment_id, d.tenant_id, d.release_id, d.channel_id, d.task_id, d.created_at,
-  r.version AS release_version, t.state, t.queued_at, t.started_at, t.completed_at, t.error_message, t.has_warnings_or_errors,
+const timeText = (column: string) => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"+00:00"')`;
+const columns = `d.id, d.number, d.project_id, d.environment_id, d.tenant_id, d.release_id, d.channel_id, d.task_id,
+  ${timeText("d.created_at")} AS created_at, r.version AS release_version, t.state, ${timeText("t.queued_at")} AS queued_at,
+  ${timeText("t.started_at")} AS started_at, ${timeText("t.completed_at")} AS completed_at, t.error_message, t.has_warnings_or_errors,
   extract(epoch FROM COALESCE(t.completed_at, now()) - t.started_at)::float8 AS lasted_s`;
 const from = "deployments d JOIN releases r ON r.id = d.release_id JOIN tasks t ON t.id = d.task_id";
 
