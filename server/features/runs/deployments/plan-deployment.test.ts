@@ -59,6 +59,7 @@ const step = (name: string, roles: string, ...Actions: ProcessAction[]): Process
 function snapshot(steps: ProcessStep[], more: Partial<DeploymentSnapshot> = {}): DeploymentSnapshot {
   const at = new Date(0);
   return {
+    tenant: null,
     deployment: {
       id: "Deployments-7",
       name: "Deploy to Production",
