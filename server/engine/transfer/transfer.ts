@@ -70,7 +70,7 @@ export async function sendArchive(
   const group = cacheGroup(target.group);
   const asked = await untilGone(run, target.agentGoneMs, () => ask(agents, target.agent, group, archive, further, run));
   if (!asked.ok) return asked;
-  const missing = archive.blocks.filter((block, n) => !asked.reply.there[n]);
+  const missing = archive.blocks.filter((_, n) => !asked.reply.there[n]);
   const { said } = asked.reply;
   const distinct = [...new Map(missing.map((block) => [block.sha256, block])).values()];
   if (distinct.length === 0) return { ok: true, reply: { sentBytes: 0, said } };
