@@ -24,6 +24,7 @@ const sequences = {
   Releases: "ids_releases",
   Deployments: "ids_deployments",
   BuildInformation: "ids_build_information",
+  LibraryVariableSets: "ids_library_variable_sets",
 } as const;
 
 export type Collection = keyof typeof sequences;
