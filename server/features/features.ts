@@ -16,7 +16,7 @@ import type { SpaceFiller } from "./organization/organization.ts";
 import { projectsFillers, projectsRoutes } from "./projects/projects.ts";
 import { beforeReleaseDelete, runsRoutes } from "./runs/runs.ts";
 
-export { sweepPackageFiles } from "./library/library.ts";
+export { createDeployablePackages, incomingArchiveFolder, sweepPackageFiles } from "./library/library.ts";
 export { ensureAdministrator, hashOfNewPassword } from "./organization/organization.ts";
 
 export interface FeaturesParts {

@@ -9,6 +9,7 @@ import type { Plan } from "../../server/engine/execution/execution.ts";
 import { enqueueTask, readTaskLog, requestCancel } from "../../server/engine/tasks/tasks.ts";
 import type { TaskHandler } from "../../server/engine/tasks/tasks.ts";
 import { createStepTypes } from "../../server/features/runs/runs.ts";
+import { noPackages } from "../support/no-packages.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
 import type { Database } from "../../server/platform/database/database.ts";
 import { openDatabase } from "../../server/platform/database/database.ts";
@@ -60,7 +61,7 @@ function deployHandler(steps: number, machines: number): (agents: Agents) => Tas
       );
       return runPlan(plan, run, {
         agents,
-        stepTypes: createStepTypes(),
+        stepTypes: createStepTypes({ packages: noPackages }),
         readSecret: async () => secret,
         prepareMasking: (secrets) => ({
           createMasker: () => ({

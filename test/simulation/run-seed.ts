@@ -8,6 +8,7 @@ import { createTaskEngine, enqueueTask, readTaskLog, requestCancel } from "../..
 import type { LogEntry, TaskEngine, TaskHandler } from "../../server/engine/tasks/tasks.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
 import { createStepTypes } from "../../server/features/runs/runs.ts";
+import { noPackages } from "../support/no-packages.ts";
 import { scriptPlan } from "../support/script-plan.ts";
 import { createRandom } from "../trials/random.ts";
 import { createChecker } from "./checker.ts";
@@ -216,7 +217,7 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
         const plan = decodePlan(stored);
         return runPlan(plan, run, {
           agents: connected,
-          stepTypes: createStepTypes(),
+          stepTypes: createStepTypes({ packages: noPackages }),
           readSecret: async () => "",
           prepareMasking: () => ({ createMasker: holdingMasker }),
           agentGoneMs,

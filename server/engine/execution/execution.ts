@@ -21,7 +21,7 @@ export { rootBlock } from "./plan-log.ts";
 export type { ScriptForAgents } from "./powershell-body.ts";
 export { composePowerShellScript, refusalOfBash, runPowerShellFromBash } from "./powershell-body.ts";
 export type { ScriptVariable } from "./script-body.ts";
-export { composeBashScript, scriptBytesMax } from "./script-body.ts";
+export { bashWord, composeBashScript, scriptBytesMax } from "./script-body.ts";
 export type { ActionContext, ActionOutcome, CheckedAction, EffectPart, PartResult, ScriptPart, StepType } from "./step-type.ts";
 export { ActionFault, mainPart } from "./step-type.ts";
 export type { LineMasker } from "./run-script.ts";

@@ -161,7 +161,7 @@ async function ask(
       failure: "refused",
       message: `it told of ${bits.length} blocks of the package instead of ${archive.blocks.length}`,
     };
-  return { ok: true, reply: { there: [...bits].map((bit) => bit === "1"), said: lines.filter((line) => !/^blocks [01]+$/.test(line)) } };
+  return { ok: true, reply: { there: Array.from(bits, (bit) => bit === "1"), said: lines.filter((line) => !/^blocks [01]+$/.test(line)) } };
 }
 
 async function upload(

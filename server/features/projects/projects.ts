@@ -18,8 +18,16 @@ export { findSnapshotSteps, findSnapshotVersion, getProcess } from "./processes/
 export type { ProcessAction, ProcessStep, StoredProperties, StoredProperty } from "./processes/processes.ts";
 export { findProjectByText, projectOfVariables, projects } from "./projects/projects.ts";
 export type { ConnectivityPolicy } from "./projects/projects.ts";
-export { findRelease, findReleaseByVersion, getRelease, refreshVariables, variableSnapshotIds } from "./releases/releases.ts";
-export type { ReleaseRow } from "./releases/releases.ts";
+export {
+  findRelease,
+  findReleaseByVersion,
+  getRelease,
+  packagesOf,
+  refreshVariables,
+  selectedVersion,
+  variableSnapshotIds,
+} from "./releases/releases.ts";
+export type { PackageUse, ReleaseRow } from "./releases/releases.ts";
 export {
   compareWithFrozen,
   forgetAnswers,

@@ -35,7 +35,14 @@ export interface DeploymentSnapshot {
     options: DeploymentOptions;
   };
   space: { id: string; name: string };
-  release: { id: string; version: string; notes: string | null; channelId: string };
+  release: {
+    id: string;
+    version: string;
+    notes: string | null;
+    channelId: string;
+    /** Which version of each package, as frozen with it. */
+    selectedPackages: readonly { ActionName?: string; StepName?: string; PackageReferenceName?: string; Version?: string }[];
+  };
   project: { id: string; name: string; slug: string; connectivity: ConnectivityPolicy };
   environment: { id: string; name: string; slug: string };
   /** The process frozen with the release. */
@@ -72,7 +79,13 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
       options: row.options,
     },
     space: { id: row.space_id, name: (await store.findSpaceName(tx, row.space_id))! },
-    release: { id: release.id, version: release.version, notes: release.release_notes, channelId: release.channel_id },
+    release: {
+      id: release.id,
+      version: release.version,
+      notes: release.release_notes,
+      channelId: release.channel_id,
+      selectedPackages: release.selected_packages,
+    },
     project: {
       id: project.Id,
       name: String(project["Name"]),

@@ -3,6 +3,7 @@
 import type {
   Plan,
   PlannedAction,
+  PlannedPackage,
   PlannedProperties,
   PlannedStep,
   PlannedTarget,
@@ -10,6 +11,7 @@ import type {
   StepType,
 } from "../../../engine/execution/execution.ts";
 import type { ProcessAction, ProcessStep, StoredProperties } from "../../projects/projects.ts";
+import { packagesOf, selectedVersion } from "../../projects/projects.ts";
 import { readAgentAddress } from "../../infrastructure/infrastructure.ts";
 import type { CandidateMachine, DeploymentSnapshot } from "./deployment-snapshot.ts";
 
@@ -78,7 +80,7 @@ function planStep(
   for (const [at, action] of wanted.entries()) {
     const type = types[at];
     if (type === undefined) faults.push(unknownType(action, parts.stepTypes));
-    else faults.push(...type.check(checkedAction(step, action)));
+    else faults.push(...type.check(checkedAction(step, action)), ...missingVersions(step, action, snapshot));
   }
   if (faults.length > 0) return { faults };
 
@@ -108,11 +110,17 @@ function planStep(
     runs: isOnce ? "once" : "targets",
     targets,
     parallelMax: readParallelism(wanted.map((action) => textOf(step, action, "Octopus.Action.MaxParallelism")).find(Boolean)),
-    actions: wanted.map((action, at) => planAction(step, action, { number, at: at + 1, of: wanted.length })),
+    actions: wanted.map((action, at) => planAction(step, action, { number, at: at + 1, of: wanted.length }, snapshot)),
   };
 }
 
-function planAction(step: ProcessStep, action: ProcessAction, place: { number: number; at: number; of: number }): PlannedAction {
+function planAction(
+  step: ProcessStep,
+  action: ProcessAction,
+  place: { number: number; at: number; of: number },
+  snapshot: DeploymentSnapshot,
+): PlannedAction {
+  const packages = plannedPackages(step, action, snapshot);
   const number = place.of === 1 ? String(place.number) : `${place.number}.${place.at}`;
   return {
     id: action.Id,
@@ -120,8 +128,9 @@ function planAction(step: ProcessStep, action: ProcessAction, place: { number: n
     type: action.ActionType,
     condition: action.Condition,
     properties: plannedProperties(action.Properties),
-    packages: [],
+    packages,
     values: [
+      ...packages.flatMap(packageValues),
       { name: "Octopus.Step.Id", value: step.Id },
       { name: "Octopus.Step.Name", value: step.Name },
       { name: "Octopus.Step.Number", value: String(place.number) },
@@ -131,6 +140,32 @@ function planAction(step: ProcessStep, action: ProcessAction, place: { number: n
       { name: "Octopus.Action.StepName", value: step.Name },
     ],
   };
+}
+
+/** Those for which the release has a version. */
+function plannedPackages(step: ProcessStep, action: ProcessAction, { release }: DeploymentSnapshot): PlannedPackage[] {
+  return packagesOf(action).flatMap((use) => {
+    const version = selectedVersion(release.selectedPackages, step, action, use.name);
+    return version === undefined ? [] : [{ ...use, version }];
+  });
+}
+
+function missingVersions(step: ProcessStep, action: ProcessAction, { release }: DeploymentSnapshot): string[] {
+  return packagesOf(action)
+    .filter((use) => selectedVersion(release.selectedPackages, step, action, use.name) === undefined)
+    .map(
+      (use) => `Release ${release.version} names no version of the package ${use.packageId} of step '${action.Name}'. Make a new release.`,
+    );
+}
+
+/** The names by which scripts and fields ask for a package; the action's own goes by the short ones too. */
+function packageValues({ name, packageId, feedId, version }: PlannedPackage): PlannedValue[] {
+  const prefixes = name === "" ? ["Octopus.Action.Package", "Octopus.Action.Package[]"] : [`Octopus.Action.Package[${name}]`];
+  return prefixes.flatMap((prefix) => [
+    { name: `${prefix}.PackageId`, value: packageId },
+    { name: `${prefix}.PackageVersion`, value: version },
+    { name: `${prefix}.FeedId`, value: feedId },
+  ]);
 }
 
 function unknownType(action: ProcessAction, types: readonly StepType[]): string {
@@ -143,7 +178,7 @@ function checkedAction(step: ProcessStep, action: ProcessAction) {
     name: action.Name,
     properties: { ...plannedProperties(step.Properties), ...plannedProperties(action.Properties) },
     runsOnServer: isTrue(textOf(step, action, "Octopus.Action.RunOnServer")),
-    packageNames: [],
+    packageNames: packagesOf(action).map((use) => use.name),
   };
 }
 
@@ -176,6 +211,8 @@ function deploymentValues(snapshot: DeploymentSnapshot, taskId: string): Planned
     "Octopus.Deployment.Comments": deployment.comments ?? "",
     "Octopus.Deployment.Created": deployment.createdAt.toISOString(),
     "Octopus.Deployment.CreatedBy.DisplayName": deployment.deployedBy,
+    "Octopus.Deployment.ForcePackageDownload": deployment.options.forcePackageDownload ? "True" : "False",
+    "Octopus.Deployment.ForcePackageRedeployment": deployment.options.forcePackageRedeployment ? "True" : "False",
   };
   return Object.entries(values).map(([name, value]) => ({ name, value }));
 }

@@ -78,10 +78,16 @@ export function findPrevious(
   entries: readonly JournalEntry[],
   wanted: { retentionPolicySet: string; ownId: string },
 ): { latest: JournalEntry | undefined; latestSuccessful: JournalEntry | undefined } {
-  const mine = entries
-    .filter((entry) => entry.retentionPolicySet === wanted.retentionPolicySet && entry.id !== wanted.ownId)
-    .toSorted((a, b) => (a.installedOn < b.installedOn ? 1 : a.installedOn > b.installedOn ? -1 : 0));
+  const mine = othersOf(entries, wanted);
   return { latest: mine[0], latestSuccessful: mine.find((entry) => entry.wasSuccessful) };
+}
+
+/** Newest first; of one second, the one that was written last. */
+function othersOf(entries: readonly JournalEntry[], wanted: { retentionPolicySet: string; ownId: string }): JournalEntry[] {
+  return entries
+    .filter((entry) => entry.retentionPolicySet === wanted.retentionPolicySet && entry.id !== wanted.ownId)
+    .toReversed()
+    .toSorted((a, b) => (a.installedOn < b.installedOn ? 1 : a.installedOn > b.installedOn ? -1 : 0));
 }
 
 /** How long unpacked packages stay on targets. */
@@ -93,19 +99,19 @@ export type TargetRetention = { keep: "forever" } | { keep: "items" | "days"; qu
  */
 export function chooseForgotten(
   entries: readonly JournalEntry[],
-  wanted: { retentionPolicySet: string; ownId: string; retention: TargetRetention; now: Date; ownFolder: string },
+  wanted: { retentionPolicySet: string; ownId: string; retention: TargetRetention; now: string; ownFolder: string },
 ): { ids: string[]; folders: string[] } {
   const { retention } = wanted;
   if (retention.keep === "forever") return { ids: [], folders: [] };
-  const mine = entries
-    .filter((entry) => entry.retentionPolicySet === wanted.retentionPolicySet && entry.id !== wanted.ownId)
-    .toSorted((a, b) => (a.installedOn < b.installedOn ? 1 : a.installedOn > b.installedOn ? -1 : 0));
+  const mine = othersOf(entries, wanted);
   const lastGood = mine.find((entry) => entry.wasSuccessful);
-  const oldest = new Date(wanted.now.getTime() - (retention.keep === "days" ? retention.quantity : 0) * 86_400_000);
+  const nowMs = Date.parse(`${wanted.now.replace(" ", "T")}Z`);
+  if (Number.isNaN(nowMs)) return { ids: [], folders: [] };
+  const oldest = writeTime(new Date(nowMs - (retention.keep === "days" ? retention.quantity : 0) * 86_400_000));
   let good = 0;
   const forgotten = mine.filter((entry) => {
     if (entry === lastGood) return (good += 1) < 0;
-    if (retention.keep === "days") return entry.installedOn < writeTime(oldest);
+    if (retention.keep === "days") return entry.installedOn < oldest;
     // Failed ones go with the good ones that are older than what is kept.
     return entry.wasSuccessful ? (good += 1) > retention.quantity : good >= retention.quantity;
   });
@@ -118,7 +124,7 @@ export function chooseForgotten(
 }
 
 /** As the journal has times. */
-export function writeTime(at: Date): string {
+function writeTime(at: Date): string {
   return at.toISOString().slice(0, 19).replace("T", " ");
 }
 

@@ -9,7 +9,12 @@ const patternCharactersMax = 1_000;
 export function readPatterns(text: string | undefined, separators: RegExp = /\r?\n/): string[] {
   const patterns = (text ?? "")
     .split(separators)
-    .map((line) => line.trim().replaceAll("\\", "/").replace(/^(?:\.\/)+/, ""))
+    .map((line) =>
+      line
+        .trim()
+        .replaceAll("\\", "/")
+        .replace(/^(?:\.\/)+/, ""),
+    )
     .filter((line) => line !== "");
   if (patterns.length > patternsMax) throw new RangeError(`A list of files has more than ${patternsMax} lines.`);
   for (const pattern of patterns) {
