@@ -12,7 +12,7 @@ import type { PackageFolder } from "./packages/packages.ts";
 import { tagSetRoutes } from "./tag-sets/tag-sets.ts";
 
 export { ensureBuiltInFeeds } from "./feeds/feeds.ts";
-export { lifecycleProgress, lifecycles, mayDeploy, phasesInForce } from "./lifecycles/lifecycles.ts";
+export { lifecycleProgress, lifecycles, mayDeploy, phasesInForce, targetRetentionOf } from "./lifecycles/lifecycles.ts";
 export type { LifecyclePhase, LifecycleProgress, Verdict } from "./lifecycles/lifecycles.ts";
 export { incomingArchiveFolder } from "./package-archives/package-archives.ts";
 export { createDeployablePackages, newestVersion, sweepPackageFiles } from "./packages/packages.ts";

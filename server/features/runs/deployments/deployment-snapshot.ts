@@ -2,7 +2,8 @@
 
 import type { Transaction } from "../../../platform/database/database.ts";
 import { environments } from "../../infrastructure/infrastructure.ts";
-import { findRelease, findSnapshotSteps, loadVariableSnapshots, projects, withFormValues } from "../../projects/projects.ts";
+import { targetRetentionOf } from "../../library/library.ts";
+import { channels, findRelease, findSnapshotSteps, loadVariableSnapshots, projects, withFormValues } from "../../projects/projects.ts";
 import type { ConnectivityPolicy, FrozenVariable, ProcessStep } from "../../projects/projects.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 import { optionsVersion } from "./deployment.ts";
@@ -45,6 +46,8 @@ export interface DeploymentSnapshot {
   };
   project: { id: string; name: string; slug: string; connectivity: ConnectivityPolicy };
   environment: { id: string; name: string; slug: string };
+  /** How long unpacked packages stay on targets: `forever`, `items 3`, `days 30`. */
+  targetRetention: string;
   /** The process frozen with the release. */
   process: { snapshotId: string; steps: readonly ProcessStep[] };
   /** The variables frozen with the deployment, with what a person answered to prompts. */
@@ -92,6 +95,7 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
       slug: String(project["Slug"]),
       connectivity: project["ProjectConnectivityPolicy"] as ConnectivityPolicy,
     },
+    targetRetention: await targetRetention(tx, row.space_id, release.channel_id, project, environment.Id),
     environment: { id: environment.Id, name: String(environment["Name"]), slug: String(environment["Slug"]) },
     process: { snapshotId: row.process_snapshot_id, steps },
     variables: withFormValues(await loadVariableSnapshots(tx, row.variable_snapshot_ids), row.form_values),
@@ -107,4 +111,17 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
       thumbprint: machine.thumbprint,
     })),
   };
+}
+
+async function targetRetention(
+  tx: Transaction,
+  spaceId: string,
+  channelId: string,
+  project: { [name: string]: unknown },
+  environmentId: string,
+): Promise<string> {
+  const channel = await channels.get(tx, spaceId, channelId);
+  const lifecycleId = String(channel["LifecycleId"] ?? project["LifecycleId"]);
+  const { Strategy, Unit, QuantityToKeep } = await targetRetentionOf(tx, spaceId, lifecycleId, environmentId);
+  return Strategy === "Count" ? `${Unit.toLowerCase()} ${QuantityToKeep}` : "forever";
 }

@@ -13,6 +13,7 @@ import type {
 import type { ProcessAction, ProcessStep, StoredProperties } from "../../projects/projects.ts";
 import { packagesOf, selectedVersion } from "../../projects/projects.ts";
 import { readAgentAddress } from "../../infrastructure/infrastructure.ts";
+import { targetRetentionValue } from "../step-types/step-types.ts";
 import type { CandidateMachine, DeploymentSnapshot } from "./deployment-snapshot.ts";
 
 /** Targets of one step at once when the step does not say otherwise. */
@@ -211,6 +212,7 @@ function deploymentValues(snapshot: DeploymentSnapshot, taskId: string): Planned
     "Octopus.Deployment.Comments": deployment.comments ?? "",
     "Octopus.Deployment.Created": deployment.createdAt.toISOString(),
     "Octopus.Deployment.CreatedBy.DisplayName": deployment.deployedBy,
+    [targetRetentionValue]: snapshot.targetRetention,
     "Octopus.Deployment.ForcePackageDownload": deployment.options.forcePackageDownload ? "True" : "False",
     "Octopus.Deployment.ForcePackageRedeployment": deployment.options.forcePackageRedeployment ? "True" : "False",
   };

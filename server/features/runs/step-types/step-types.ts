@@ -5,6 +5,8 @@ import type { DeployablePackages } from "../../library/library.ts";
 import { createPackageStepType } from "./deploy-package/deploy-package.ts";
 import { scriptStepType } from "./script/script.ts";
 
+export { targetRetentionValue } from "./deploy-package/deploy-package.ts";
+
 export interface StepTypesParts {
   packages: DeployablePackages;
 }

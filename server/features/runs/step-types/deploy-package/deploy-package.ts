@@ -2,6 +2,13 @@
 //
 //   acquire   the package's archive is made, and what the target lacks of it is sent     (repeated after a takeover: harmless)
 //   deploy    one script: unpack, PreDeploy, copy, Deploy, PostDeploy, journal            (at most once, joined by its ticket)
+//
+// and where values are to be filled into files, instead of deploy:
+//
+//   prepare   one script: unpack, PreDeploy, lay the files ready                          (at most once)
+//   fill      the files are fetched, filled in and sent back                              (repeated: what was laid ready stays as it was)
+//   complete  one script: put them in place, copy, Deploy, PostDeploy, journal            (at most once)
+//   failed    one script when fill could not be done: DeployFailed                        (at most once)
 
 import { ActionFault, composeBashScript, refusalOfBash, scriptBytesMax } from "../../../../engine/execution/execution.ts";
 import type { ActionContext, ActionOutcome, PartResult, ScriptForAgents, StepType } from "../../../../engine/execution/execution.ts";
@@ -11,13 +18,22 @@ import type { Acquired } from "./acquire.ts";
 import { chooseForgotten } from "./journal.ts";
 import type { TargetRetention } from "./journal.ts";
 import { patternExpression, readPatterns } from "./name-patterns.ts";
-import { composeDeployment, composePassOver, stages, targetTime } from "./package-scripts.ts";
+import { fillFiles, patternsIn, planFilling } from "./fill-files.ts";
+import {
+  composeCompletion,
+  composeDeployment,
+  composeFailure,
+  composePassOver,
+  composePreparation,
+  stages,
+  targetTime,
+} from "./package-scripts.ts";
 import type { ComposedScript, PackageOnTarget, PackageStages } from "./package-scripts.ts";
 import { installationVariables, valuesFor } from "./target-values.ts";
 import type { TargetValues } from "./target-values.ts";
 
 const prefix = "Octopus.Action.Package";
-const part = { acquire: "acquire", deploy: "deploy" } as const;
+const part = { acquire: "acquire", deploy: "deploy", prepare: "prepare", fill: "fill", complete: "complete", failed: "failed" } as const;
 /** How long unpacked packages stay on targets, as the plan says it: `forever`, `items 3`, `days 30`. */
 export const targetRetentionValue = "Cuttle.TargetRetention";
 /** A folder nearer to the root is never emptied. */
@@ -50,13 +66,44 @@ export function createPackageStepType(packages: DeployablePackages): StepType {
           }),
       });
       if (brought.outcome !== "succeeded") return outcomeOf(brought);
-      const deployed = await context.runScript({
-        part: part.deploy,
-        ends: true,
-        // After a takeover the target is asked again: it answers with the same folder.
-        body: async () => scriptFor(context, (acquired ??= await acquire(context, wanted, packages))),
+      // After a takeover the target is asked again: it answers with the same folder.
+      const again = async (): Promise<Acquired> => (acquired ??= await acquire(context, wanted, packages));
+      const plain = valuesFor(context);
+      const filling = planFilling(plain);
+      if (plain.hasFeature("Octopus.Features.ConfigurationTransforms") && plain.evaluate(`${prefix}.AdditionalXmlConfigurationTransforms`))
+        await context.log("Warning", "XML transforms (XDT) are not run by this server; the files stay as they are in the package.");
+      if (filling === undefined) {
+        const body = async () => scriptFor(context, await again(), composeDeployment);
+        return outcomeOf(await context.runScript({ part: part.deploy, ends: true, body }));
+      }
+
+      const prepared = await context.runScript({
+        part: part.prepare,
+        body: async () => scriptFor(context, await again(), (on, stagesOf) => composePreparation(on, stagesOf, patternsIn(filling))),
       });
-      return outcomeOf(deployed);
+      if (prepared.outcome !== "succeeded") return outcomeOf(prepared);
+      let filled: { name: string | undefined } | undefined;
+      const fill = async (): Promise<string | undefined> => {
+        if (filled === undefined) {
+          const got = await again();
+          const values = valuesFor(context, got.facts);
+          filled = { name: isPassedOver(context, got, values) ? undefined : await fillFiles(context, filling, values) };
+        }
+        return filled.name;
+      };
+      const work = () => asResult(async () => void (await fill()));
+      const done = await context.runEffect({ part: part.fill, work });
+      if (done.outcome !== "succeeded") {
+        const body = async () => scriptFor(context, await again(), composeFailure);
+        await context.runScript({ part: part.failed, body });
+        return outcomeOf(done);
+      }
+      const body = async () => {
+        // After a takeover once more: what a former owner sent may lie there under another name.
+        const name = await fill();
+        return scriptFor(context, await again(), (on, stagesOf) => composeCompletion(on, stagesOf, name));
+      };
+      return outcomeOf(await context.runScript({ part: part.complete, ends: true, body }));
     },
   };
 }
@@ -75,14 +122,11 @@ function outcomeOf({ outcome, message }: PartResult): ActionOutcome {
   return outcome === "succeeded" ? { outcome } : { outcome, message: message ?? "The package was not deployed." };
 }
 
-function scriptFor(context: ActionContext, acquired: Acquired): ScriptForAgents {
+type Compose = (target: PackageOnTarget, stagesOf: PackageStages) => ComposedScript;
+
+function scriptFor(context: ActionContext, acquired: Acquired, compose: Compose): ScriptForAgents {
   const values = valuesFor(context, acquired.facts);
   const wanted = context.action.packages.find((one) => one.name === "")!;
-  const { latest } = acquired.facts;
-  const isInstalled =
-    latest?.wasSuccessful === true &&
-    latest.packages.some((one) => one.packageId.toLowerCase() === wanted.packageId.toLowerCase() && one.packageVersion === wanted.version);
-  const isForced = values.variables.isTruthy("#{Octopus.Deployment.ForcePackageRedeployment}");
   const target: PackageOnTarget = {
     owner: ownerOf(context),
     packageId: wanted.packageId,
@@ -90,11 +134,18 @@ function scriptFor(context: ActionContext, acquired: Acquired): ScriptForAgents 
     folder: acquired.facts.folder,
   };
   const stagesOf = stagesFor(context, acquired, values);
-  const composed =
-    isInstalled && !isForced && values.isTrue(`${prefix}.SkipIfAlreadyInstalled`)
-      ? composePassOver(target, stagesOf, latest)
-      : composeDeployment(target, stagesOf);
-  return asScript(context, values, composed);
+  const there = isPassedOver(context, acquired, values) ? acquired.facts.latest : undefined;
+  return asScript(context, values, there === undefined ? compose(target, stagesOf) : composePassOver(target, stagesOf, there));
+}
+
+/** Whether the last deployment of this step here installed just this version, and the step wants to be passed over then. */
+function isPassedOver({ action }: ActionContext, { facts: { latest } }: Acquired, values: TargetValues): boolean {
+  const wanted = action.packages.find((one) => one.name === "")!;
+  const isSame = latest?.packages.some(
+    (one) => one.packageId.toLowerCase() === wanted.packageId.toLowerCase() && one.packageVersion === wanted.version,
+  );
+  const isForced = values.variables.isTruthy("#{Octopus.Deployment.ForcePackageRedeployment}");
+  return latest?.wasSuccessful === true && isSame === true && !isForced && values.isTrue(`${prefix}.SkipIfAlreadyInstalled`);
 }
 
 function asScript({ step }: ActionContext, values: TargetValues, composed: ComposedScript): ScriptForAgents {

@@ -129,8 +129,9 @@ cuttle_collect() (
   for pattern in "\${cuttle_patterns[@]}"; do
     for file in $pattern; do [ -f "$file" ] && [ ! -L "$file" ] && files+=("./$file"); done
   done
-  [ "\${#files[@]}" -gt 0 ] || exit 0
-  tar -cf "$cuttle_running/${collectedFile}.new" -- "\${files[@]}" && mv "$cuttle_running/${collectedFile}.new" "$cuttle_running/${collectedFile}"
+  if [ "\${#files[@]}" -gt 0 ]; then tar -cf "$cuttle_running/${collectedFile}.new" -- "\${files[@]}"
+  else head -c 1024 /dev/zero > "$cuttle_running/${collectedFile}.new"
+  fi && mv "$cuttle_running/${collectedFile}.new" "$cuttle_running/${collectedFile}"
 )
 cuttle_deploy() {
   ${beginning(target)}
@@ -153,6 +154,7 @@ export function composeCompletion(target: PackageOnTarget, stagesOf: PackageStag
     text: `${functions(target, stagesOf)}
 cuttle_deploy() {
   cuttle_skips && return 0
+  [ -f "$cuttle_running/${collectedFile}" ] || { echo "The files that were laid ready in $cuttle_running are gone. Deploy again." >&2; return 1; }
   ${filled === undefined ? ":" : `tar -xmof "$TentacleHome/${incomingFolder}/${filled}" -C "$cuttle_folder" || return 1`}
   ${ending(stagesOf)}
 }
