@@ -121,7 +121,8 @@ export async function createPackageStage(): Promise<PackageStage> {
       return runPlan(decodePlan(stored), run, {
         agents: of,
         stepTypes: createStepTypes({ packages: createDeployablePackages({ database, folder: shared }) }),
-        readSecret: async () => "a secret",
+        outputCipher: { encrypt: (plain) => Buffer.from(plain), decrypt: (stored) => Buffer.from(stored).toString() },
+        readSecrets: async () => new Map(),
         prepareMasking: () => ({ createMasker: () => ({ push: (line) => [line], flush: () => [] }) }),
         agentGoneMs: 10_000,
         cancelGraceMs: 10_000,

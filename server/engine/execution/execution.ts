@@ -22,7 +22,19 @@ export type { ScriptForAgents } from "./powershell-body.ts";
 export { composePowerShellScript, refusalOfBash, runPowerShellFromBash } from "./powershell-body.ts";
 export type { ScriptVariable } from "./script-body.ts";
 export { bashWord, composeBashScript, scriptBytesMax } from "./script-body.ts";
-export type { ActionContext, ActionOutcome, CheckedAction, EffectPart, PartResult, ScriptPart, StepType } from "./step-type.ts";
+export type {
+  ActionContext,
+  ActionOutcome,
+  CheckedAction,
+  EffectPart,
+  EffectResult,
+  OutputValue,
+  PartResult,
+  ScriptPart,
+  StepType,
+} from "./step-type.ts";
+export type { OutputCipher } from "./output-variables.ts";
+export type { MessagePlace, ServiceMessage, ServiceMessageHandler } from "./service-messages.ts";
 export { ActionFault, mainPart } from "./step-type.ts";
 export type { LineMasker } from "./run-script.ts";
 export type { LateCompleter } from "./late-completer.ts";

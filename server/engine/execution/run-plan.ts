@@ -2,22 +2,29 @@
 
 import type { Agents } from "../agents/agents.ts";
 import type { LogEntry, TaskOutcome, TaskRun } from "../tasks/tasks.ts";
+import type { OutputCipher } from "./output-variables.ts";
+import { openOutputs } from "./output-variables.ts";
 import { openPartRows } from "./part-rows.ts";
 import type { Plan, PlannedStep } from "./plan.ts";
 import { line, now, openStep, rootBlock, status, stepBlock } from "./plan-log.ts";
 import { createPlanValues } from "./plan-values.ts";
 import type { Walk } from "./plan-walk.ts";
 import type { LineMasker } from "./run-script.ts";
+import { createRunState } from "./run-state.ts";
 import { runStep } from "./run-step.ts";
+import type { ServiceMessageHandler } from "./service-messages.ts";
 import type { StepType } from "./step-type.ts";
 
 export interface PlanParts {
   agents: Agents;
   stepTypes: readonly StepType[];
-  /** The secret's text. Fails when it cannot be decrypted. */
-  readSecret: (secretId: string) => Promise<string>;
+  /** Texts by id. Fails when one of them is not there or cannot be decrypted. */
+  readSecrets: (ids: readonly string[]) => Promise<ReadonlyMap<string, string>>;
   /** Prepares the masking of these values once; each script's output gets a masker of its own. */
   prepareMasking: (secrets: readonly string[]) => { createMasker(): LineMasker };
+  outputCipher: OutputCipher;
+  /** For service messages other than those of output variables and levels. */
+  messageHandlers?: readonly ServiceMessageHandler[];
   agentGoneMs?: number;
   cancelGraceMs?: number;
 }
@@ -28,11 +35,19 @@ const agentGoneMsDefault = 2 * 60_000;
 const cancelGraceMsDefault = 2 * 60_000;
 
 export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promise<TaskOutcome> {
+  const rows = await openPartRows(run);
+  const outputs = await openOutputs(plan, run, parts.outputCipher);
+  const state = createRunState();
   const walk: Walk = {
     plan,
     run,
-    rows: await openPartRows(run),
-    values: createPlanValues(plan, parts.readSecret),
+    rows,
+    outputs,
+    values: createPlanValues(plan, {
+      readSecrets: parts.readSecrets,
+      made: (target) => [...state.variables(), ...outputs.variablesAt(target)],
+    }),
+    handlers: new Map((parts.messageHandlers ?? []).map((handler) => [handler.name, handler])),
     types: new Map(parts.stepTypes.map((type) => [type.name, type])),
     prepareMasking: parts.prepareMasking,
     script: {
@@ -43,7 +58,7 @@ export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promi
   };
   // Goes out with the first step's lines; nobody waits for it.
   let opening: LogEntry[] = [{ kind: "block", id: rootBlock, parent: null, name: plan.title, at: now() }, status(rootBlock, "Running")];
-  const failures: string[] = [];
+  const { failures } = state;
   for (const step of plan.steps) {
     const hasBegun = step.actions.some((action) => walk.rows.hasBegun(action));
     const passOver = run.cancelRequested.aborted || !wanted(step, failures.length > 0);
@@ -51,9 +66,10 @@ export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promi
     if (passOver && !hasBegun) {
       const to = run.cancelRequested.aborted ? "Canceled" : "Skipped";
       await run.log.append([...opening, openStep(step), status(stepBlock(step), to)]);
+      state.ended(step, to);
     } else {
-      const failure = await runStep(walk, step, { opening, hasBegun });
-      if (failure !== undefined) failures.push(failure);
+      const ended = await runStep(walk, step, opening);
+      state.ended(step, ended.status, ended.failure);
     }
     opening = [];
   }

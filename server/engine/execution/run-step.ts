@@ -6,6 +6,7 @@ import type { PlannedAction, PlannedStep, PlannedTarget } from "./plan.ts";
 import { actionBlock, line, openAction, openStep, openTarget, status, stepBlock, targetBlock } from "./plan-log.ts";
 import type { Walk } from "./plan-walk.ts";
 import { runAction } from "./run-action.ts";
+import type { StepStatus } from "./run-state.ts";
 import type { ActionOutcome } from "./step-type.ts";
 import { ActionFault } from "./step-type.ts";
 
@@ -16,32 +17,31 @@ const actionExpression = "Octopus.Action.ConditionVariableExpression";
 /** Messages of single targets that the message of the step repeats. */
 const messagesMax = 3;
 
-/**
- * `opening` is said first; `hasBegun`: by a former owner, so that its condition held. Answers what went wrong, in one sentence, or
- * undefined.
- */
-export async function runStep(
-  walk: Walk,
-  step: PlannedStep,
-  from: { opening: readonly LogEntry[]; hasBegun: boolean },
-): Promise<string | undefined> {
+export interface StepEnd {
+  status: StepStatus;
+  /** What went wrong, in one sentence. */
+  failure?: string;
+}
+
+/** `opening` is said first. */
+export async function runStep(walk: Walk, step: PlannedStep, opening: readonly LogEntry[]): Promise<StepEnd> {
   const { run, rows } = walk;
   const block = stepBlock(step);
   if (step.runs === "targets" && step.targets.length === 0) {
     const text = "No deployment target of this environment has a role of this step; it was skipped.";
-    await run.log.append([...from.opening, openStep(step), line(block, "Warning", text), status(block, "Skipped")]);
-    return undefined;
+    await run.log.append([...opening, openStep(step), line(block, "Warning", text), status(block, "Skipped")]);
+    return { status: "Skipped" };
   }
   const all: readonly Place[] = step.runs === "once" ? [undefined] : step.targets;
   const chosen = await choosePlaces(walk, step, all);
   if ("fault" in chosen) {
-    await run.log.append([...from.opening, openStep(step), line(block, "Error", chosen.fault), status(block, "Failed")]);
-    return `Step ${step.number} (${step.name}) failed. ${chosen.fault}`;
+    await run.log.append([...opening, openStep(step), line(block, "Error", chosen.fault), status(block, "Failed")]);
+    return { status: "Failed", failure: `Step ${step.number} (${step.name}) failed. ${chosen.fault}` };
   }
   const { places } = chosen;
   if (places.length === 0) {
-    await run.log.append([...from.opening, openStep(step), line(block, "Info", notHeld), status(block, "Skipped")]);
-    return undefined;
+    await run.log.append([...opening, openStep(step), line(block, "Info", notHeld), status(block, "Skipped")]);
+    return { status: "Skipped" };
   }
 
   // The intent of what comes first is stored for the whole step, with the lines that announce it, before anything goes out.
@@ -49,7 +49,7 @@ export async function runStep(
   const firstPart = first === undefined || first.condition === "Variable" ? undefined : walk.types.get(first.type)?.firstPart;
   const isOver = (place: Place): boolean =>
     first !== undefined && step.actions.length === 1 && firstPart !== undefined && rows.find(first, firstPart, place)?.state === "done";
-  const entries: LogEntry[] = [...from.opening];
+  const entries: LogEntry[] = [...opening];
   if (!places.every(isOver)) entries.push(openStep(step), status(block, "Running"));
   for (const place of places)
     if (place !== undefined && !isOver(place)) entries.push(openTarget(step, place), status(targetBlock(step, place), "Running"));
@@ -65,10 +65,10 @@ export async function runStep(
 
   const outcome = blockStatusOf(results);
   await run.log.append([status(block, outcome)]);
-  if (outcome !== "Failed") return undefined;
+  if (outcome !== "Failed") return { status: outcome === "Success" ? "Succeeded" : outcome };
   const messages = results.flatMap((result) => ("message" in result ? [result.message] : []));
   const more = messages.length > messagesMax ? ` And ${messages.length - messagesMax} more.` : "";
-  return `Step ${step.number} (${step.name}) failed. ${messages.slice(0, messagesMax).join(" ")}${more}`;
+  return { status: "Failed", failure: `Step ${step.number} (${step.name}) failed. ${messages.slice(0, messagesMax).join(" ")}${more}` };
 }
 
 const notHeld = "The condition of this step does not hold; it was skipped.";

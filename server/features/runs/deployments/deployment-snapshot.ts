@@ -41,9 +41,12 @@ export interface DeploymentSnapshot {
     version: string;
     notes: string | null;
     channelId: string;
+    customFields: Readonly<Record<string, string>>;
     /** Which version of each package, as frozen with it. */
     selectedPackages: readonly { ActionName?: string; StepName?: string; PackageReferenceName?: string; Version?: string }[];
   };
+  /** What else the run is told about itself and what was before it. */
+  facts: store.DeploymentFacts;
   project: { id: string; name: string; slug: string; connectivity: ConnectivityPolicy };
   environment: { id: string; name: string; slug: string };
   /** How long unpacked packages stay on targets: `forever`, `items 3`, `days 30`. */
@@ -69,6 +72,7 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
   const project = await projects.get(tx, row.space_id, row.project_id);
   const environment = await environments.get(tx, row.space_id, row.environment_id);
   const steps = await findSnapshotSteps(tx, row.process_snapshot_id);
+  const facts = (await store.findFacts(tx, row.id))!;
   if (steps === undefined) throw new Error(`The frozen process ${row.process_snapshot_id} of ${row.id} is missing.`);
   return {
     deployment: {
@@ -81,13 +85,15 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
       deployedById: row.deployed_by_id,
       options: row.options,
     },
-    space: { id: row.space_id, name: (await store.findSpaceName(tx, row.space_id))! },
+    facts,
+    space: { id: row.space_id, name: facts.space_name },
     release: {
       id: release.id,
       version: release.version,
       notes: release.release_notes,
       channelId: release.channel_id,
       selectedPackages: release.selected_packages,
+      customFields: release.custom_fields,
     },
     project: {
       id: project.Id,

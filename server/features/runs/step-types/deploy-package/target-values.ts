@@ -87,9 +87,11 @@ function valueOf(variables: Variables, name: string): { text: string; sensitive:
   }
 }
 
-function factValues({ step, target }: ActionContext, facts: TargetFacts): Variable[] {
+function factValues({ step, target, outputs }: ActionContext, facts: TargetFacts): Variable[] {
   const roles = new Set((target?.roles ?? []).map((role) => role.toLowerCase()));
   const values: [string, string][] = [
+    // What PreDeploy has set, by its plain name.
+    ...outputs(),
     ...installationVariables.map((name): [string, string] => [name, facts.folder]),
     ["OctopusOriginalPackageDirectoryPath", facts.folder],
     ["Octopus.Tentacle.Agent.ApplicationDirectoryPath", facts.applications],
