@@ -25,6 +25,11 @@ const simulation = "test/simulation/simulation.ts";
 const conformance = "test/simulation/model-conformance.test.ts";
 const requestStore = "server/engine/agents/agent-request-store.ts";
 
+const repacking = "server/features/library/package-archives/repack.test.ts";
+const transfers = "server/engine/transfer/transfer.test.ts";
+const packageTakeover = "test/cluster/package-takeover.test.ts";
+const packageSteps = "server/features/runs/step-types/deploy-package/deploy-package.test.ts";
+const journals = "server/features/runs/step-types/deploy-package/journal.test.ts";
 const operating = "test/long/operating-process.test.ts";
 
 export const mutants: readonly Mutant[] = [
@@ -793,5 +798,68 @@ export const mutants: readonly Mutant[] = [
     put: "`",
     test: conformance,
     pattern: "the model of the database",
+  },
+  {
+    rule: "S5",
+    name: "package: a name that leads out is unpacked",
+    file: "server/features/library/package-archives/plain-entries.ts",
+    find: 'if (parts.includes(".."))',
+    put: "if (parts.length > 1_000)",
+    test: repacking,
+    pattern: "would leave the package's folder",
+  },
+  {
+    rule: "S5",
+    name: "package: a file goes through a link",
+    file: "server/features/library/package-archives/plain-entries.ts",
+    find: 'else if (there !== "folder")',
+    put: 'else if (there === "file")',
+    test: repacking,
+    pattern: "would leave the package's folder",
+  },
+  {
+    rule: "D6",
+    name: "package: its archive stays when it is deleted",
+    file: "server/features/library/packages/package-files.ts",
+    find: "    await removePackageArchives(tx, folder, sha256);\n",
+    put: "",
+    test: "server/features/library/package-archives/package-archives.test.ts",
+    pattern: "an archive goes with its package",
+  },
+  {
+    rule: "A2",
+    name: "package: blocks count without a look at them",
+    file: "server/engine/transfer/target-cache.ts",
+    find: '[ "$hash" != "$name" ] || good+=',
+    put: "good+=",
+    test: transfers,
+    pattern: "blocks that are damaged",
+  },
+  {
+    rule: "D2",
+    name: "package: each who asks reserves a folder of its own",
+    file: "server/features/runs/step-types/deploy-package/package-scripts.ts",
+    find: 'if [ ! -s "$running/folder" ]; then',
+    put: "if true; then",
+    test: packageTakeover,
+    pattern: "wherever kill -9 hits",
+  },
+  {
+    rule: "D6",
+    name: "package: PostDeploy runs although Deploy failed",
+    file: "server/features/runs/step-types/deploy-package/package-scripts.ts",
+    find: "  cuttle_stage Deploy || return\n",
+    put: "  cuttle_stage Deploy\n",
+    test: packageSteps,
+    pattern: "a stage that fails is followed by DeployFailed",
+  },
+  {
+    rule: "D2",
+    name: "package: a deployment takes its own entry for the one before",
+    file: "server/features/runs/step-types/deploy-package/journal.ts",
+    find: "entry.id !== wanted.ownId",
+    put: "entry.id !== ''",
+    test: journals,
+    pattern: "its own entry",
   },
 ];

@@ -97,8 +97,7 @@ describe("a package on real agents", { timeout: 300_000 }, () => {
     assert.equal(task.State, "Success", await api.getText(`/api/tasks/${deployment.TaskId}/raw`));
   }
 
-  const folderOf = (name: string, version: string): string =>
-    path.join(agents[name]!.home, "Applications/Production/Acme.Shop", version);
+  const folderOf = (name: string, version: string): string => path.join(agents[name]!.home, "Applications/Production/Acme.Shop", version);
 
   test("A1 D6: listening, and polling through another node: the page lies there, filled in, after PreDeploy and before PostDeploy", async () => {
     await push("1.0.0", "<h1>#{Octopus.Machine.Name} #{Octopus.Action.Package.PackageVersion}</h1>");

@@ -51,6 +51,11 @@ export function createPackageStepType(packages: DeployablePackages): StepType {
       if (runsOnServer)
         faults.push(`Step '${name}' asks to run on the server; a package is deployed to targets. Give it target roles instead.`);
       if (!packageNames.includes("")) faults.push(`Step '${name}' names no package (${prefix}.PackageId).`);
+      const further = packageNames.filter((one) => one !== "");
+      if (further.length > 0)
+        faults.push(
+          `Step '${name}' refers to further packages (${further.join(", ")}); only its own one is brought along. Make a step of each.`,
+        );
       return faults;
     },
 
