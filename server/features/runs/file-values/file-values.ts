@@ -1,5 +1,6 @@
 // Fills values into files of a package, on the server, with the variables of one target: placeholders, values at named places of JSON, YAML,
-// XML and properties, and the settings of .NET configuration files. Pure; whoever has the files gives their bytes.
+// XML and properties, and the settings of .NET configuration files. Pure; whoever has the files gives their bytes. What reads YAML and XML is
+// loaded when it is first needed: a node's start does not wait for it.
 
 import { TemplateError } from "@cuttle/templates";
 import type { Variables } from "@cuttle/templates";
@@ -8,8 +9,6 @@ import { replaceInJson } from "./json-values.ts";
 import { replaceInProperties } from "./properties-values.ts";
 import { NotOfThisForm } from "./text-edits.ts";
 import type { ValueOf } from "./text-edits.ts";
-import { replaceInDotNetConfiguration, replaceInXml } from "./xml-values.ts";
-import { replaceInYaml } from "./yaml-values.ts";
 
 /** What is to be done with a file, in this order. */
 export interface FileJobs {
@@ -36,7 +35,13 @@ export class FileNotFilled extends Error {
 export const filledBytesMax = 8 * 1024 * 1024;
 
 /** Throws FileNotFilled. */
-export function fillFile(name: string, bytes: Buffer, jobs: FileJobs, variables: Variables, outputEncoding?: string): FilledFile {
+export async function fillFile(
+  name: string,
+  bytes: Buffer,
+  jobs: FileJobs,
+  variables: Variables,
+  outputEncoding?: string,
+): Promise<FilledFile> {
   if (bytes.length > filledBytesMax)
     throw new FileNotFilled(`${name} is larger than ${filledBytesMax} bytes, too large to fill values into.`);
   const file = readFileText(bytes);
@@ -49,8 +54,11 @@ export function fillFile(name: string, bytes: Buffer, jobs: FileJobs, variables:
       if (result.unresolved.length > 0)
         warnings.push(`${name} names ${result.unresolved.slice(0, 5).join(", ")}, which has no value; it stays as it is.`);
     }
-    if (jobs.dotNetSettings) text = replaceInDotNetConfiguration(text, valueIn(variables, isForSettings));
-    if (jobs.structured) text = replaceStructured(name, text, variables);
+    if (jobs.dotNetSettings) {
+      const { replaceInDotNetConfiguration } = await import("./xml-values.ts");
+      text = replaceInDotNetConfiguration(text, valueIn(variables, isForSettings));
+    }
+    if (jobs.structured) text = await replaceStructured(name, text, variables);
   } catch (error) {
     if (error instanceof NotOfThisForm) throw new FileNotFilled(`${name} cannot be filled in: ${error.message}.`);
     if (error instanceof TemplateError) throw new FileNotFilled(`${name} cannot be filled in: ${error.message}`);
@@ -61,13 +69,13 @@ export function fillFile(name: string, bytes: Buffer, jobs: FileJobs, variables:
 }
 
 /** JSON where it is JSON, else by the file's extension, else whatever it can be read as. */
-function replaceStructured(name: string, text: string, variables: Variables): string {
+async function replaceStructured(name: string, text: string, variables: Variables): Promise<string> {
   const forPaths = valueIn(variables, isForPaths);
   const forKeys = valueIn(variables, () => true);
-  const json = (): string => replaceInJson(text, forPaths);
-  const yaml = (): string => replaceInYaml(text, forPaths);
-  const xml = (): string => replaceInXml(text, variables.names(), forKeys);
-  const properties = (): string => replaceInProperties(text, forKeys);
+  const json = async (): Promise<string> => replaceInJson(text, forPaths);
+  const yaml = async (): Promise<string> => (await import("./yaml-values.ts")).replaceInYaml(text, forPaths);
+  const xml = async (): Promise<string> => (await import("./xml-values.ts")).replaceInXml(text, variables.names(), forKeys);
+  const properties = async (): Promise<string> => replaceInProperties(text, forKeys);
   const extension = /\.[^./]*$/.exec(name)?.[0].toLowerCase() ?? "";
   const further = { ".yaml": [yaml], ".yml": [yaml], ".xml": [xml], ".config": [xml], ".properties": [properties], ".json": [] as [] }[
     extension
@@ -75,7 +83,7 @@ function replaceStructured(name: string, text: string, variables: Variables): st
   let last: NotOfThisForm | undefined;
   for (const attempt of [json, ...further]) {
     try {
-      return attempt();
+      return await attempt();
     } catch (error) {
       if (!(error instanceof NotOfThisForm)) throw error;
       last = error;

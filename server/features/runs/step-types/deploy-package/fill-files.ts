@@ -69,7 +69,7 @@ export async function fillFiles(context: ActionContext, plan: FillPlan, values: 
   let count = 0;
   for (const { name, isExecutable, bytes } of collected) {
     try {
-      const result = fillFile(name, bytes, jobsOf(name), values.variables, outputEncoding);
+      const result = await fillFile(name, bytes, jobsOf(name), values.variables, outputEncoding);
       warnings.push(...result.warnings);
       if (result.bytes === bytes) continue;
       count += 1;
