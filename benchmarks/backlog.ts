@@ -93,9 +93,10 @@ async function claimOne(of: Database, owner: string): Promise<Claimed | undefine
   const nowMs = performance.now();
   const withExpired = nowMs - (expiredLookedAtMs.get(owner) ?? -Infinity) >= expiredLookMs;
   if (withExpired) expiredLookedAtMs.set(owner, nowMs);
-  if (!(await hasClaimable(of, withExpired))) return undefined;
+  const limits = { fresh: 1, takeovers: withExpired ? 1 : 0, overdueMs: 0 };
+  if (!(await hasClaimable(of, limits))) return undefined;
   return await of.transaction(async (tx) => {
-    const [task] = await claimTasks(tx, { owner, nodeName: "bench", leaseMs, count: 1, withExpired });
+    const [task] = await claimTasks(tx, { ...limits, owner, nodeName: "bench", leaseMs });
     if (task !== undefined) await record(tx, task, "DeploymentStarted");
     return task;
   });

@@ -59,9 +59,8 @@ const runner = spawn(
 // The first Ctrl-C reaches the runner through the terminal; this process only waits for it to end its files.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => runner.kill(signal));
 const late = setTimeout(() => {
-  console.error(
-    `The tests have not ended after ${runTimeoutMs / 60_000} minutes and are stopped. The last file above is before the one that hangs.`,
-  );
+  const hanging = chosen.filter((file) => commandsBelow(runner.pid!).some((command) => command.includes(file)));
+  console.error(`The tests have not ended after ${runTimeoutMs / 60_000} minutes and are stopped. Still running: ${hanging.join(", ")}.`);
   runner.kill("SIGKILL");
 }, runTimeoutMs);
 const code = await new Promise<number>((resolve, reject) => {
@@ -69,6 +68,22 @@ const code = await new Promise<number>((resolve, reject) => {
   runner.once("exit", (exitCode, signal) => resolve(signal === null ? (exitCode ?? 1) : 1));
 });
 clearTimeout(late);
+
+/** Command lines of a process's children, where the system tells them. A file whose tests have all ended hangs on what one of them left. */
+function commandsBelow(parent: number): string[] {
+  return globSync("/proc/[0-9]*/stat").flatMap((file) => {
+    try {
+      const parentOf = Number(
+        readFileSync(file, "utf8")
+          .replace(/^.*\) \S /s, "")
+          .split(" ")[0],
+      );
+      return parentOf === parent ? [readFileSync(file.replace(/stat$/, "cmdline"), "utf8").replaceAll("\0", " ")] : [];
+    } catch {
+      return []; // ended meanwhile
+    }
+  });
+}
 
 const skipped = skippedTests(readFileSync(tapFile, "utf8"));
 rmSync(folder, { recursive: true, force: true });

@@ -1,5 +1,5 @@
-// The main job, `npm start`: one server with its own database, one agent, and examples/first-deployment deployed through both, with keys
-// that kill either of them on the way. It uses them as a person would: their command lines, the REST API, signals. It remembers nothing
+// The main job, `npm start`: one server with its own database, two agents, and an example deployed through them, with keys that kill any of
+// them on the way. It uses them as a person would: their command lines, the REST API, signals. It remembers nothing
 // outside one folder (start/home-folder.ts), so it can be stopped, killed and started again.
 import path from "node:path";
 import { createMainJob } from "./start/main-job.ts";

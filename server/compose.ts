@@ -7,9 +7,10 @@ import path from "node:path";
 import { pause } from "./base/clock.ts";
 import type { ServerConfig } from "./config.ts";
 import { createAgents, createAnyNodePolling, createPollingQueue, loadServerIdentity, openAgentPort } from "./engine/agents/agents.ts";
+import { sweepArtifactFiles } from "./engine/artifacts/artifacts.ts";
 import { createLateCompleter } from "./engine/execution/execution.ts";
 import { createScheduler, scheduleLookMs } from "./engine/schedules/schedules.ts";
-import { createTaskEngine, enqueueTask } from "./engine/tasks/tasks.ts";
+import { createTaskEngine, createTaskLogFeed, createTaskLogIndex, enqueueTask } from "./engine/tasks/tasks.ts";
 import type { LogFiles, LogFolder } from "./engine/tasks/tasks.ts";
 import { findProxy, isPollingAgent } from "./features/infrastructure/infrastructure.ts";
 import { createRetentionTask, createSweepTask, retentionSchedule, sweepSchedule } from "./features/operations/operations.ts";
@@ -27,7 +28,7 @@ import { migrations } from "./migrations/migrations.ts";
 import { checkJoin, createBackgroundLoop, createFitness, createNodeRegistry, readInstallationId } from "./platform/cluster/cluster.ts";
 import { findDatabaseHosts, forgetOldCommitMarks, migrate, openDatabase, openTimelineRecord } from "./platform/database/database.ts";
 import { openSharedFolder } from "./platform/files/files.ts";
-import { createHttpServer } from "./platform/http/http.ts";
+import { createEventStreams, createHttpServer } from "./platform/http/http.ts";
 import { readKeptSecrets } from "./platform/kept-secrets/kept-secrets.ts";
 import { prepareMasking, openSecrets } from "./platform/secrets/secrets.ts";
 import type { ServerLog } from "./platform/telemetry/telemetry.ts";
@@ -46,6 +47,8 @@ const lateCompletionEveryMs = 60_000;
 const forgetMarksEveryMs = 10 * 60_000;
 /** What a killed node or a deleted space left of packages costs only disk space. */
 const sweepPackageFilesEveryMs = 10 * 60_000;
+/** The same for artifacts, whose tasks retention deletes. */
+const sweepArtifactFilesEveryMs = 10 * 60_000;
 /** In the home: the fence against an old primary of the database. */
 const timelineFile = "database-timeline.json";
 /** In the home: the name of the process that had it last. */
@@ -194,6 +197,18 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     packageSweep.start();
     undo.push(() => packageSweep.stop());
 
+    const artifactSweep = createBackgroundLoop({
+      name: "left-over artifact files",
+      everyMs: sweepArtifactFilesEveryMs,
+      runOnce: () => sweepArtifactFiles({ database, folder: shared }),
+      log,
+    });
+    artifactSweep.start();
+    undo.push(() => artifactSweep.stop());
+
+    const eventStreams = createEventStreams({
+      reportFault: (error) => log.error({ err: error }, "A stream of events broke off; its reader connects anew."),
+    });
     const http = createHttpServer({
       database,
       nodeName: config.nodeName,
@@ -201,6 +216,9 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
         database,
         secrets,
         logFolder,
+        logFeed: createTaskLogFeed({ database, folder: logFolder }),
+        logIndex: createTaskLogIndex({ folder: logFolder }),
+        eventStreams,
         packageFolder: shared,
         installationId,
         certificate: { thumbprint: identity.thumbprint, signatureAlgorithm: "sha256RSA" },
@@ -259,6 +277,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
       ],
       nodeName: config.nodeName,
       taskCap: () => (fitness.isAble() ? registry.taskCap() : 0),
+      otherNodes: () => registry.otherNodes(),
       isAble: () => fitness.isAble(),
       log,
     });
@@ -269,6 +288,9 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     const schedules = createBackgroundLoop({ name: "schedules", everyMs: scheduleLookMs, runOnce: () => scheduler.look(), log });
     schedules.start();
     undo.push(() => schedules.stop());
+
+    // Their readers go to other nodes, to which balancers send them by now.
+    undo.push(() => eventStreams.close());
 
     // First of all: balancers send no more requests here, and have the time they need to notice while everything still works.
     undo.push(async () => {

@@ -113,7 +113,7 @@ test(
     assert.match(first.output(), /Step 3: Check the page: Success/);
     assert.match(
       first.output(),
-      new RegExp(`Release 1\\.0\\.0 deployed in .* http://127\\.0\\.0\\.1:${home.ports.page}/ shows version 1\\.0\\.0`),
+      new RegExp(`Release 1\\.0\\.0 deployed to Development in .* http://127\\.0\\.0\\.1:${home.ports.page}/ shows version 1\\.0\\.0`),
     );
     const keys = readFileSync(path.join(home.folder, "keys.json"), "utf8");
     assert.equal(await versionOnPage(home.ports.page), null, "the page is ended with the rest");

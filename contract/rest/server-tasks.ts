@@ -60,6 +60,28 @@ export const ServerTaskDetails = object({
 });
 export { LogElement };
 
+/** A line of a task's log by its number, which is the same on every node and for ever. */
+const TaskLogLine = object({ Number: whole(), BlockId: text(), Category: text(), OccurredAt: time(), MessageText: text() });
+
+export const TaskLogLines = object({
+  TaskId: id(),
+  IsCompleted: flag(),
+  /** Lines of the whole log as it is now. */
+  LineCount: whole(),
+  Lines: list(TaskLogLine),
+  /** Where the events of the log go on behind these lines, for `lastEventId`. */
+  Position: text(),
+  Links: links(),
+});
+
+export const TaskLogFound = object({
+  TaskId: id(),
+  Lines: list(TaskLogLine),
+  /** From which line on to ask for further ones; null when all were looked through. */
+  NextFrom: orNull(whole()),
+  Links: links(),
+});
+
 export const ServerTaskBody = object({
   Name: text(),
   Description: Type.Optional(orNull(text())),

@@ -95,3 +95,27 @@ const librarySetMembers = {
 };
 export const LibraryVariableSet = object({ Id: id(), ...librarySetMembers, VariableSetId: id(), Links: links() });
 export const LibraryVariableSetBody = written(librarySetMembers);
+
+/** Who uses a library set. */
+export const LibraryVariableSetUsages = object({
+  Projects: list(
+    object({
+      ProjectId: id(),
+      ProjectName: text(),
+      ProjectSlug: text(),
+      IsCurrentlyBeingUsedInProject: flag(),
+      Releases: list(object({ ReleaseId: id(), ReleaseVersion: text() })),
+      RunbookSnapshots: list(object({ SnapshotId: id(), SnapshotName: text() })),
+    }),
+  ),
+  CountOfProjectsUserCannotSee: whole(),
+  CountOfReleasesUserCannotSee: whole(),
+  CountOfRunbookSnapshotsUserCannotSee: whole(),
+});
+
+/** How many variables of which projects and library sets are scoped to one environment only. */
+export const SinglyScopedVariables = object({
+  HasUnauthorizedProjectVariables: flag(),
+  HasUnauthorizedLibraryVariableSetVariables: flag(),
+  VariableMap: map(map(whole())),
+});

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { endPage } from "./page.ts";
+import { endPages } from "./page.ts";
 import { type NotedProcess, endProcess, isStillThere, noteProcess } from "./process-identity.ts";
 import { runToEnd } from "./run-to-end.ts";
 import { StartError } from "./start-error.ts";
@@ -122,7 +122,7 @@ async function endLeftBehind(folder: string, noted: NotedProcess[], say: (line: 
     say(`Ending the ${each.name} that an earlier start left behind (process ${each.processId})`);
     await endProcess(each);
   }
-  if (await endPage(path.join(folder, "page"))) say("Ended the page that an earlier start left behind");
+  if (await endPages(path.join(folder, "page"))) say("Ended what an earlier start had deployed");
 }
 
 async function removeAll(folder: string, say: (line: string) => void): Promise<void> {

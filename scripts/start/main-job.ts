@@ -2,11 +2,11 @@
 // Says on the terminal what happens; where settings come from and which keys there are is start.ts's matter.
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { createFirstDeployment } from "./first-deployment.ts";
+import { createExample } from "./example.ts";
 import type { HomeFolder } from "./home-folder.ts";
 import type { StartOptions } from "./options.ts";
 import { bundlePrograms } from "./bundled-programs.ts";
-import { askPage, endPage } from "./page.ts";
+import { askPage, endPages } from "./page.ts";
 import { findBusyPorts } from "./ports.ts";
 import { type Program, createProgram } from "./program.ts";
 import { RestError, Unreachable, createRestClient } from "./rest-client.ts";
@@ -49,9 +49,15 @@ const subscriptionCharacters = 20;
 
 export function createMainJob({ options, root, home, terminal, signal }: MainJobParts): MainJob {
   const address = `http://127.0.0.1:${options.webPort}`;
-  const pageAddress = `http://127.0.0.1:${options.pagePort}/`;
   const rest = createRestClient(address, home.keys.apiKey);
-  const example = createFirstDeployment(rest, path.join(root, "examples/first-deployment"));
+  const example = createExample(rest, path.join(root, "examples", options.example), {
+    node: process.execPath,
+    folder: home.page,
+    port: String(options.pagePort),
+    nextPort: String(options.pagePort + 1),
+  });
+  const pagePort = (environment: string): number => options.pagePort + example.environments.indexOf(environment);
+  const pageAddress = (environment: string): string => `http://127.0.0.1:${pagePort(environment)}/`;
   let serverThumbprint = "";
   /** Somebody sees it and can press keys. */
   const isWatched = process.stdin.isTTY === true && !options.once;
@@ -159,7 +165,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
       { port: options.webPort, what: "the REST API", flag: "--web-port" },
       { port: options.commsPort, what: "agents that call the server", flag: "--comms-port" },
       { port: options.agentPort, what: "the agent", flag: "--agent-port" },
-      { port: options.pagePort, what: "the deployed page", flag: "--page-port" },
+      ...example.environments.map((name) => ({ port: pagePort(name), what: `what is deployed to ${name}`, flag: "--page-port" })),
     ]);
     if (busy.length === 0) return;
     const lines = busy.map(({ wanted, code }) => {
@@ -204,35 +210,40 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
 
   async function deployFirst(): Promise<boolean> {
     const last = await example.findLast();
-    if (last?.taskId !== undefined && last.taskId !== null && !(await example.isOver(last.taskId))) {
+    if (last !== null && last.taskId !== null && last.environment !== null && !(await example.isOver(last.taskId))) {
       lastVersion = last.release.Version;
-      terminal.say(`Release ${last.release.Version} was being deployed when this was stopped; it goes on`);
-      return await follow(last.taskId, last.release.Version);
+      terminal.say(`Release ${last.release.Version} was being deployed to ${last.environment} when this was stopped; it goes on`);
+      const later = example.environments.slice(example.environments.indexOf(last.environment) + 1);
+      return (await follow(last.taskId, last.release.Version, last.environment)) && (await deployRelease(last.release, later));
     }
     const release = last?.release ?? (await example.createRelease(null));
     return await deployRelease(release);
   }
 
-  async function deployRelease(release: { Id: string; Version: string }): Promise<boolean> {
+  /** From one environment to the next, as long as all goes well. */
+  async function deployRelease(release: { Id: string; Version: string }, environments = example.environments): Promise<boolean> {
     lastVersion = release.Version;
-    terminal.say(`Deploying release ${release.Version}`);
-    return await follow(await example.deploy(release), release.Version);
+    for (const environment of environments) {
+      terminal.say(`Deploying release ${release.Version} of ${example.project} to ${environment}`);
+      if (!(await follow(await example.deploy(release, environment), release.Version, environment))) return false;
+    }
+    return true;
   }
 
-  async function follow(taskId: string, version: string): Promise<boolean> {
+  async function follow(taskId: string, version: string, environment: string): Promise<boolean> {
     isDeploying = true;
     if (isWatched) terminal.say("  Meanwhile: k kills the server, a and p kill an agent, q stops everything");
     try {
       const end = await followTask(rest, taskId, { say: terminal.say, signal });
       const seconds = (end.elapsedMs / 1000).toFixed(1);
       if (!end.succeeded) {
-        terminal.say(`Release ${version} was not deployed (${end.state} after ${seconds} s). ${end.message}`);
+        terminal.say(`Release ${version} was not deployed to ${environment} (${end.state} after ${seconds} s). ${end.message}`);
         return false;
       }
-      const page = await askPage(options.pagePort);
+      const page = await askPage(pagePort(environment));
       const isRight = page?.version === version;
       const answer = page === null ? "but does not answer" : isRight ? `shows version ${version}` : `but shows version ${page.version}`;
-      terminal.say(`Release ${version} deployed in ${seconds} s; ${pageAddress} ${answer}`);
+      terminal.say(`Release ${version} deployed to ${environment} in ${seconds} s; ${pageAddress(environment)} ${answer}`);
       return isRight;
     } finally {
       isDeploying = false;
@@ -241,7 +252,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
 
   function explain(): void {
     const rows = [
-      ["Page", pageAddress],
+      ...example.environments.map((name) => [name, pageAddress(name)]),
       ["REST API", `${address}/api`],
       ["Key", home.keys.apiKey],
       ["Try", `curl -H "X-Octopus-ApiKey: ${home.keys.apiKey}" ${address}/api/Spaces-1/deployments`],
@@ -254,7 +265,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
         "2 deploys the next release; k kills the server, a the listening agent, p the polling one, hard; q stops everything",
       ]);
     else rows.push(["Stop", `kill ${process.pid}`]);
-    terminal.say(`\n${rows.map(([name, value]) => `  ${(name ?? "").padEnd(9)} ${value}`).join("\n")}\n`);
+    terminal.say(`\n${rows.map(([name, value]) => `  ${(name ?? "").padEnd(11)} ${value}`).join("\n")}\n`);
   }
 
   function press(key: string): void {
@@ -304,7 +315,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
 
   async function stop(): Promise<void> {
     isUp = false;
-    const parts: string[] = (await endPage(home.page)) ? ["page"] : [];
+    const parts: string[] = (await endPages(home.page)) ? ["page"] : [];
     if (parts.length === 0 && ![server, agent, pollingAgent].some((each) => each.isRunning())) return home.close();
     await terminal.during("Stopping", async () => {
       for (const [name, program] of [

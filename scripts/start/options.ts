@@ -9,6 +9,8 @@ export interface StartOptions {
   fresh: boolean;
   /** Deploy, check that the page answers, stop. */
   once: boolean;
+  /** Folder of examples/ that is deployed. */
+  example: string;
   webPort: number;
   commsPort: number;
   agentPort: number;
@@ -28,12 +30,16 @@ const ports = {
   "web-port": { default: 8065, says: "REST API of the server" },
   "comms-port": { default: 10943, says: "where agents reach the server" },
   "agent-port": { default: 10933, says: "where the server reaches the agent" },
-  "page-port": { default: 8066, says: "the page that gets deployed" },
+  "page-port": { default: 8066, says: "the page that gets deployed; each further environment takes the next one" },
 } as const;
+
+/** The first is what a start deploys. */
+const exampleNames = ["first-deployment", "web-shop"] as const;
 
 const usage = `npm start -- [flags]
   --fresh               begin anew: removes the database, keys and logs of earlier starts
   --once                deploy, check that the page answers, stop everything
+  --example <name>      what is deployed: ${exampleNames.join(" or ")} (${exampleNames[0]})
   --home <folder>       keep everything there instead of in .cuttle
 ${Object.entries(ports)
   .map(([flag, port]) => `  ${`--${flag} <number>`.padEnd(22)}${port.says} (${port.default})`)
@@ -50,7 +56,10 @@ export function readOptions(args: string[], root: string): StartOptions {
       throw new UsageError(`--${flag} takes a port from 1 to 65535, not "${given}".`, 2);
     return number;
   };
+  const example = exampleNames.find((name) => name === (values.example ?? exampleNames[0]));
+  if (example === undefined) throw new UsageError(`There is no example "${values.example}". There are ${exampleNames.join(" and ")}.`, 2);
   const options: StartOptions = {
+    example,
     home: path.resolve(values.home ?? path.join(root, ".cuttle")),
     fresh: values.fresh ?? false,
     once: values.once ?? false,
@@ -76,6 +85,7 @@ function parse(args: string[]) {
         once: flag,
         help: flag,
         home: text,
+        example: text,
         "web-port": text,
         "comms-port": text,
         "agent-port": text,

@@ -1,5 +1,5 @@
-// The page that the example deploys, seen from outside: does it answer, with which version, and how it is ended.
-import { readFileSync, rmSync } from "node:fs";
+// The pages that an example deploys, seen from outside: does one answer, with which version, and how it is ended.
+import { globSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { endProcess, noteProcess } from "./process-identity.ts";
 
@@ -8,16 +8,21 @@ const answerMsMax = 5_000;
 export async function askPage(port: number): Promise<{ version: string | null; processId: number | null } | null> {
   try {
     const response = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(answerMsMax) });
-    const version = /Version (\S+?)</.exec(await response.text())?.[1] ?? null;
+    const version = /Version (\d[\w.-]*)/.exec(await response.text())?.[1] ?? null;
     return { version, processId: Number(response.headers.get("x-page-process")) || null };
   } catch {
     return null;
   }
 }
 
-/** Ends the page that the example's scripts noted in their folder, if it is still the one that answers. Says whether there was one. */
-export async function endPage(folder: string): Promise<boolean> {
-  const noteFile = path.join(folder, "page.running");
+/** Ends the pages that the example's scripts noted in or below their folder, those that still answer. Says whether there was one. */
+export async function endPages(folder: string): Promise<boolean> {
+  const notes = globSync("**/page.running", { cwd: folder });
+  const ended = await Promise.all(notes.map((note) => endPage(path.join(folder, note))));
+  return ended.includes(true);
+}
+
+async function endPage(noteFile: string): Promise<boolean> {
   let processId: number;
   let port: number;
   try {

@@ -16,6 +16,8 @@ export interface RestClient {
   get<T>(address: string): Promise<T>;
   /** POST, PUT. A body is always sent. */
   send<T>(method: "POST" | "PUT", address: string, body: unknown): Promise<T>;
+  /** POST of one file as a form. */
+  upload(address: string, fileName: string, content: Uint8Array<ArrayBuffer>): Promise<void>;
   /** The status of a GET, with no opinion about it; null when nobody answers. */
   probe(address: string): Promise<number | null>;
 }
@@ -25,9 +27,12 @@ const requestMsMax = 10_000;
 export function createRestClient(base: string, apiKey: string): RestClient {
   async function request(method: string, address: string, body?: unknown): Promise<Response> {
     const headers: { [name: string]: string } = { "X-Octopus-ApiKey": apiKey, Accept: "application/json" };
-    if (body !== undefined) headers["Content-Type"] = "application/json";
     const parts: RequestInit = { method, headers, signal: AbortSignal.timeout(requestMsMax) };
-    if (body !== undefined) parts.body = JSON.stringify(body);
+    if (body instanceof FormData) parts.body = body;
+    else if (body !== undefined) {
+      headers["Content-Type"] = "application/json";
+      parts.body = JSON.stringify(body);
+    }
     try {
       return await fetch(`${base}${address}`, parts);
     } catch (error) {
@@ -50,6 +55,11 @@ export function createRestClient(base: string, apiKey: string): RestClient {
   return {
     get: (address) => answerOf("GET", address),
     send: (method, address, body) => answerOf(method, address, body),
+    async upload(address, fileName, content) {
+      const form = new FormData();
+      form.append("file", new Blob([content]), fileName);
+      await answerOf("POST", address, form);
+    },
     async probe(address) {
       try {
         const response = await request("GET", address);

@@ -1,10 +1,10 @@
 // All features together: the routes of the API, and what a new cluster must hold. compose.ts gives the parts with a life.
 
-import type { LogFolder } from "../engine/tasks/tasks.ts";
+import type { LogFolder, TaskLogFeed, TaskLogIndex } from "../engine/tasks/tasks.ts";
 import { systemActor } from "../platform/audit/audit.ts";
 import type { Fitness } from "../platform/cluster/cluster.ts";
 import type { Database, Transaction } from "../platform/database/database.ts";
-import type { Route } from "../platform/http/http.ts";
+import type { EventStreams, Route } from "../platform/http/http.ts";
 import type { Secrets } from "../platform/secrets/secrets.ts";
 import { infrastructureFillers, infrastructureRoutes } from "./infrastructure/infrastructure.ts";
 import type { AskForHealthCheck } from "./infrastructure/infrastructure.ts";
@@ -23,7 +23,12 @@ export interface FeaturesParts {
   database: Database;
   secrets: Secrets;
   logFolder: LogFolder;
-  /** The shared folder, where packages lie. */
+  /** The logs of tasks, live and by line numbers. */
+  logFeed: TaskLogFeed;
+  logIndex: TaskLogIndex;
+  /** The answers of this node that last. */
+  eventStreams: EventStreams;
+  /** The shared folder, where packages and artifacts lie. */
   packageFolder: PackageFolder;
   /** UUID made once per cluster. */
   installationId: string;
@@ -52,7 +57,7 @@ export function featureRoutes(parts: FeaturesParts): Route[] {
     ...libraryRoutes(parts),
     ...projectsRoutes({ secrets: parts.secrets, beforeReleaseDelete }),
     ...runsRoutes(parts),
-    ...operationsRoutes(parts),
+    ...operationsRoutes({ ...parts, artifactFolder: parts.packageFolder }),
   ]);
 }
 

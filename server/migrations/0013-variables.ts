@@ -22,6 +22,10 @@ CREATE TABLE project_library_sets (
 );
 CREATE INDEX project_library_sets_set ON project_library_sets (library_variable_set_id);
 
+-- Nobody could make a library set before; what stands there names nothing.
+UPDATE projects SET settings = settings || '{"IncludedLibraryVariableSetIds": []}'
+ WHERE settings -> 'IncludedLibraryVariableSetIds' <> '[]';
+
 CREATE TABLE variable_sets (
   id text PRIMARY KEY,
   space_id text NOT NULL REFERENCES spaces (id) ON DELETE CASCADE,

@@ -14,6 +14,7 @@ import { schedules } from "./0011-schedules.ts";
 import { packages } from "./0012-packages.ts";
 import { variables } from "./0013-variables.ts";
 import { packageArchives } from "./0016-package-archives.ts";
+import { artifacts } from "./0018-artifacts.ts";
 import { outputVariables } from "./0014-output-variables.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
@@ -32,5 +33,6 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0012-packages", sql: packages },
   { name: "0013-variables", sql: variables },
   { name: "0016-package-archives", sql: packageArchives },
+  { name: "0018-artifacts", sql: artifacts },
   { name: "0014-output-variables", sql: outputVariables },
 ];

@@ -34,9 +34,13 @@ export interface Checker {
     machines: number;
     steps: (taskId: string) => number;
   }): void;
+  /** At the end as well: what was due until then. Answers how many due times were fired. */
+  finishSchedules(parts: { intervals: ReadonlyMap<string, number>; untilMs: number }): number;
   readonly failures: readonly string[];
 }
 
+/** When every fault is over: a look of any node, and an earlier task of the trigger that takes so long. */
+const firedLateMsMax = 12_000;
 /** A run that is wrong is wrong in the same way many times. */
 const failuresMax = 20;
 const ownerOf = (row: Row | undefined): string => String(row?.["owner"]);
@@ -54,6 +58,9 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
   const lastResultAt = new Map<string, number>();
   const endings = new Map<string, number>();
   const starts = new Map<string, number>();
+  /** Rows are gone with their triggers in the end, so they are kept here. */
+  const firings: Row[] = [];
+  const firstDueAt = new Map<string, number>();
   const shown: { taskId: string; entries: readonly LogEntry[] }[] = [];
 
   function fail(rule: string, what: string): void {
@@ -171,7 +178,11 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
         if (change.table === "task_queue") checkQueue(tx, change);
         else if (change.table === "tasks") checkTask(tx, changes, change);
         else if (change.table === "step_runs") checkStepRun(tx, changes, change);
-        else if (change.table === "output_variables") checkOutput(tx, changes, change);
+        else if (change.table === "schedules") {
+          if (change.before === undefined) firstDueAt.set(change.key, change.after?.["next_due"] as number);
+        } else if (change.table === "schedule_firings") {
+          if (change.before === undefined && change.after !== undefined) firings.push(change.after);
+        } else if (change.table === "output_variables") checkOutput(tx, changes, change);
         else if (change.table === "task_log_parts") {
           checkFence(tx, changes, String(change.after?.["task_id"]), "the log");
           if (Number(change.after?.["committed_bytes"]) < Number(change.before?.["committed_bytes"] ?? 0))
@@ -228,6 +239,11 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
       if (Number(row["step"]) > 1 && earlier.length === 0) fail("D6", `"${script}" was started before an earlier step was begun`);
     },
 
+    finishSchedules({ intervals, untilMs }) {
+      for (const [trigger, intervalMs] of intervals) checkTrigger(trigger, intervalMs, untilMs);
+      return firings.length;
+    },
+
     finish({ executions, logs, machines, steps }) {
       const database = parts.database();
       for (const id of acknowledged) if (!isFinal(database.row("tasks", id))) fail("D1", `${id} was acknowledged and has no final state`);
@@ -264,6 +280,37 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
       }
     },
   };
+
+  /** Of one trigger: each due time once, none left out, each with its task. */
+  function checkTrigger(trigger: string, intervalMs: number, untilMs: number): void {
+    const first = firstDueAt.get(trigger);
+    if (first === undefined) return fail("D10", `${trigger} was never due`);
+    const dueMs = (value: unknown): number => (value as Date).getTime();
+    const own = firings.filter((row) => row["trigger"] === trigger);
+    const times = own.flatMap((row) => {
+      const missed = row["missed_count"] as number;
+      return Array.from({ length: missed + 1 }, (_, n) => dueMs(row["due_at"]) - (missed - n) * intervalMs);
+    });
+    for (const [n, at] of times.toSorted((a, b) => a - b).entries())
+      if (at !== first + n * intervalMs)
+        return fail("D10", `${trigger} has ${at} as its ${n + 1}. due time instead of ${first + n * intervalMs}`);
+    const last = first + (times.length - 1) * intervalMs;
+    if (last < untilMs - intervalMs - firedLateMsMax) fail("D10", `${trigger} was fired until ${last} ms only`);
+    const tasks = parts
+      .database()
+      .rows("tasks")
+      .filter((row) => argumentOf(row, "trigger") === trigger);
+    for (const row of own) {
+      const ofDue = tasks.filter((task) => argumentOf(task, "dueAt") === (row["due_at"] as Date).toISOString());
+      if (ofDue.length !== 1 || ofDue[0]!["id"] !== row["task_id"])
+        fail("D10", `${trigger} has ${ofDue.length} tasks for ${dueMs(row["due_at"])}; its own is ${String(row["task_id"])}`);
+    }
+    if (tasks.length !== own.length) fail("D10", `${trigger} has ${tasks.length} tasks for ${own.length} due times that were fired`);
+  }
+
+  function argumentOf(task: Row, name: string): unknown {
+    return (task["arguments"] as { [name: string]: unknown })[name];
+  }
 
   function checkResult(row: Row, executions: readonly Execution[], log: readonly LogEntry[]): void {
     const script = scriptName(String(row["task_id"]), String(row["step"]), String(row["machine_id"]));

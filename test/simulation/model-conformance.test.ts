@@ -15,6 +15,16 @@ import {
   markProgress,
   takeOverdueCompletions,
 } from "../../server/engine/execution/step-run-store.ts";
+import {
+  advanceSchedule,
+  insertFiring,
+  listDue,
+  listIntervals,
+  lockDue,
+  lockKind,
+  replaceSchedules,
+  setFiringTask,
+} from "../../server/engine/schedules/schedule-store.ts";
 import { commitPart, listParts } from "../../server/engine/tasks/task-log-store.ts";
 import {
   claimTasks,
@@ -28,6 +38,7 @@ import {
   readLeaseSettings,
   releaseLeases,
   renewLeases,
+  sendHint,
 } from "../../server/engine/tasks/task-store.ts";
 import { enqueueTask, requestCancel } from "../../server/engine/tasks/tasks.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
@@ -44,8 +55,11 @@ import { createModelTables } from "./model-tables.ts";
 /** Far enough from now that a slow machine changes nothing. */
 const hourMs = 3_600_000;
 const sessionsMax = 3;
-const seeds = [1, 2, 3, 4];
+const seeds = [1, 2, 3, 4, 5, 6];
 const movesPerSeed = 250;
+/** As PostgreSQL writes it. */
+const noLimit = 0;
+const makeDueName = "test-make-due";
 
 let postgres: TestPostgres;
 before(async () => {
@@ -92,6 +106,7 @@ async function beginReal(database: Database): Promise<Pick<Session, "real" | "pi
   const [row] = await tx.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
   // The databases of tests are told not to wait for the disk at all.
   await tx.query("SET LOCAL synchronous_commit = on");
+  await tx.query(`SET LOCAL idle_in_transaction_session_timeout = ${noLimit}`);
   return {
     real: tx,
     pid: row!.pid,
@@ -152,11 +167,12 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
   const sessions: Session[] = [];
   const owners = ["node-1/a", "node-2/b"];
   const machines = ["Machines-1", "Machines-2"];
+  const triggers = ["Check/1", "Check/2"];
   let tasks = 0;
 
   function modelTransaction(tx: ModelTransaction): Transaction {
     async function run(values: readonly unknown[] | undefined, o: { name: string } | undefined): Promise<{ rows: Row[]; count: number }> {
-      const statement = statements.get(o?.name ?? "");
+      const statement = o?.name === makeDueName ? modelMakesDue : statements.get(o?.name ?? "");
       assert.ok(statement, `The model knows no statement named ${o?.name}.`);
       used.add(o!.name);
       return statement(tx, values ?? []);
@@ -219,18 +235,27 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
       owner,
       nodeName: owner.slice(0, 6),
       leaseMs: oneOf([hourMs, hourMs, -hourMs]),
-      count: oneOf([1, 2, 16]),
-      withExpired: oneOf([true, true, false]),
+      fresh: oneOf([0, 1, 2, 16]),
+      takeovers: oneOf([0, 1, 16, 16]),
+      overdueMs: oneOf([0, 0, hourMs / 2, 2 * hourMs]),
     };
     const renewal = { owner, leaseMs: oneOf([hourMs, -hourMs]), taskIds: committed("task_queue").map((row) => row["task_id"] as string) };
     const finish = { state: oneOf(["Success", "Failed"] as const), errorMessage: null };
     const plan = { version: 2, body: { n: nowMs } };
+    const trigger = oneOf(triggers);
+    const wanted = triggers
+      .filter(() => chance(0.7))
+      .map((one) => ({ trigger: one, spaceId: null, intervalMs: oneOf([hourMs, 2 * hourMs]) }));
+    const overdueMs = oneOf([0, 1, 2]) * hourMs + hourMs / 2;
+    const lastTask = oneOf([taskId, null]);
+    /** Of each side. */
+    const due = new WeakMap<Transaction, { missed: number; dueAt?: Date }>();
     const programs: readonly Program[] = [
       [(tx) => enqueue(tx, newTag)],
       [(tx) => enqueue(tx, newTag)],
       [(tx) => claimTasks(tx, claim)],
       [(tx) => claimTasks(tx, claim)],
-      [(tx) => hasClaimable(tx, claim.withExpired)],
+      [(tx) => hasClaimable(tx, claim), (tx) => sendHint(tx, "ServerTasks-1 queued")],
       [(tx) => renewLeases(tx, renewal)],
       [guard, (tx) => insertPlan(tx, taskId, plan)],
       [guard, (tx) => intendStepRuns(tx, { taskId, step, epoch: lease.epoch, attempt: 1, runs: tickets })],
@@ -245,6 +270,25 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
       [(tx) => releaseLeases(tx, owner)],
       [(tx) => takeOverdueCompletions(tx, 2)],
       [(tx) => markCompleted(tx, [run])],
+      [(tx) => lockKind(tx, "Check"), (tx) => replaceSchedules(tx, "Check", wanted)],
+      [(tx) => makeDue(tx, trigger, overdueMs)],
+      [async (tx) => [...(await listIntervals(tx, "Check"))], (tx) => listDue(tx, 10)],
+      [
+        async (tx) => {
+          const found = await lockDue(tx, trigger);
+          if (found !== undefined) due.set(tx, found);
+          return found ?? false;
+        },
+        async (tx) => {
+          const firing = await insertFiring(tx, trigger, due.get(tx)!.missed);
+          if (firing === undefined) return false;
+          due.set(tx, { missed: due.get(tx)!.missed, dueAt: firing.dueAt });
+          const { missed } = firing;
+          return missed === null ? "none" : [missed.count, (firing.dueAt.getTime() - missed.from.getTime()) / (missed.count * hourMs)];
+        },
+        (tx) => setFiringTask(tx, trigger, due.get(tx)!.dueAt!, taskId),
+        (tx) => advanceSchedule(tx, trigger, due.get(tx)!.missed, lastTask),
+      ],
       [(tx) => ownsTask(tx, lease), (tx) => listParts(tx, taskId), (tx) => readLeaseSettings(tx)],
     ];
     return oneOf(programs);
@@ -260,6 +304,23 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
       concurrencyTag: tag,
       actor: systemActor,
     });
+  }
+
+  /** As if so much time had passed since it was due. Whether it is, and by how many intervals, is then the same on both sides. */
+  async function makeDue(tx: Transaction, trigger: string, ms: number): Promise<number> {
+    return tx.execute(
+      `UPDATE schedules SET next_due = date_trunc('milliseconds', clock_timestamp()) - $2::bigint * interval '1 millisecond' WHERE trigger = $1`,
+      [trigger, ms],
+      { name: makeDueName },
+    );
+  }
+
+  async function modelMakesDue(tx: ModelTransaction, values: readonly unknown[]): Promise<{ rows: Row[]; count: number }> {
+    const [trigger, ms] = values as readonly [string, number];
+    const cell = tables.cell("schedules", trigger);
+    const row = await tables.lock(tx, cell, () => true);
+    if (row !== undefined) tables.put(tx, cell, { ...row, next_due: nowMs - ms });
+    return { rows: [], count: row === undefined ? 0 : 1 };
   }
 
   function committed(table: string): Row[] {
@@ -293,8 +354,18 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
     session.waiting = undefined;
     assert.deepEqual(inOrder(model), inOrder(real));
     if ("value" in real) {
-      const [disk] = await session.real.query<{ wait: string }>(`SELECT current_setting('synchronous_commit') AS wait`);
-      assert.equal(session.modelTx.async ? "off" : "on", disk!.wait, "whether the commit waits for the disk");
+      const [set] = await session.real.query<{ wait: string; idle: string }>(
+        `SELECT current_setting('synchronous_commit') AS wait, current_setting('idle_in_transaction_session_timeout') AS idle`,
+      );
+      assert.equal(session.modelTx.async ? "off" : "on", set!.wait, "whether the commit waits for the disk");
+      assert.equal(
+        session.modelTx.idleMsMax === noLimit ? "0" : `${session.modelTx.idleMsMax / 1_000}s`,
+        set!.idle,
+        "how long it may be idle",
+      );
+      // This test takes its time between two statements.
+      await session.real.query(`SET LOCAL idle_in_transaction_session_timeout = ${noLimit}`);
+      session.modelTx.idleMsMax = noLimit;
     }
     const isRefused = "code" in real || real.value === false;
     if (isRefused) await end(session, false);
@@ -308,7 +379,7 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
     else tables.abort(session.modelTx);
     // What they do next may end others.
     for (const other of sessions.filter((one) => one.waiting !== undefined)) if (other.waiting !== undefined) await resumed(other);
-    await compareTables(database, tables);
+    await compareTables(database, tables, nowMs);
   }
 
   /** A session whose lock came free may wait for the next one. */
@@ -334,6 +405,7 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
         nowMs += 1;
         const steps = [...drawProgram()];
         const modelTx = tables.begin("model", nowMs);
+        modelTx.idleMsMax = noLimit;
         const session: Session = { ...(await beginReal(database)), modelTx, model: modelTransaction(modelTx), steps, waiting: undefined };
         sessions.push(session);
         tasks = committed("tasks").length;
@@ -358,7 +430,7 @@ function inOrder(outcome: Outcome): unknown {
   return { value: outcome.value.map((row) => JSON.stringify(row)).sort() };
 }
 
-async function compareTables(database: Database, tables: ModelTables): Promise<void> {
+async function compareTables(database: Database, tables: ModelTables, nowMs: number): Promise<void> {
   const columns: readonly [string, string, string[]][] = [
     ["task_queue", "task_id", ["task_id", "position", "tag", "is_head", "state", "owner", "epoch", "cancel_requested"]],
     ["tasks", "id", ["id", "state", "error_message", "has_warnings_or_errors", "server_node", "plan", "plan_version"]],
@@ -384,6 +456,8 @@ async function compareTables(database: Database, tables: ModelTables): Promise<v
         "format_version",
       ],
     ],
+    ["schedules", "trigger", ["trigger", "kind", "interval_ms", "last_task_id"]],
+    ["schedule_firings", "trigger, due_at", ["trigger", "task_id", "missed_count"]],
     ["output_variables", "task_id, action, machine_id, name", ["task_id", "action", "machine_id", "name", "value", "ciphertext"]],
     ["task_log_parts", "task_id, epoch, ordinal", ["task_id", "epoch", "ordinal", "committed_bytes", "committed_lines", "file"]],
   ];
@@ -393,6 +467,16 @@ async function compareTables(database: Database, tables: ModelTables): Promise<v
     const shown = (rows: readonly Row[]): string[] => rows.map((row) => JSON.stringify(names.map((name) => row[name] ?? null))).sort();
     assert.deepEqual(shown(model), shown(real), table);
   }
+  // Times differ by those of the test; half an hour does not get lost in them.
+  const halfHours = `(extract(epoch FROM next_due - clock_timestamp()) / 1800)`;
+  const dues = await database.query<{ due: number }>(`SELECT round(${halfHours})::int AS due FROM schedules ORDER BY trigger`);
+  const modelDues = [...tables.cells("schedules")].flatMap(({ key, committed }) => (committed === undefined ? [] : [{ key, committed }]));
+  assert.deepEqual(
+    modelDues
+      .sort((a, b) => (a.key < b.key ? -1 : 1))
+      .map(({ committed }) => Math.round(((committed["next_due"] as number) - nowMs) / (hourMs / 2))),
+    dues.map(({ due }) => due),
+  );
   const [events] = await database.query<{ count: number }>(`SELECT count(*) AS count FROM events`);
   assert.equal([...tables.cells("events")].filter((cell) => cell.committed !== undefined).length, events!.count);
 }

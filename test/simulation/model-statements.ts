@@ -13,6 +13,9 @@ export interface StatementResult {
 
 export type Statement = (tx: ModelTransaction, values: readonly unknown[]) => Promise<StatementResult>;
 
+/** As in task-store.ts. */
+const heldMsMax = 2_000;
+
 const answer = (rows: Row[], count = rows.length): StatementResult => ({ rows, count });
 const counted = (count: number): StatementResult => ({ rows: [], count });
 const text = (one: unknown): string => String(one);
@@ -50,6 +53,11 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
   const stepRun = (id: unknown): Cell => model.cell("step_runs", text(id));
   const isNotDone = (row: Row): boolean => row["state"] !== "done";
 
+  const firingCell = (trigger: string, dueMs: number): Cell => model.cell("schedule_firings", JSON.stringify([trigger, dueMs]));
+  /** Its time has come, and its last task has ended. */
+  const isDue = (tx: ModelTransaction, row: Row): boolean =>
+    (row["next_due"] as number) <= nowMs() && model.visible(tx, queued(row["last_task_id"])) === undefined;
+
   /** Step runs by their natural key; the value of a row here is the id. */
   const stepKey = (task: unknown, step: unknown, machine: unknown, attempt: unknown): Cell =>
     model.cell("step_run_keys", JSON.stringify([task, step, machine, attempt]));
@@ -59,6 +67,7 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
 
     async "task-lock-tag"(tx, [tag]) {
       await model.hold(tx, model.cell("advisory", text(tag)));
+      tx.idleMsMax = heldMsMax;
       return answer([{ pg_advisory_xact_lock: "" }]);
     },
 
@@ -97,32 +106,37 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
         lease_until: null,
         cancel_requested: false,
       });
-      return counted(1);
+      return answer([{ is_head: isHead }]);
     },
 
-    async "task-look"(tx, [withExpired]) {
+    "task-hint": async (_tx, [channel, payload]) => ({
+      ...answer([{ pg_notify: "" }]),
+      notifications: [{ channel: text(channel), payload: text(payload) }],
+    }),
+
+    async "task-look"(tx, [isFresh, isTakeover, overdueMs]) {
       const found = seenRows(tx, "task_queue").some(
         ({ row }) =>
-          (row["state"] === "queued" && row["is_head"] === true) ||
-          (withExpired === true && row["state"] === "running" && (row["lease_until"] as number) < tx.startedMs),
+          (isFresh === true && row["state"] === "queued" && row["is_head"] === true) ||
+          (isTakeover === true && row["state"] === "running" && (row["lease_until"] as number) < tx.startedMs - (overdueMs as number)),
       );
       return answer([{ found }]);
     },
 
     async "task-claim"(tx, values) {
-      const [owner, nodeName, leaseMs, count, withExpired] = values as readonly [string, string, number, number, boolean];
+      const [owner, nodeName, leaseMs, fresh, takeovers, overdueMs] = values as readonly [string, string, number, number, number, number];
       const isFree = ({ cell }: { cell: Cell }): boolean => cell.holder === undefined || cell.holder === tx;
       const rows = seenRows(tx, "task_queue");
       const expired = rows
-        .filter(({ row }) => withExpired && row["state"] === "running" && (row["lease_until"] as number) < tx.startedMs)
+        .filter(({ row }) => row["state"] === "running" && (row["lease_until"] as number) < tx.startedMs - overdueMs)
         .sort((a, b) => byText(a.cell.key, b.cell.key))
         .filter(isFree)
-        .slice(0, count);
+        .slice(0, takeovers);
       const ready = rows
         .filter(({ row }) => row["state"] === "queued" && row["is_head"] === true)
         .sort((a, b) => (a.row["position"] as number) - (b.row["position"] as number))
         .filter(isFree)
-        .slice(0, Math.max(count - expired.length, 0));
+        .slice(0, Math.max(fresh - expired.length, 0));
       const claimed = [...expired, ...ready];
       for (const { cell } of claimed) await model.hold(tx, cell);
       const shown: Row[] = [];
@@ -148,7 +162,7 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
         );
         if (task !== undefined) shown.push({ ...task, epoch, cancel_requested: row["cancel_requested"], first_run: epoch === 1 });
       }
-      if (shown.length > 0) tx.async = true;
+      if (shown.length > 0) [tx.async, tx.idleMsMax] = [true, heldMsMax];
       return answer(shown.sort((a, b) => (a["number"] as number) - (b["number"] as number)));
     },
 
@@ -168,7 +182,9 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
     },
 
     async "task-guard"(tx, [id, owner, epoch]) {
-      return answer((await model.lock(tx, queued(id), isOwn(owner, epoch))) === undefined ? [] : [{}]);
+      if ((await model.lock(tx, queued(id), isOwn(owner, epoch))) === undefined) return answer([]);
+      tx.idleMsMax = heldMsMax;
+      return answer([{}]);
     },
 
     async "task-owned"(tx, [id, owner, epoch]) {
@@ -195,6 +211,7 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
         error_message: message,
         has_warnings_or_errors: one["has_warnings_or_errors"] === true || text(state) !== "Success",
       }));
+      if (row !== undefined) tx.idleMsMax = heldMsMax;
       return counted(row === undefined ? 0 : 1);
     },
 
@@ -443,6 +460,110 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
         rows.push({ ...row, plan: task?.["plan"], plan_version: task?.["plan_version"] });
       }
       return answer(rows);
+    },
+
+    async "schedule-intervals"(tx, [kind]) {
+      const rows = seenRows(tx, "schedules").map(({ row }) => row);
+      return answer(rows.filter((row) => row["kind"] === kind));
+    },
+
+    async "schedule-lock-kind"(tx, [kind]) {
+      const cell = model.cell("advisory-kinds", text(kind));
+      if (cell.holder !== undefined && cell.holder !== tx) return answer([{ locked: false }]);
+      await model.hold(tx, cell);
+      return answer([{ locked: true }]);
+    },
+
+    async "schedule-remove"(tx, [kind, triggers]) {
+      let count = 0;
+      for (const { cell } of seenRows(tx, "schedules")) {
+        const isUnwanted = (row: Row): boolean => row["kind"] === kind && !(triggers as readonly unknown[]).includes(row["trigger"]);
+        const row = await model.lock(tx, cell, isUnwanted);
+        if (row === undefined) continue;
+        model.put(tx, cell, undefined);
+        count += 1;
+        for (const firing of seenRows(tx, "schedule_firings").filter((one) => one.row["trigger"] === cell.key)) {
+          await model.hold(tx, firing.cell);
+          model.put(tx, firing.cell, undefined);
+        }
+      }
+      return counted(count);
+    },
+
+    async "schedule-want"(tx, values) {
+      const [kind, triggers, spaces, intervals] = values as readonly [string, readonly string[], readonly unknown[], readonly number[]];
+      const made = Math.floor(nowMs());
+      let count = 0;
+      for (const [n, trigger] of triggers.entries()) {
+        const cell = model.cell("schedules", trigger);
+        await model.hold(tx, cell);
+        const known = model.visible(tx, cell);
+        const interval = intervals[n]!;
+        if (known !== undefined && known["interval_ms"] === interval) continue;
+        const fresh = { trigger, kind, space_id: spaces[n], last_due: null, last_task_id: null, created_at: made };
+        const from = (known?.["last_due"] ?? known?.["created_at"] ?? made) as number;
+        model.put(tx, cell, { ...(known ?? fresh), interval_ms: interval, next_due: from + interval });
+        count += 1;
+      }
+      return counted(count);
+    },
+
+    async "schedule-due"(tx, [most]) {
+      const due = seenRows(tx, "schedules")
+        .map(({ row }) => row)
+        .filter((row) => isDue(tx, row))
+        .sort((a, b) => (a["next_due"] as number) - (b["next_due"] as number));
+      return answer(due.slice(0, most as number).map(({ trigger, kind }) => ({ trigger, kind })));
+    },
+
+    async "schedule-lock"(tx, [trigger]) {
+      const cell = model.cell("schedules", text(trigger));
+      const row = model.visible(tx, cell);
+      if (row === undefined || !isDue(tx, row) || (cell.holder !== undefined && cell.holder !== tx)) return answer([]);
+      await model.hold(tx, cell);
+      return answer([{ missed: Math.floor(Math.floor(nowMs() - (row["next_due"] as number)) / (row["interval_ms"] as number)) }]);
+    },
+
+    async "schedule-fire"(tx, values) {
+      const [trigger, missed] = values as readonly [string, number];
+      const row = model.visible(tx, model.cell("schedules", trigger));
+      if (row === undefined) return answer([]);
+      const [next, interval] = [row["next_due"] as number, row["interval_ms"] as number];
+      const cell = firingCell(trigger, next + missed * interval);
+      await model.hold(tx, cell);
+      if (model.visible(tx, cell) !== undefined) return answer([]);
+      const firing = {
+        due_at: new Date(next + missed * interval),
+        missed_from: missed > 0 ? new Date(next) : null,
+        missed_to: missed > 0 ? new Date(next + (missed - 1) * interval) : null,
+        missed_count: missed,
+      };
+      model.put(tx, cell, { ...firing, trigger, task_id: null });
+      return answer([firing]);
+    },
+
+    async "schedule-task"(tx, [trigger, dueAt, taskId]) {
+      const row = await update(
+        tx,
+        firingCell(text(trigger), (dueAt as Date).getTime()),
+        () => true,
+        (one) => ({ ...one, task_id: taskId }),
+      );
+      return counted(row === undefined ? 0 : 1);
+    },
+
+    async "schedule-advance"(tx, values) {
+      const [trigger, missed, taskId] = values as readonly [string, number, string | null];
+      const row = await update(
+        tx,
+        model.cell("schedules", trigger),
+        () => true,
+        (one) => {
+          const due = (one["next_due"] as number) + missed * (one["interval_ms"] as number);
+          return { ...one, last_due: due, next_due: due + (one["interval_ms"] as number), last_task_id: taskId ?? one["last_task_id"] };
+        },
+      );
+      return counted(row === undefined ? 0 : 1);
     },
   };
   return new Map(Object.entries(statements));

@@ -21,6 +21,8 @@ export interface ModelTransaction {
   readonly held: Set<Cell>;
   /** With synchronous_commit off, a crash of the database may forget the commit. */
   async: boolean;
+  /** It is ended when its client says nothing for so long. */
+  idleMsMax: number;
   state: "open" | "committed" | "aborted";
 }
 
@@ -30,6 +32,9 @@ export interface RowChange {
   before: Row | undefined;
   after: Row | undefined;
 }
+
+/** As pool.ts sets it. */
+export const idleMsMaxDefault = 10_000;
 
 /** An error as the driver gives it. */
 export function sqlError(code: string, message: string): Error {
@@ -104,7 +109,7 @@ export function createModelTables(parts: {
   }
 
   const model: ModelTables = {
-    begin: (client, startedMs) => ({ client, startedMs, held: new Set(), async: false, state: "open" }),
+    begin: (client, startedMs) => ({ client, startedMs, held: new Set(), async: false, idleMsMax: idleMsMaxDefault, state: "open" }),
     commit(tx) {
       const changes: RowChange[] = [];
       for (const cell of tx.held) {

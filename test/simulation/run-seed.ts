@@ -4,12 +4,15 @@
 import type { Agents } from "../../server/engine/agents/agents.ts";
 import { createLateCompleter, decodePlan, encodePlan, runPlan } from "../../server/engine/execution/execution.ts";
 import type { LineMasker, Plan } from "../../server/engine/execution/execution.ts";
+import { createScheduler } from "../../server/engine/schedules/schedules.ts";
+import type { ScheduleSource } from "../../server/engine/schedules/schedules.ts";
 import { createTaskEngine, enqueueTask, readTaskLog, requestCancel } from "../../server/engine/tasks/tasks.ts";
 import type { LogEntry, TaskEngine, TaskHandler } from "../../server/engine/tasks/tasks.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
 import { createStepTypes } from "../../server/features/runs/runs.ts";
 import { noPackages } from "../support/no-packages.ts";
 import { scriptPlan } from "../support/script-plan.ts";
+import type { Database, Transaction } from "../../server/platform/database/database.ts";
 import { createRandom } from "../trials/random.ts";
 import { createChecker } from "./checker.ts";
 import { createSimulatedAgents } from "./simulated-agents.ts";
@@ -27,7 +30,16 @@ export interface SeedResult {
   failures: readonly string[];
   events: number;
   /** How much happened, so that a simulation that tries nothing is noticed. */
-  counts: { tasks: number; starts: number; takeovers: number; kills: number; freezes: number; lateCalls: number; forgotten: number };
+  counts: {
+    tasks: number;
+    starts: number;
+    takeovers: number;
+    kills: number;
+    freezes: number;
+    lateCalls: number;
+    forgotten: number;
+    firings: number;
+  };
 }
 
 /** After this no new fault happens; all must then come to its end. */
@@ -40,12 +52,15 @@ const cancelGraceMs = 4_000;
 /** As in run-script.ts; after it the late completer lets agents forget. */
 const quarantineMs = 60 * 60_000;
 const lateCompletionEveryMs = 5_000;
+/** Schedules are wanted until then, so long after the last fault that what is due must have been fired. */
+const scheduledUntilMs = 45_000;
+const scheduleLookMs = 1_000;
 const kinds: readonly AgentKind[] = ["own", "original", "first-generation"];
 
 export async function runSeed(seed: number, options: { trace?: (text: string) => void } = {}): Promise<SeedResult> {
   const random = createRandom(seed);
   const time = createVirtualTime();
-  const counts = { tasks: 0, starts: 0, takeovers: 0, kills: 0, freezes: 0, lateCalls: 0, forgotten: 0 };
+  const counts = { tasks: 0, starts: 0, takeovers: 0, kills: 0, freezes: 0, lateCalls: 0, forgotten: 0, firings: 0 };
   const names = new Map<string, string>();
   const trace = (text: string): void => {
     if (/ is killed /.test(text)) counts.kills += 1;
@@ -87,6 +102,11 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
   for (let n = 1; n <= integer(1, 2); n++) machines.set(`machine-${n}`, kindOfAll ?? oneOf(kinds));
   const stepsOf = new Map<string, number>();
   const longest = oneOf([100, 1_500, 6_000]);
+  /** Mostly fewer tasks than places; with few, tasks are offered on, and those of dead nodes go on beyond the caps. */
+  const cap = oneOf([1, 3, 3]);
+  /** How often each of these triggers is due; in most runs none. */
+  const intervals = new Map<string, number>();
+  if (chance(0.25)) for (let n = 1; n <= integer(1, 2); n++) intervals.set(`Check/${n}`, integer(1_500, 6_000));
   let crashesLeft = drawn(0.2, 1) > 0 ? integer(1, 2) : 0;
   const noDatabaseFaults: DatabaseFaults = { loss: 0, commitLoss: 0, notificationLoss: databaseFaults.notificationLoss };
   const noAgentFaults: AgentFaults = { offline: 0, answerLoss: 0, late: 0, lateMsMax: 0 };
@@ -142,6 +162,7 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
   let isEnqueued = false;
   let isEnding = false;
   const processes = new Map<string, SimulatedProcess>();
+  const databases = new Map<string, Database>();
   const engines = new Map<string, TaskEngine>();
   function startNode(name: string, incarnation: number): void {
     const process = createSimulatedProcess({
@@ -159,14 +180,17 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
       });
     });
     const own = database.connect(process);
+    databases.set(name, own);
     const connected = agents.connect(process);
     const engine = createTaskEngine({
       database: own,
       renewals: own,
       folder: folder.connect(process),
-      handlers: [deployHandler(connected)],
+      handlers: [deployHandler(connected), checkHandler],
       nodeName: name,
-      taskCap: () => 3,
+      taskCap: () => cap,
+      // Dead and frozen ones among them, as the registry of nodes may say for a while.
+      otherNodes: () => [...processes.keys()].filter((other) => other !== name),
       log: {
         info: (_fields, message) => trace(`${process.name}: ${message}`),
         warn: () => {},
@@ -177,6 +201,7 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
     checker.knows(engine.owner, process);
     engines.set(name, engine);
     void startEngine(engine, process);
+    if (intervals.size > 0) void lookAtSchedules(own, process);
     process.clock.every(lateCompletionEveryMs, () => {
       createLateCompleter({ database: own, agents: connected, clock: process.clock })
         .runOnce()
@@ -195,6 +220,37 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
       }
     }
   }
+
+  const scheduleSource: ScheduleSource = {
+    kind: "Check",
+    list: async () =>
+      time.nowMs() > scheduledUntilMs ? [] : [...intervals].map(([trigger, intervalMs]) => ({ trigger, intervalMs, spaceId: null })),
+    plan: async (_tx, trigger) => ({
+      spaceId: null,
+      name: "Check",
+      description: `Check ${trigger}`,
+      arguments: { trigger },
+      argumentsVersion: 1,
+      relatedDocumentIds: [],
+    }),
+  };
+
+  async function lookAtSchedules(own: Database, process: SimulatedProcess): Promise<void> {
+    const scheduler = createScheduler({ database: own, sources: [scheduleSource], log: { warn: () => {} }, clock: process.clock });
+    for (;;) {
+      await scheduler.look().catch(() => {});
+      await process.clock.pause(scheduleLookMs);
+    }
+  }
+
+  /** Mostly over at once; some take longer than their trigger's interval. */
+  const checkHandler: TaskHandler = {
+    name: "Check",
+    async run(run) {
+      await run.clock.pause(chance(0.2) ? between(0, 9_000) : between(0, 500), run.lost);
+      return { state: "Success" };
+    },
+  };
 
   function planFor(taskId: string, steps: number): Plan {
     const targets = [...machines.keys()].map((machine) => ({
@@ -253,7 +309,7 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
       const tag = oneOf(tags);
       let id: string | undefined;
       try {
-        await clientDatabase.transaction(async (tx) => {
+        await throughNode(async (tx) => {
           id = await enqueueTask(tx, {
             spaceId: null,
             name: "Deploy",
@@ -277,6 +333,14 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
       await outside.clock.pause(oneOf([0, 300, 4_000]) * random());
     }
     isEnqueued = true;
+  }
+
+  /** By the API of a node, whose death the client notices; or as a command beside the nodes does it. */
+  async function throughNode(work: (tx: Transaction) => Promise<void>): Promise<void> {
+    const [name, process] = oneOf([...processes]);
+    if (chance(0.2) || process.state() !== "running") return clientDatabase.transaction(work);
+    const died = new Promise<never>((_, reject) => process.onDeath(() => reject(new Error(`${name} died`))));
+    await Promise.race([databases.get(name)!.transaction(work), died]);
   }
 
   async function cancel(taskId: string): Promise<void> {
@@ -327,7 +391,8 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
     });
   }
 
-  const isOver = (): boolean => isEnqueued && database.rows("task_queue").length === 0;
+  const isStillScheduled = (): boolean => intervals.size > 0 && (time.nowMs() < scheduledUntilMs || database.rows("schedules").length > 0);
+  const isOver = (): boolean => isEnqueued && !isStillScheduled() && database.rows("task_queue").length === 0;
   await time.run({ isOver, momentMs: endByMs });
   // Former owners let go, what is late arrives, and whoever sleeps wakes up. Nodes that have nothing to do any more would only poll.
   const settledMs = 2_000;
@@ -359,6 +424,7 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
     .rows("step_runs")
     .filter((row) => row["completion"] === "due" && machines.get(String(row["machine_id"])) !== "first-generation");
   if (due.length > 0) checker.fail("D1", `${due.length} tickets are never forgotten`);
+  counts.firings = checker.finishSchedules({ intervals, untilMs: scheduledUntilMs });
   counts.tasks = database.rows("tasks").length;
   checker.finish({ executions: agents.executions, logs, machines: machines.size, steps: (id) => stepsOf.get(id) ?? 0 });
   return { seed, failures: checker.failures, events: time.events(), counts };

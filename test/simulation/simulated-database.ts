@@ -12,7 +12,6 @@ import type { VirtualTime } from "./virtual-time.ts";
 
 /** As pool.ts sets them. */
 const lockTimeoutMs = 5_000;
-const idleInTransactionTimeoutMs = 10_000;
 const attemptsMaxDefault = 5;
 const retryable = new Set(["40001", "40P01", "55P03"]);
 /** One way; most messages take near the lower one. */
@@ -60,7 +59,13 @@ export function createSimulatedDatabase(parts: {
   const statements = createModelStatements(model, () => time.nowMs());
   const open = new Set<ModelTransaction>();
   const cutOffUntil = new Map<string, number>();
-  const listeners: { process: SimulatedProcess; channel: string; onWake: (payload: string | null) => void; open: boolean }[] = [];
+  const listeners: {
+    process: SimulatedProcess;
+    channel: string;
+    onWake: (payload: string | null) => void;
+    own: ((payload: string) => boolean) | undefined;
+    open: boolean;
+  }[] = [];
   let downUntilMs = 0;
 
   const latency = (): number => latencyMs.min + (latencyMs.max - latencyMs.min) * random() ** 4;
@@ -136,11 +141,7 @@ export function createSimulatedDatabase(parts: {
       for (const one of listeners) if (one.process === process) one.open = false;
     });
     process.onFreeze((ms) => {
-      if (ms <= idleInTransactionTimeoutMs) return;
-      const idle = [...own];
-      time.after(idleInTransactionTimeoutMs, () => {
-        for (const tx of idle) abort(tx);
-      });
+      for (const tx of own) if (ms > tx.idleMsMax) time.after(tx.idleMsMax, () => abort(tx));
     });
 
     async function single(name: string | undefined, values: readonly SqlValue[]): Promise<StatementResult> {
@@ -183,7 +184,7 @@ export function createSimulatedDatabase(parts: {
         if (tx === undefined) return;
         // A database that hears nothing of it keeps the session, with its locks, until it has been idle for too long.
         if (isReachable(process)) abort(tx);
-        else time.after(idleInTransactionTimeoutMs * random(), () => abort(tx));
+        else time.after(tx.idleMsMax * random(), () => abort(tx));
       }
       let isCommitting = false;
       async function run(name: string | undefined, values: readonly SqlValue[]): Promise<StatementResult> {
@@ -216,16 +217,16 @@ export function createSimulatedDatabase(parts: {
         execute: async (_text, values, o) => (await run(o?.name, values ?? [])).count,
         afterCommit: (callback) => void committed.push(callback),
         notify: (channel, payload) =>
-          void committed.push(
-            () =>
-              void ask(
-                process,
-                "notify",
-                loss,
-                async () => wake(channel, payload),
-                () => {},
-              ).catch(() => ignored.ok),
-          ),
+          void committed.push(() => {
+            if (listeners.some((one) => one.process === process && one.open && one.channel === channel && one.own?.(payload))) return;
+            void ask(
+              process,
+              "notify",
+              loss,
+              async () => wake(channel, payload),
+              () => {},
+            ).catch(() => ignored.ok);
+          }),
       };
       try {
         await ask(
@@ -285,8 +286,8 @@ export function createSimulatedDatabase(parts: {
           }
         }
       },
-      async listen(channel, onWake) {
-        const listener = { process, channel, onWake, open: true };
+      async listen(channel, onWake, own) {
+        const listener = { process, channel, onWake, own, open: true };
         listeners.push(listener);
         onWake(null);
         return { close: async () => void (listener.open = false) };

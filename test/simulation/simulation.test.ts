@@ -24,7 +24,7 @@ test(`D1 D2 D3 D4 D5 D6 D7 D8: no seed of ${seeds} breaks a promise`, { timeout:
     for (const [name, count] of Object.entries(result.counts)) counts[name] = (counts[name] ?? 0) + count;
   }
   // A simulation in which nothing happens finds nothing.
-  for (const name of ["tasks", "starts", "takeovers", "kills", "freezes", "lateCalls", "forgotten"]) {
+  for (const name of ["tasks", "starts", "takeovers", "kills", "freezes", "lateCalls", "forgotten", "firings"]) {
     assert.ok(counts[name]! > seeds / 4, `${seeds} seeds had only ${counts[name]} ${name}`);
   }
 });

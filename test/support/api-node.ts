@@ -8,14 +8,15 @@ import type { TestContext } from "node:test";
 import { ensureAdministrator, ensureFirstSpace, featureRoutes } from "../../server/features/features.ts";
 import type { FeaturesParts } from "../../server/features/features.ts";
 import type { PackageFolder } from "../../server/features/library/library.ts";
+import { createTaskLogFeed, createTaskLogIndex } from "../../server/engine/tasks/tasks.ts";
 import type { LogFolder } from "../../server/engine/tasks/tasks.ts";
 import { createFitness } from "../../server/platform/cluster/cluster.ts";
 import type { Probe } from "../../server/platform/cluster/cluster.ts";
 import { openDatabase } from "../../server/platform/database/database.ts";
 import type { Database, DatabaseConnection } from "../../server/platform/database/database.ts";
 import { openSharedFolder } from "../../server/platform/files/files.ts";
-import { createHttpServer } from "../../server/platform/http/http.ts";
-import type { Route } from "../../server/platform/http/http.ts";
+import { createEventStreams, createHttpServer } from "../../server/platform/http/http.ts";
+import type { EventStreams, EventStreamsOptions, Route } from "../../server/platform/http/http.ts";
 import { createMasterKey, createSecrets } from "../../server/platform/secrets/secrets.ts";
 import type { Secrets } from "../../server/platform/secrets/secrets.ts";
 import { startPostgres } from "./postgres.ts";
@@ -43,6 +44,7 @@ export interface ApiNode {
   /** Where this node keeps packages. */
   sharedRoot: string;
   packageFolder: PackageFolder;
+  eventStreams: EventStreams;
   /** `path` as in "/api/projects"; the administrator's key unless headers say otherwise. A string or bytes are sent as they stand. */
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<ApiAnswer>;
   /** The document of a call that must succeed. */
@@ -66,6 +68,7 @@ export async function startApiNode(
     requestReceiveTimeoutMs?: number;
     /** Stands between the node and its shared folder. */
     folder?: (real: PackageFolder) => PackageFolder;
+    streams?: EventStreamsOptions;
   } = {},
 ): Promise<ApiNode> {
   const postgres = await startPostgres();
@@ -90,10 +93,15 @@ export async function startApiNode(
   const home = await mkdtemp(path.join(tmpdir(), "cuttle-api-"));
   const shared = await openSharedFolder({ root: path.join(home, "shared") });
   const packageFolder = options.folder?.(shared) ?? shared;
+  const logFolder = options.logFolder ?? noLogs;
+  const eventStreams = createEventStreams({ reportFault: (error) => void faults.push({ error, route: "events" }) }, options.streams);
   const own = featureRoutes({
     database,
     secrets,
-    logFolder: noLogs,
+    logFolder,
+    logFeed: createTaskLogFeed({ database, folder: logFolder }),
+    logIndex: createTaskLogIndex({ folder: logFolder }),
+    eventStreams,
     packageFolder,
     installationId: randomUUID(),
     certificate: { thumbprint: "ab".repeat(20), signatureAlgorithm: "sha256RSA" },
@@ -149,11 +157,13 @@ export async function startApiNode(
     faults,
     sharedRoot: shared.root,
     packageFolder,
+    eventStreams,
     call,
     get: (path) => must("GET", path),
     post: (path, body) => must("POST", path, body ?? {}),
     put: (path, body) => must("PUT", path, body ?? {}),
     async close() {
+      await eventStreams.close();
       await server.close(10_000);
       await database.close();
       await drop();

@@ -5,6 +5,8 @@ import net from "node:net";
 
 export interface TcpBalancer {
   readonly port: number;
+  /** Connections that each port has taken so far, in the order in which they were given. */
+  taken(): readonly number[];
   close(): Promise<void>;
 }
 
@@ -12,6 +14,7 @@ export interface TcpBalancer {
 export async function startTcpBalancer(ports: readonly number[], { inTurn = false } = {}): Promise<TcpBalancer> {
   let turn = 0;
   const sockets = new Set<net.Socket>();
+  const taken = ports.map(() => 0);
   const server = net.createServer((from) => {
     keep(from);
     const first = inTurn ? turn++ % ports.length : 0;
@@ -32,6 +35,7 @@ export async function startTcpBalancer(ports: readonly number[], { inTurn = fals
     to.once("error", next);
     to.once("connect", () => {
       to.removeListener("error", next);
+      taken[ports.indexOf(first)]! += 1;
       from.pipe(to).pipe(from);
       // A side that is cut, not ended, takes the other with it.
       from.once("close", () => to.destroy());
@@ -42,6 +46,7 @@ export async function startTcpBalancer(ports: readonly number[], { inTurn = fals
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     port: (server.address() as net.AddressInfo).port,
+    taken: () => taken,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -26,6 +26,7 @@ export interface SchedulesTrial {
   clockHours?: readonly number[];
   /** The same seed chooses the same victims, moments and lengths. */
   seed: number;
+  keepFolder?: boolean;
   keepFolderOnFaults: boolean;
   report(line: string): void;
 }
@@ -40,6 +41,8 @@ export interface SchedulesResult {
   lateMs: number[];
   /** From queued to ended. A task that takes longer than the interval has its successors passed over. */
   tookMs: number[];
+  /** Those that took longest, each with where its time went. */
+  slowest: string[];
   /** How many tasks each node ended. */
   nodesOfTasks: Record<string, number>;
   seconds: number;
@@ -48,7 +51,8 @@ export interface SchedulesResult {
 
 const freezeMs = { min: 4_500, more: 2_500 };
 const awayMsMax = 2_000;
-const gapMs = { min: 300, more: 2_000 };
+/** Between two disturbances on average, at least: nodes that are away all the time run nothing, and then nothing is tried. */
+const gapMsMin = 1_300;
 /** From the change of a policy until its first due time is set: a look of any node that lives. */
 const noticedMsMax = 15_000;
 const startsMax = 5;
@@ -56,6 +60,7 @@ const startPauseMs = 5_000;
 const finalMsMax = 120_000;
 const dueMsMax = 120_000;
 const pageSize = 200;
+const slowestTold = 12;
 
 interface Policy {
   document: Document;
@@ -105,8 +110,11 @@ export async function runSchedulesTrial(trial: SchedulesTrial): Promise<Schedule
         ...Array.from({ length: trial.databaseKills }, () => "database"),
       ];
       const order = kinds.map((kind) => ({ kind, at: random() })).toSorted((a, b) => a.at - b.at);
+      // Spread over all due times, so that each of them meets some: crowded together they leave most of the trial undisturbed.
+      const lastsMs = (trial.due / trial.policies) * trial.intervalSeconds * 1_000;
+      const gapMs = Math.max(gapMsMin, lastsMs / Math.max(1, order.length));
       for (const { kind } of order) {
-        await pause(gapMs.min + random() * gapMs.more);
+        await pause(gapMs * (0.25 + 1.5 * random()));
         const [share, length] = [random(), random()];
         if (kind === "database") {
           await Promise.all(recovering);
@@ -181,13 +189,25 @@ export async function runSchedulesTrial(trial: SchedulesTrial): Promise<Schedule
       if (task.State !== "Success") faults.push(`${task.Id} ended as ${task.State}: ${task.ErrorMessage}`);
     }
     const lateMs = tasks.map((task) => Date.parse(task.QueueTime) - dueOf(task));
-    const tookMs = tasks.map((task) => Date.parse(task.CompletedTime) - Date.parse(task.QueueTime));
-    return { due, fired: firedCount, passedOver, lateMs, tookMs, nodesOfTasks, seconds: (performance.now() - startedMs) / 1000, faults };
+    const tookMs = tasks.map((task) => spanMs(task, "QueueTime", "CompletedTime"));
+    const slowest = tasks.toSorted((a, b) => spanMs(b, "QueueTime", "CompletedTime") - spanMs(a, "QueueTime", "CompletedTime"));
+    const toldSlowest = slowest.slice(0, slowestTold).map(tellTimes);
+    return {
+      due,
+      fired: firedCount,
+      passedOver,
+      lateMs,
+      tookMs,
+      slowest: toldSlowest,
+      nodesOfTasks,
+      seconds: (performance.now() - startedMs) / 1000,
+      faults,
+    };
   } catch (error) {
     faults.push(`The trial did not come to its end: ${String(error)}`);
     throw error;
   } finally {
-    const keepFolder = trial.keepFolderOnFaults && faults.length > 0;
+    const keepFolder = trial.keepFolder === true || (trial.keepFolderOnFaults && faults.length > 0);
     await cluster.close({ keepFolder });
     if (keepFolder) trial.report(`Logs and homes are kept in ${cluster.root}.`);
   }
@@ -250,6 +270,19 @@ async function allHealthTasks(api: ClusterApi): Promise<Document[]> {
 
 function byPolicy(tasks: readonly Document[]): Map<string, Document[]> {
   return Map.groupBy(tasks, (task) => String(task.Arguments.PolicyId));
+}
+
+function spanMs(task: Document, from: string, to: string): number {
+  return Date.parse(task[to]) - Date.parse(task[from]);
+}
+
+/** Times of a task by the database's clock, to be looked up in the logs of the nodes. */
+function tellTimes(task: Document): string {
+  const seconds = (from: string, to: string): string => (spanMs(task, from, to) / 1000).toFixed(1);
+  return (
+    `${task.Id} queued at ${task.QueueTime}, waited ${seconds("QueueTime", "StartTime")} s, ` +
+    `ran ${seconds("StartTime", "CompletedTime")} s, ended on ${task.ServerNode}`
+  );
 }
 
 function dueOf(task: Document): number {

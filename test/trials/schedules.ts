@@ -13,6 +13,8 @@ const values = readCounts({
   "database-kills": { usual: 1, min: 0 },
   /** 1: the clocks of the nodes are right, an hour fast and an hour slow, in turn. */
   "wrong-clocks": { usual: 0, min: 0, max: 1 },
+  /** 1: logs and homes are kept in any case. */
+  keep: { usual: 0, min: 0, max: 1 },
   seed: seedOption,
 });
 
@@ -26,6 +28,7 @@ const result = await runSchedulesTrial({
   databaseKills: values["database-kills"],
   ...(values["wrong-clocks"] === 1 ? { clockHours: [0, 1, -1] } : {}),
   seed: values.seed,
+  keepFolder: values.keep === 1,
   keepFolderOnFaults: true,
   report: (line) => console.log(line),
 });
@@ -40,6 +43,7 @@ console.log(
   `${result.due} due times: ${result.fired} fired once, ${result.passedOver} passed over and told; ${result.faults.length} faults; ${result.seconds.toFixed(0)} s.`,
 );
 console.log(`Queued after their due time: ${spread(result.lateMs)}. From queued to ended: ${spread(result.tookMs)}.`);
+for (const line of result.slowest) console.log(`  ${line}`);
 const shares = Object.entries(result.nodesOfTasks).map(([name, tasks]) => `${name} ${tasks}`);
 console.log(`Tasks by the node that ended them: ${shares.toSorted((a, b) => a.localeCompare(b)).join(", ")}.`);
 process.exitCode = result.faults.length === 0 ? 0 : 1;

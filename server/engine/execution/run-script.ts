@@ -58,8 +58,13 @@ export interface ScriptOnTarget {
   messages: ScriptMessages;
 }
 
-/** Pauses between questions about a running script: quick at first, then calmer; new output makes it quick again. */
-const statusPauseMs = { first: 40, factor: 1.3, max: 500 };
+/**
+ * Pauses between questions about a running script: quick at first, then calmer; new output makes it quick again. Of one that has printed
+ * lately somebody may be waiting for the next line, so its pauses stay shorter.
+ */
+const statusPauseMs = { first: 40, factor: 1.3, max: 500, maxLively: 150 };
+/** So long after its last line a script is still asked often. */
+const livelyMs = 10_000;
 const retryPauseMs = { first: 100, factor: 1.7, max: 2_000 };
 /** How long a ticket rests before it is forgotten when its task has had more than one owner. */
 export const completionQuarantineMs = 60 * 60_000;
@@ -256,6 +261,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
   mayHaveStarted = true;
 
   let pauseMs = statusPauseMs.first;
+  let printedAtMs = run.clock.monotonicMs();
   for (;;) {
     const told = answer.reply;
     const entries = release(told);
@@ -268,7 +274,10 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     if (entries.length > 0 || row.state === "intended") {
       if (row.state === "intended") row.state = "started";
       await commit(entries, (tx) => markProgress(tx, row.id, { logNext: cursor, logState: output }));
-      if (entries.length > 0) pauseMs = statusPauseMs.first;
+      if (entries.length > 0) {
+        pauseMs = statusPauseMs.first;
+        printedAtMs = run.clock.monotonicMs();
+      }
     }
     if (run.cancelRequested.aborted && cancelSentMs === undefined) {
       cancelSentMs = run.clock.monotonicMs();
@@ -282,7 +291,8 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
       // A cancel ends the pause at once; a lost lease ends everything.
       await run.clock.pause(pauseMs, AbortSignal.any(cancelSentMs === undefined ? [run.lost, run.cancelRequested] : [run.lost]));
       if (run.lost.aborted) throw run.lost.reason;
-      pauseMs = Math.min(pauseMs * statusPauseMs.factor, statusPauseMs.max);
+      const isLively = run.clock.monotonicMs() - printedAtMs < livelyMs;
+      pauseMs = Math.min(pauseMs * statusPauseMs.factor, isLively ? statusPauseMs.maxLively : statusPauseMs.max);
       if (run.cancelRequested.aborted && cancelSentMs === undefined) continue;
       answer = await ask(() => talk.status(read));
     }

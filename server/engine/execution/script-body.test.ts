@@ -47,6 +47,26 @@ test("names compare ignoring case, may hold anything, and an unknown one is empt
   assert.equal(runBash(script), "1.2.3|odd|||\ncase matters again\n");
 });
 
+test("an artifact is announced by the whole path of its file, with its name and length; one that is not there fails", () => {
+  const decoded = (text: string): string[] =>
+    [...text.matchAll(/(\w+)='([^']*)'/g)].map(([, key, value]) => `${key}=${Buffer.from(value!, "base64").toString("utf8")}`);
+  const printed = runBash(
+    composeBashScript(
+      [],
+      `cd /tmp && d="$(mktemp -d)" && cd "$d" && printf 12345 >"a ü'b.txt" && new_octopusartifact "a ü'b.txt" && new_octopusartifact "$PWD/a ü'b.txt" "other" && pwd
+       new_octopusartifact gone 2>&1 || echo "failed $?"; rm -r "$d"`,
+    ),
+  ).trimEnd();
+  const lines = printed.split("\n");
+  const folder = lines.find((line) => line.startsWith("/tmp/"))!;
+  const messages = lines.filter((line) => line.startsWith("##octopus[createArtifact"));
+  assert.deepEqual(messages.map(decoded), [
+    [`path=${folder}/a ü'b.txt`, "name=a ü'b.txt", "length=5"],
+    [`path=${folder}/a ü'b.txt`, "name=other", "length=5"],
+  ]);
+  assert.deepEqual(lines.slice(-2), ["There is no file gone to collect as an artifact.", "failed 1"]);
+});
+
 test("a value of a megabyte and a script with Windows line ends are carried whole", () => {
   const value = "0123456789abcdef".repeat(65_536);
   assert.equal(

@@ -21,7 +21,9 @@ export async function listIntervals(database: Queryable, kind: string): Promise<
 
 /** Lets one transaction at a time change the triggers of a kind. False: another one is at it. */
 export async function lockKind(tx: Transaction, kind: string): Promise<boolean> {
-  const [row] = await tx.query<{ locked: boolean }>(`SELECT pg_try_advisory_xact_lock(hashtextextended($1, 7002)) AS locked`, [kind]);
+  const [row] = await tx.query<{ locked: boolean }>(`SELECT pg_try_advisory_xact_lock(hashtextextended($1, 7002)) AS locked`, [kind], {
+    name: "schedule-lock-kind",
+  });
   return row?.locked === true;
 }
 
@@ -31,7 +33,7 @@ export async function lockKind(tx: Transaction, kind: string): Promise<boolean> 
  */
 export async function replaceSchedules(tx: Transaction, kind: string, wanted: readonly WantedSchedule[]): Promise<void> {
   const triggers = wanted.map((one) => one.trigger);
-  await tx.execute(`DELETE FROM schedules WHERE kind = $1 AND trigger <> ALL ($2)`, [kind, triggers]);
+  await tx.execute(`DELETE FROM schedules WHERE kind = $1 AND trigger <> ALL ($2)`, [kind, triggers], { name: "schedule-remove" });
   await tx.execute(
     `INSERT INTO schedules AS known (trigger, kind, space_id, interval_ms, created_at, next_due)
      SELECT w.trigger, $1, w.space_id, w.interval_ms, made.at, made.at + w.interval_ms * interval '1 millisecond'
@@ -42,6 +44,7 @@ export async function replaceSchedules(tx: Transaction, kind: string, wanted: re
            next_due = coalesce(known.last_due, known.created_at) + EXCLUDED.interval_ms * interval '1 millisecond'
        WHERE known.interval_ms <> EXCLUDED.interval_ms`,
     [kind, triggers, wanted.map((one) => one.spaceId), wanted.map((one) => one.intervalMs)],
+    { name: "schedule-want" },
   );
 }
 
@@ -99,7 +102,9 @@ export async function insertFiring(tx: Transaction, trigger: string, missed: num
 }
 
 export async function setFiringTask(tx: Transaction, trigger: string, dueAt: Date, taskId: string): Promise<void> {
-  await tx.execute(`UPDATE schedule_firings SET task_id = $3 WHERE trigger = $1 AND due_at = $2`, [trigger, dueAt, taskId]);
+  await tx.execute(`UPDATE schedule_firings SET task_id = $3 WHERE trigger = $1 AND due_at = $2`, [trigger, dueAt, taskId], {
+    name: "schedule-task",
+  });
 }
 
 /** Goes on to the due time after the latest one. The trigger is locked; without a task the last one stays what it was. */

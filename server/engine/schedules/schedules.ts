@@ -5,7 +5,8 @@
 // Missed due times, policy FireLatestOnce: after an outage, or when the last task took longer than the interval, only the latest due time is
 // fired. The older ones are passed over, and the firing and its task say from when to when and how many they were.
 
-import { monotonicMs } from "../../base/clock.ts";
+import { systemClock } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import { systemActor } from "../../platform/audit/audit.ts";
 import type { Database, Queryable, Transaction } from "../../platform/database/database.ts";
 import { enqueueTask } from "../tasks/tasks.ts";
@@ -66,9 +67,11 @@ export function createScheduler(parts: {
   sources: readonly ScheduleSource[];
   upToDateMs?: number;
   log: { warn(fields: object, message: string): void };
+  /** Default: that of the process. */
+  clock?: Clock;
 }): Scheduler {
   const sources = new Map(parts.sources.map((source) => [source.kind, source]));
-  const { database, log, upToDateMs = upToDateMsDefault } = parts;
+  const { database, log, upToDateMs = upToDateMsDefault, clock = systemClock } = parts;
   let upToDateAtMs = -Infinity;
 
   async function wantedOf(db: Queryable, source: ScheduleSource): Promise<WantedSchedule[]> {
@@ -123,7 +126,7 @@ export function createScheduler(parts: {
 
   return {
     async look() {
-      const startedMs = monotonicMs();
+      const startedMs = clock.monotonicMs();
       if (startedMs - upToDateAtMs >= upToDateMs) {
         for (const source of parts.sources) {
           // What is stored goes on being fired, also when one kind cannot be read.
@@ -135,7 +138,7 @@ export function createScheduler(parts: {
       }
       const fired: string[] = [];
       for (const { trigger, kind } of await listDue(database, firingsPerLookMax)) {
-        if (monotonicMs() - startedMs > lookDeadlineMs) break;
+        if (clock.monotonicMs() - startedMs > lookDeadlineMs) break;
         const source = sources.get(kind);
         if (source === undefined) continue; // a kind of a newer version, which fires it by itself
         try {

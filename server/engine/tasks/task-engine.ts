@@ -6,7 +6,7 @@
 //
 // If this process dies or freezes, nothing needs to be told: the lease ends, another node claims with the next epoch and runs the
 // same handler again, which goes on from what is stored. If this process wakes up later, its guarded writes match no row. A
-// notification only wakes the claim loop; without any it looks once a second.
+// hint only wakes the claim loop, see queue-hints.ts; without any it looks twice a second.
 
 import { randomUUID } from "node:crypto";
 import { systemClock } from "../../base/clock.ts";
@@ -16,10 +16,11 @@ import type { Database } from "../../platform/database/database.ts";
 import { isConnectionLoss } from "../../platform/database/database.ts";
 import type { Lease } from "./lease.ts";
 import { createLease } from "./lease.ts";
+import { chooseNextHint, decodeHint, encodeHint, isSameNode } from "./queue-hints.ts";
 import { eventCategory } from "./task-events.ts";
 import type { LogFolder } from "./task-log.ts";
 import { createTaskLog, LogNotWritable } from "./task-log.ts";
-import type { LeaseSettings } from "./task-store.ts";
+import type { ClaimLimits, LeaseSettings } from "./task-store.ts";
 import {
   claimTasks,
   finishOwnTask,
@@ -32,6 +33,7 @@ import {
   readLeaseSettings,
   releaseLeases,
   renewLeases,
+  sendHint,
   taskChannel,
 } from "./task-store.ts";
 import type { ClaimedTask, TaskHandler, TaskOutcome, TaskRun } from "./task.ts";
@@ -53,7 +55,16 @@ const claimBatchMax = 16;
  */
 const expiredLookMs = 250;
 /**
- * A notification reaches all nodes at once, and the first one that looks gets the task. The others are spared the look that finds nothing
+ * Tasks of dead nodes go on beyond a node's cap, as many as the cap once more: they have begun, and their scripts run on in any case. New ones
+ * wait until the node is below its cap again. A cap of 0 takes nothing.
+ */
+const takeoversBeyondCap = (cap: number): number => cap;
+/** Longer than the idle poll: nodes that have free places take an orphaned task before one whose cap is full does. */
+const takeoverBeyondCapAfterMs = 500;
+/** Hints that wait for the next look; more need none, since that one takes all it has room for. */
+const hintsMax = 100;
+/**
+ * What is said to all nodes reaches them at once, and the first one that looks gets the task. The others are spared the look that finds nothing
  * when they come a little later; the busier a node, the later it comes.
  */
 const wakeSpreadMs = { idle: 8, perTask: 4, max: 40 };
@@ -80,6 +91,8 @@ export interface TaskEngineParts {
   nodeName: string;
   /** Most tasks at once on this node, asked at each look; 0 takes none. */
   taskCap: () => number;
+  /** Names of the other nodes that take tasks, as last known. A queued task that this node does not take is offered to one of them. */
+  otherNodes?: () => readonly string[];
   /** False while this node lacks what every task needs; then a task that cannot write its log is let go of, not failed. */
   isAble?: () => boolean;
   log: EngineLog;
@@ -107,12 +120,21 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
   let settings: LeaseSettings = { leaseMs: leaseMsDefault, renewalMs: renewalMsDefault, selfStopMs: selfStopMsDefault };
   let wakeUp = (): void => {};
   let awake = false;
+  /** Whether the next look takes all it has room for, or only as many tasks as were offered to this node. */
+  let isWide = true;
   let expiredLookedAtMs = -Infinity;
+  /** Tasks that are offered to this node, by itself or by another one, with how many had no place for it. The next look takes them. */
+  const hints = new Map<string, number>();
   let loops: Promise<unknown>[] = [];
   let listener: { close(): Promise<void> } | undefined;
   let stopAgeChecks = (): void => {};
 
   function wake(): void {
+    isWide = true;
+    wakeForHint();
+  }
+
+  function wakeForHint(): void {
     awake = true;
     wakeUp();
   }
@@ -125,35 +147,100 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
     }
     const woken = new AbortController();
     wakeUp = () => woken.abort();
-    await clock.pause(ms, AbortSignal.any([woken.signal, stopping.signal]));
+    if (await clock.pause(ms, AbortSignal.any([woken.signal, stopping.signal]))) isWide = true;
     wakeUp = () => {};
     awake = false;
   }
 
+  /** A transaction of this process has queued a task. True: it is taken here, or offered to another node. */
+  function hearOwn(payload: string): boolean {
+    const hint = decodeHint(payload);
+    if (hint.kind !== "queued" || stopping.signal.aborted) return false;
+    const others = parts.otherNodes?.() ?? [];
+    const busy = running.size + hints.size;
+    const isFull = busy >= parts.taskCap();
+    // Several tasks at once are spread over the nodes: this one takes the first.
+    if (!isFull && (busy === 0 || others.length === 0)) takeHint(hint.taskId, 0);
+    else if (others.length === 0) return false;
+    else passOn(hint.taskId, isFull ? 1 : 0);
+    return true;
+  }
+
+  function hear(payload: string | null): void {
+    const hint = payload === null ? undefined : decodeHint(payload);
+    if (hint === undefined) return wake();
+    if (hint.kind === "offered") {
+      if (isSameNode(hint.node, parts.nodeName)) takeHint(hint.taskId, hint.full);
+      return;
+    }
+    // A cancel of a running task is hinted on the same channel; the renewal sees the column at the latest a second later.
+    const held = hint.kind === "changed" ? running.get(hint.taskId) : undefined;
+    if (held !== undefined) return void lookForCancel(held.lease);
+    const spreadMs = Math.min(wakeSpreadMs.max, wakeSpreadMs.idle + running.size * wakeSpreadMs.perTask);
+    void clock.pauseBetween(0, spreadMs, stopping.signal).then(wake);
+  }
+
+  function takeHint(taskId: string, full: number): void {
+    if (hints.size < hintsMax) hints.set(taskId, full);
+    wakeForHint();
+  }
+
+  function passOn(taskId: string, full: number): void {
+    const hint = chooseNextHint({ taskId, full }, parts.nodeName, parts.otherNodes?.() ?? []);
+    // A lost hint costs as much as a lost notification.
+    if (hint !== undefined) void sendHint(parts.database, encodeHint(hint)).catch(() => {});
+  }
+
+  /** This node has no place for what was hinted to it. */
+  function passOnAll(): void {
+    for (const [taskId, full] of hints) passOn(taskId, full + 1);
+    hints.clear();
+  }
+
+  /** What may be taken now. For hints alone no more than they are, so that tasks queued at once spread over the nodes they are offered to. */
+  function limitsNow(): ClaimLimits {
+    const cap = parts.taskCap();
+    const free = Math.max(0, cap - running.size);
+    const isTime = clock.monotonicMs() - expiredLookedAtMs >= expiredLookMs;
+    if (free > 0) {
+      const fresh = Math.min(free, isWide || hints.size === 0 ? claimBatchMax : hints.size);
+      return { fresh, takeovers: isTime ? fresh : 0, overdueMs: 0 };
+    }
+    const beyond = cap + takeoversBeyondCap(cap) - running.size;
+    return { fresh: 0, takeovers: isTime ? Math.min(Math.max(0, beyond), claimBatchMax) : 0, overdueMs: takeoverBeyondCapAfterMs };
+  }
+
   async function claimLoop(): Promise<void> {
     while (!stopping.signal.aborted) {
-      const free = parts.taskCap() - running.size;
+      const limits = limitsNow();
+      const isAll = isWide;
+      isWide = false;
+      if (limits.fresh === 0) passOnAll();
+      const hinted = [...hints.keys()];
       let claimed: ClaimedTask[] = [];
       let failed = false;
-      if (free > 0) {
-        const withExpired = clock.monotonicMs() - expiredLookedAtMs >= expiredLookMs;
-        if (withExpired) expiredLookedAtMs = clock.monotonicMs();
+      if (limits.fresh + limits.takeovers > 0) {
+        if (limits.takeovers > 0) expiredLookedAtMs = clock.monotonicMs();
         try {
-          if (await hasClaimable(parts.database, withExpired)) claimed = await claim(Math.min(free, claimBatchMax), withExpired);
+          if (hinted.length > 0 || (await hasClaimable(parts.database, limits))) claimed = await claim(limits);
         } catch (error) {
           failed = true;
           parts.log.warn({ err: error }, "The queue could not be read; trying again.");
         }
       }
-      if (claimed.length > 0) continue;
+      // Fewer than there was room for: nothing else is eligible, whatever was hinted. Else a hinted one may still be there.
+      const isRest = limits.fresh > 0 && claimed.length >= limits.fresh;
+      for (const taskId of hinted) if (!isRest || running.has(taskId)) hints.delete(taskId);
+      if (isRest && isAll) isWide = true;
+      if (isRest && (isAll || hints.size > 0)) continue;
       await idle(failed ? claimRetryMs : idlePollMs);
     }
   }
 
-  async function claim(count: number, withExpired: boolean): Promise<ClaimedTask[]> {
+  async function claim(limits: ClaimLimits): Promise<ClaimedTask[]> {
     const claimedAtMs = clock.monotonicMs();
     const claimed = await parts.database.transaction(async (tx) => {
-      const tasks = await claimTasks(tx, { owner, nodeName: parts.nodeName, leaseMs: settings.leaseMs, count, withExpired });
+      const tasks = await claimTasks(tx, { ...limits, owner, nodeName: parts.nodeName, leaseMs: settings.leaseMs });
       for (const task of tasks) {
         if (!task.firstRun) continue;
         await recordEvent(tx, {
@@ -339,13 +426,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
     running: () => [...running.values()].map(({ lease }) => ({ taskId: lease.taskId, epoch: lease.epoch })),
     async start() {
       settings = { ...settings, ...(await readLeaseSettings(parts.database)) };
-      listener = await parts.database.listen(taskChannel, (payload) => {
-        // A cancel of a running task is hinted on the same channel; the renewal sees the column at the latest a second later.
-        const held = payload === null ? undefined : running.get(payload);
-        if (held !== undefined) void lookForCancel(held.lease);
-        const spreadMs = Math.min(wakeSpreadMs.max, wakeSpreadMs.idle + running.size * wakeSpreadMs.perTask);
-        void clock.pauseBetween(0, spreadMs, stopping.signal).then(wake);
-      });
+      listener = await parts.database.listen(taskChannel, hear, hearOwn);
       stopAgeChecks = clock.every(ageCheckMs, () => {
         for (const { lease } of running.values()) lease.checkAge(settings.selfStopMs);
       });

@@ -47,3 +47,59 @@ export async function listParts(database: Queryable, taskId: string): Promise<Lo
     committedLines: row.committed_lines,
   }));
 }
+
+/** A task as those who follow its log see it, at one moment. */
+export interface FollowedTask {
+  id: string;
+  state: string;
+  isCompleted: boolean;
+  hasWarningsOrErrors: boolean;
+  errorMessage: string | null;
+  serverNode: string | null;
+  parts: LogPart[];
+  /** Changes with anything of it; `shown` only with what is not the log. */
+  mark: string;
+  shown: string;
+}
+
+/** One statement for all of them, so that a task which has ended comes with the whole of its log. Those that are gone are left out. */
+export async function readFollowed(database: Queryable, taskIds: readonly string[]): Promise<FollowedTask[]> {
+  const rows = await database.query<{
+    id: string;
+    state: string;
+    is_completed: boolean;
+    has_warnings_or_errors: boolean;
+    error_message: string | null;
+    server_node: string | null;
+    parts: [number, number, number, string, number, number][];
+  }>(
+    `SELECT t.id, t.state, t.completed_at IS NOT NULL AS is_completed, t.has_warnings_or_errors, t.error_message, t.server_node,
+            (SELECT coalesce(json_agg(json_build_array(p.epoch, p.ordinal, p.format_version, p.file, p.committed_bytes, p.committed_lines)
+                                      ORDER BY p.epoch, p.ordinal), '[]')
+               FROM task_log_parts p WHERE p.task_id = t.id AND p.committed_bytes > 0) AS parts
+       FROM tasks t WHERE t.id = ANY ($1)`,
+    [taskIds],
+    { name: "log-followed" },
+  );
+  return rows.map((row) => {
+    const shown = JSON.stringify([row.state, row.has_warnings_or_errors, row.error_message, row.server_node]);
+    return {
+      id: row.id,
+      state: row.state,
+      isCompleted: row.is_completed,
+      hasWarningsOrErrors: row.has_warnings_or_errors,
+      errorMessage: row.error_message,
+      serverNode: row.server_node,
+      parts: row.parts.map(([epoch, ordinal, formatVersion, file, committedBytes, committedLines]) => ({
+        epoch,
+        ordinal,
+        formatVersion,
+        file,
+        committedBytes,
+        committedLines,
+      })),
+      mark: `${shown} ${row.parts.map((part) => part[4]).join(" ")}`,
+      shown,
+    };
+  });
+}

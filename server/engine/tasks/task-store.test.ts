@@ -62,7 +62,7 @@ test("A1: with a long queue a task is queued, claimed and finished by reading a 
     // One without a tag, and the first of a tag.
     for (let k = 0; k < 2; k++) {
       const [claimed] = await small(`round ${n}: claiming`, (tx) =>
-        claimTasks(tx, { owner: "one", nodeName: "one", leaseMs: 60_000, count: 1, withExpired: true }),
+        claimTasks(tx, { owner: "one", nodeName: "one", leaseMs: 60_000, fresh: 1, takeovers: 1, overdueMs: 0 }),
       );
       assert.equal(claimed?.id, `old-${2 * n - 1 + k}`);
       const lease = { taskId: claimed.id, owner: "one", epoch: claimed.epoch };

@@ -8,16 +8,23 @@ import type { ClaimedTask, Json, NewTask, TaskState } from "./task.ts";
 /** Channel on which a change of the queue is hinted. Only wakes; every waiter also polls. */
 export const taskChannel = "cuttle_tasks";
 
-const lockTag = `SELECT pg_advisory_xact_lock(hashtextextended($1, 7001))`;
+/**
+ * Who freezes in the middle of a transaction that holds a lock on a task or tag holds it no longer than so long after its last statement: less
+ * than a lease, since a takeover passes over what is locked, and enqueueing and finishing wait for it. Whoever was only slow does it again.
+ */
+const heldMsMax = 2_000;
+const holdShortly = `set_config('idle_in_transaction_session_timeout', '${heldMsMax}', true)`;
+
+const lockTag = `SELECT pg_advisory_xact_lock(hashtextextended($1, 7001)), ${holdShortly}`;
 
 /**
  * Adds a task to the queue. It is eligible at once unless an unfinished task holds its tag. The two states are asked for one by one, since
  * each has an index by tag of its own.
  */
-export async function insertTask(tx: Transaction, task: NewTask): Promise<string> {
+export async function insertTask(tx: Transaction, task: NewTask): Promise<{ id: string; isEligible: boolean }> {
   const { id, number } = await nextId(tx, "ServerTasks");
   if (task.concurrencyTag !== null) await tx.query(lockTag, [task.concurrencyTag], { name: "task-lock-tag" });
-  await tx.execute(
+  const [queued] = await tx.query<{ is_head: boolean }>(
     `WITH inserted AS (
        INSERT INTO tasks (id, number, space_id, name, description, arguments, arguments_version, state, concurrency_tag,
                           project_id, environment_id, created_by, related_document_ids)
@@ -27,7 +34,8 @@ export async function insertTask(tx: Transaction, task: NewTask): Promise<string
      SELECT id, nextval('task_positions'), $8::text,
             $8::text IS NULL OR NOT (EXISTS (SELECT 1 FROM task_queue WHERE tag = $8::text AND state = 'running')
                                      OR EXISTS (SELECT 1 FROM task_queue WHERE tag = $8::text AND state = 'queued')), 'queued'
-     FROM inserted`,
+     FROM inserted
+     RETURNING is_head`,
     [
       id,
       number,
@@ -44,7 +52,12 @@ export async function insertTask(tx: Transaction, task: NewTask): Promise<string
     ],
     { name: "task-insert" },
   );
-  return id;
+  return { id, isEligible: queued?.is_head === true };
+}
+
+/** Hints at a task on the channel of tasks; in a statement of its own, since transactions that notify commit one after the other. */
+export async function sendHint(database: Queryable, payload: string): Promise<void> {
+  await database.execute(`SELECT pg_notify($1, $2)`, [taskChannel, payload], { name: "task-hint" });
 }
 
 interface ClaimRow {
@@ -63,36 +76,47 @@ interface ClaimRow {
   first_run: boolean;
 }
 
+/** How much a node may claim. */
+export interface ClaimLimits {
+  /** Tasks in all, new ones among them. */
+  fresh: number;
+  /** Tasks whose owner let its lease end; they are taken first. 0: none are looked for. */
+  takeovers: number;
+  /** Their leases must have ended so long ago: others that have more room for them go first. */
+  overdueMs: number;
+}
+
 /**
- * Whether there may be something to claim. One statement instead of the three of a claim that finds nothing, since each task that is queued
- * wakes every node and only one of them gets it.
+ * Whether there may be something to claim. One statement instead of the three of a claim that finds nothing, since each node looks several
+ * times a second.
  */
-export async function hasClaimable(database: Queryable, withExpired: boolean): Promise<boolean> {
+export async function hasClaimable(database: Queryable, limits: ClaimLimits): Promise<boolean> {
   const [row] = await database.query<{ found: boolean }>(
-    `SELECT EXISTS (SELECT 1 FROM task_queue WHERE state = 'queued' AND is_head)
-         OR ($1 AND EXISTS (SELECT 1 FROM task_queue WHERE state = 'running' AND lease_until < now())) AS found`,
-    [withExpired],
+    `SELECT ($1 AND EXISTS (SELECT 1 FROM task_queue WHERE state = 'queued' AND is_head))
+         OR ($2 AND EXISTS (SELECT 1 FROM task_queue
+                            WHERE state = 'running' AND lease_until < now() - $3 * interval '1 millisecond')) AS found`,
+    [limits.fresh > 0, limits.takeovers > 0, limits.overdueMs],
     { name: "task-look" },
   );
   return row?.found === true;
 }
 
 /**
- * Takes up to `count` tasks: first, `withExpired`, those whose owner let its lease end, then the oldest eligible ones. Only the head of a tag is
- * eligible, so one statement can never take two tasks of one tag; the partial unique index stands behind that. The commit need not
+ * Takes tasks: first those whose owner let its lease end, then, as far as there is still room, the oldest eligible ones. Only the head of a tag
+ * is eligible, so one statement can never take two tasks of one tag; the partial unique index stands behind that. The commit need not
  * wait for the disk: a claim that a crash of the database forgets has had no effect, since everything that follows from it is
  * preceded by a commit that does wait, and that one makes this one durable too. The arrays keep the database to its indexes: it takes
  * an unknown limit for a tenth of the queue, and would read all tasks there have ever been to find a few of them.
  */
 export async function claimTasks(
   tx: Transaction,
-  claim: { owner: string; nodeName: string; leaseMs: number; count: number; withExpired: boolean },
+  claim: ClaimLimits & { owner: string; nodeName: string; leaseMs: number },
 ): Promise<(ClaimedTask & { firstRun: boolean })[]> {
   const rows = await tx.query<ClaimRow>(
     `WITH expired AS (
        SELECT task_id FROM task_queue
-       WHERE $5 AND state = 'running' AND lease_until < now()
-       ORDER BY task_id LIMIT $4 FOR UPDATE SKIP LOCKED
+       WHERE $5 > 0 AND state = 'running' AND lease_until < now() - $6 * interval '1 millisecond'
+       ORDER BY task_id LIMIT $5 FOR UPDATE SKIP LOCKED
      ), ready AS (
        SELECT task_id FROM task_queue
        WHERE state = 'queued' AND is_head
@@ -109,9 +133,10 @@ export async function claimTasks(
        RETURNING tasks.*, claimed.epoch, claimed.cancel_requested
      )
      SELECT id, space_id, name, description, arguments, arguments_version, concurrency_tag, related_document_ids,
-            epoch, cancel_requested, plan, plan_version, epoch = 1 AS first_run, set_config('synchronous_commit', 'off', true)
+            epoch, cancel_requested, plan, plan_version, epoch = 1 AS first_run, set_config('synchronous_commit', 'off', true),
+            ${holdShortly}
      FROM shown ORDER BY number`,
-    [claim.owner, claim.nodeName, claim.leaseMs, claim.count, claim.withExpired],
+    [claim.owner, claim.nodeName, claim.leaseMs, claim.fresh, claim.takeovers, claim.overdueMs],
     { name: "task-claim" },
   );
   return rows.map((row) => ({
@@ -145,17 +170,19 @@ export async function renewLeases(
   return rows.map((row) => ({ taskId: row.task_id, epoch: row.epoch, cancelRequested: row.cancel_requested }));
 }
 
-const guard = `SELECT 1 FROM task_queue WHERE task_id = $1 AND owner = $2 AND epoch = $3 AND state = 'running'`;
+const guard = `FROM task_queue WHERE task_id = $1 AND owner = $2 AND epoch = $3 AND state = 'running'`;
 
 /** Locks the queue row of a task that is ours, in the transaction that is about to write for it. False: it is not ours. */
 export async function lockOwnTask(tx: Transaction, lease: { taskId: string; owner: string; epoch: number }): Promise<boolean> {
-  const rows = await tx.query(`${guard} FOR UPDATE`, [lease.taskId, lease.owner, lease.epoch], { name: "task-guard" });
+  const rows = await tx.query(`SELECT ${holdShortly} ${guard} FOR UPDATE`, [lease.taskId, lease.owner, lease.epoch], {
+    name: "task-guard",
+  });
   return rows.length === 1;
 }
 
 /** Whether a task is ours right now: for a decision to send, never for a write. */
 export async function ownsTask(database: Queryable, lease: { taskId: string; owner: string; epoch: number }): Promise<boolean> {
-  const rows = await database.query(guard, [lease.taskId, lease.owner, lease.epoch], { name: "task-owned" });
+  const rows = await database.query(`SELECT 1 ${guard}`, [lease.taskId, lease.owner, lease.epoch], { name: "task-owned" });
   return rows.length === 1;
 }
 
@@ -198,7 +225,8 @@ export async function finishOwnTask(
      )
      UPDATE tasks SET state = $4, completed_at = clock_timestamp(), error_message = $5,
             has_warnings_or_errors = has_warnings_or_errors OR $4 <> 'Success'
-     FROM owned WHERE tasks.id = owned.task_id AND completed_at IS NULL`,
+     FROM owned WHERE tasks.id = owned.task_id AND completed_at IS NULL
+     RETURNING ${holdShortly}`,
     [lease.taskId, lease.owner, lease.epoch, finish.state, finish.errorMessage],
     { name: "task-finish" },
   );

@@ -5,25 +5,37 @@ import type { Actor } from "../../platform/audit/audit.ts";
 import { recordEvent } from "../../platform/audit/audit.ts";
 import type { Transaction } from "../../platform/database/database.ts";
 import { problem } from "../../base/problems.ts";
+import { encodeHint } from "./queue-hints.ts";
 import { eventCategory } from "./task-events.ts";
 import { findTaskForCancel, finishQueuedTask, insertTask, lockTagOf, markCancel, promoteNext, taskChannel } from "./task-store.ts";
 import type { NewTask } from "./task.ts";
 
-export type { BlockStatus, LogCategory, LogEntry } from "./log-entry.ts";
-export { logFormatVersion } from "./log-entry.ts";
+export type { BlockStatus, LogCategory, LogEntry, LogProgress } from "./log-entry.ts";
+export { logCategories, logFormatVersion } from "./log-entry.ts";
 export type { EngineLog, TaskEngine, TaskEngineParts } from "./task-engine.ts";
 export { createTaskEngine } from "./task-engine.ts";
 export type { LogFiles } from "./task-files.ts";
 export { removeTaskFiles, sweepTaskFiles } from "./task-files.ts";
 export type { LogFolder, PartFile } from "./task-log.ts";
-export { LogPartMissing, readTaskLog } from "./task-log-reader.ts";
+export type { FeedItem, TaskLogFeed } from "./task-log-feed.ts";
+export { createTaskLogFeed } from "./task-log-feed.ts";
+export type { LogLines, NumberedLine, TaskLogIndex } from "./task-log-index.ts";
+export { createTaskLogIndex } from "./task-log-index.ts";
+export { LogPartMissing } from "./task-log-pieces.ts";
+export type { PlacedEntry } from "./task-log-pieces.ts";
+export { formatPosition, logStart, parsePosition } from "./task-log-position.ts";
+export { readTaskLog } from "./task-log-reader.ts";
+export type { FollowedTask } from "./task-log-store.ts";
 export { deleteEndedTasks } from "./task-store.ts";
 export type { ClaimedTask, Json, NewTask, TaskHandler, TaskLog, TaskOutcome, TaskRun, TaskState } from "./task.ts";
 export { LeaseLost, taskStates } from "./task.ts";
 
-/** Adds a task in the caller's transaction, with its event; nodes are woken at commit. Answers the task's id. */
+/**
+ * Adds a task in the caller's transaction, with its event; at commit this node is woken, or another one. One that waits for an earlier one of its
+ * tag wakes nobody: whoever ends that one looks. Answers the task's id.
+ */
 export async function enqueueTask(tx: Transaction, task: NewTask): Promise<string> {
-  const id = await insertTask(tx, task);
+  const { id, isEligible } = await insertTask(tx, task);
   await recordEvent(tx, {
     spaceId: task.spaceId,
     category: eventCategory(task.name, "Queued"),
@@ -31,7 +43,7 @@ export async function enqueueTask(tx: Transaction, task: NewTask): Promise<strin
     message: `${task.description} was queued`,
     relatedDocumentIds: [id, ...(task.relatedDocumentIds ?? [])],
   });
-  tx.notify(taskChannel, id);
+  if (isEligible) tx.notify(taskChannel, encodeHint({ kind: "queued", taskId: id }));
   return id;
 }
 
@@ -57,5 +69,5 @@ export async function requestCancel(tx: Transaction, taskId: string, actor: Acto
     await finishQueuedTask(tx, taskId, "Canceled");
     await promoteNext(tx, found.tag);
   }
-  tx.notify(taskChannel, taskId);
+  tx.notify(taskChannel, encodeHint({ kind: "changed", taskId }));
 }

@@ -1,6 +1,8 @@
-// The area of running the server: tasks, events, nodes, status.
+// The area of running the server: tasks, their artifacts, events, nodes, status.
 
+import type { ArtifactFolder } from "../../engine/artifacts/artifacts.ts";
 import type { Route } from "../../platform/http/http.ts";
+import { artifactRoutes } from "./artifacts/artifacts.ts";
 import { eventRoutes } from "./events/events.ts";
 import { listRunningTasks, nodeRoutes } from "./nodes/nodes.ts";
 import type { NodesParts } from "./nodes/nodes.ts";
@@ -12,6 +14,6 @@ export { listRunningTasks };
 export { createRetentionTask, retentionSchedule } from "./retention/retention.ts";
 export { createSweepTask, sweepSchedule } from "./sweeping/sweeping.ts";
 
-export function operationsRoutes(parts: NodesParts & TasksParts): Route[] {
-  return [...taskRoutes(parts), ...eventRoutes, ...nodeRoutes(parts), ...statusRoutes(parts)];
+export function operationsRoutes(parts: NodesParts & TasksParts & { artifactFolder: ArtifactFolder }): Route[] {
+  return [...taskRoutes(parts), ...artifactRoutes(parts), ...eventRoutes, ...nodeRoutes(parts), ...statusRoutes(parts)];
 }

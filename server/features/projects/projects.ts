@@ -4,7 +4,7 @@ import type { Route } from "../../platform/http/http.ts";
 import type { Secrets } from "../../platform/secrets/secrets.ts";
 import type { SpaceFiller } from "../organization/organization.ts";
 import { channels } from "./channels/channels.ts";
-import { libraryVariableSets } from "./library-variable-sets/library-variable-sets.ts";
+import { libraryVariableSetRoutes } from "./library-variable-sets/library-variable-sets.ts";
 import { processRoutes } from "./processes/processes.ts";
 import { fillProjectGroups, projectGroups } from "./project-groups/project-groups.ts";
 import { getProjectId, projectOfVariables, projectRoutes, projects } from "./projects/projects.ts";
@@ -33,6 +33,7 @@ export {
   forgetAnswers,
   keepAnswers,
   listPrompts,
+  loadPromptedVariables,
   loadVariableSnapshot,
   loadVariableSnapshots,
   presentForm,
@@ -55,7 +56,7 @@ export function projectsRoutes(parts: ProjectsParts): Route[] {
     ...processRoutes(parts.secrets, getProjectId),
     ...releaseRoutes(parts.beforeReleaseDelete),
     ...tenantRoutes,
-    ...libraryVariableSets.routes,
+    ...libraryVariableSetRoutes,
     ...variableRoutes({
       secrets: parts.secrets,
       getProject: async (db, spaceId, idOrSlug) => projectOfVariables(await projects.get(db, spaceId, idOrSlug)),

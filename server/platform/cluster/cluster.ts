@@ -27,6 +27,8 @@ export interface NodeRegistry {
   /** The cap in force here: 0 while the node is drained. */
   taskCap(): number;
   isDrained(): boolean;
+  /** Names of the other nodes that take tasks, as of the last report. */
+  otherNodes(): readonly string[];
   /** Reads the record again, for instance after it was changed through this node. */
   refresh(): Promise<void>;
   stop(): Promise<void>;
@@ -59,6 +61,7 @@ export function createNodeRegistry(parts: {
   const stopping = new AbortController();
   let cap = 0;
   let drained = false;
+  let otherNodes: readonly string[] = [];
   let loop: Promise<void> = Promise.resolve();
 
   /** Answers false, and changes nothing, when another process has the name. */
@@ -73,10 +76,12 @@ export function createNodeRegistry(parts: {
       start,
       former,
       impairments: parts.impairments(),
+      silentMsMax,
     });
     if (node === undefined) return false;
     cap = node.taskCap;
     drained = node.isInMaintenanceMode;
+    otherNodes = node.otherNodes;
     return true;
   }
 
@@ -115,6 +120,7 @@ export function createNodeRegistry(parts: {
     },
     taskCap: () => (drained ? 0 : cap),
     isDrained: () => drained,
+    otherNodes: () => otherNodes,
     refresh: reportAgain,
     async stop() {
       stopping.abort();

@@ -48,6 +48,14 @@ function toNode(row: Row): ServerNode {
   };
 }
 
+/** A node's own record, and the names of the others that take tasks and were seen a moment ago. */
+export interface ReportedNode extends ServerNode {
+  otherNodes: string[];
+}
+
+/** Others are listed up to here; a cluster has far fewer nodes. */
+const otherNodesMax = 100;
+
 /**
  * Enters or refreshes this process as the node of that name. A name is taken over from another process only when that one has
  * stopped, was not seen for `offlineAfterMs`, or is `former`, which is known to be dead: undefined means it is taken.
@@ -65,9 +73,11 @@ export async function reportNode(
     /** A process that had this name and has certainly ended. */
     former: string | undefined;
     impairments: readonly string[];
+    /** A node that was not seen for so long takes no task. */
+    silentMsMax: number;
   },
-): Promise<ServerNode | undefined> {
-  const rows = await database.query<Row>(
+): Promise<ReportedNode | undefined> {
+  const [row] = await database.query<Row & { other_nodes: string[] }>(
     `INSERT INTO server_nodes AS known (id, name, task_cap, instance, version, impairments)
      VALUES ('OctopusServerNodes-' || $1, $1, $3, $2, $4, $8)
      ON CONFLICT (lower(name)) DO UPDATE
@@ -77,7 +87,12 @@ export async function reportNode(
            task_cap = CASE WHEN $5 THEN EXCLUDED.task_cap ELSE known.task_cap END
        WHERE known.instance = EXCLUDED.instance OR known.instance = $9::text OR known.stopped_at IS NOT NULL
           OR known.last_seen_at < now() - $7 * interval '1 millisecond'
-     RETURNING ${columns}, false AS is_offline`,
+     RETURNING ${columns}, false AS is_offline,
+       ARRAY(SELECT other.name FROM server_nodes other
+             WHERE lower(other.name) <> lower($1) AND other.stopped_at IS NULL
+               AND other.last_seen_at > now() - $10 * interval '1 millisecond'
+               AND other.task_cap > 0 AND NOT other.is_in_maintenance_mode AND other.impairments = '{}'
+             ORDER BY lower(other.name) LIMIT ${otherNodesMax}) AS other_nodes`,
     [
       node.name,
       node.instance,
@@ -88,10 +103,11 @@ export async function reportNode(
       node.offlineAfterMs,
       node.impairments,
       node.former ?? null,
+      node.silentMsMax,
     ],
     { name: "node-report" },
   );
-  return rows[0] === undefined ? undefined : toNode(rows[0]);
+  return row && { ...toNode(row), otherNodes: row.other_nodes };
 }
 
 /** Who has a name now, and when it last said so. Undefined: nobody ever had it. */

@@ -17,6 +17,8 @@ export class CommitOutcomeUnknown extends Error {
 }
 
 const unavailable = new Set(["53300", "53400", "57P01", "57P02", "57P03", "25006", "08000", "08003", "08006", "08001", "08004", "28000"]);
+/** We slept in the middle of a transaction, and the server ended it with its connection. */
+const sleptThrough = new Set(["25P03", "25P04"]);
 
 export function errorCode(error: unknown): string | undefined {
   return typeof error === "object" && error !== null && "code" in error && typeof error.code === "string" ? error.code : undefined;
@@ -36,7 +38,8 @@ export function violatedConstraint(error: unknown): { kind: "unique" | "foreign-
 export function isConnectionLoss(error: unknown): boolean {
   if (error instanceof DatabaseUnavailable || error instanceof CommitOutcomeUnknown) return true;
   const code = errorCode(error);
-  if (code !== undefined && (unavailable.has(code) || code.startsWith("08") || code.startsWith("57P0"))) return true;
+  if (code !== undefined && (unavailable.has(code) || sleptThrough.has(code) || code.startsWith("08") || code.startsWith("57P0")))
+    return true;
   if (
     code !== undefined &&
     ["ECONNREFUSED", "ECONNRESET", "ENOENT", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH", "EAI_AGAIN", "ENOTFOUND"].includes(code)

@@ -25,6 +25,7 @@ const sequences = {
   Deployments: "ids_deployments",
   BuildInformation: "ids_build_information",
   LibraryVariableSets: "ids_library_variable_sets",
+  Artifacts: "ids_artifacts",
 } as const;
 
 export type Collection = keyof typeof sequences;

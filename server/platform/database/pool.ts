@@ -115,6 +115,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   // An idle connection that dies must not end the process; the next user gets a fresh one.
   pool.on("error", () => {});
   const listeners = new Set<{ close(): Promise<void> }>();
+  const owners = new Set<{ channel: string; own: (payload: string) => boolean }>();
   let closed = false;
 
   async function run<Row>(
@@ -166,9 +167,10 @@ export function openDatabase(options: DatabaseOptions): Database {
       execute: async (text, values, o) => (await run(client, text, values, o?.name)).count,
       afterCommit: (callback) => void committed.push(callback),
       notify: (channel, payload) =>
-        void committed.push(
-          () => void pool.query({ name: "notify", text: "SELECT pg_notify($1, $2)", values: [channel, payload] }).catch(() => {}),
-        ),
+        void committed.push(() => {
+          if ([...owners].some((one) => one.channel === channel && one.own(payload))) return;
+          void pool.query({ name: "notify", text: "SELECT pg_notify($1, $2)", values: [channel, payload] }).catch(() => {});
+        }),
     };
     try {
       await client.query("BEGIN");
@@ -245,7 +247,7 @@ export function openDatabase(options: DatabaseOptions): Database {
         }
       }
     },
-    async listen(channel, onWake) {
+    async listen(channel, onWake, own) {
       const listener = createListener(
         async (use) => {
           await hosts.writable();
@@ -264,8 +266,11 @@ export function openDatabase(options: DatabaseOptions): Database {
       );
       listeners.add(listener);
       await listener.ready;
+      const owner = { channel, own: own ?? (() => false) };
+      owners.add(owner);
       return {
         close: async () => {
+          owners.delete(owner);
           listeners.delete(listener);
           await listener.close();
         },

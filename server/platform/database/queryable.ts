@@ -51,8 +51,16 @@ export interface Database extends Queryable {
    * @throws DatabaseUnavailable when no connection can be had, or retries are used up
    */
   transaction<T>(run: (tx: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
-  /** Listens on a channel over a connection of its own. `onWake` also runs after every reconnect, since notifications may have been lost. */
-  listen(channel: string, onWake: (payload: string | null) => void): Promise<{ close(): Promise<void> }>;
+  /**
+   * Listens on a channel over a connection of its own. `onWake` also runs after every reconnect, since notifications may have been lost.
+   * `own` is told what transactions of this process are about to notify on the channel, without a way through the database; true: it has
+   * seen to it, nothing is sent. Must not throw.
+   */
+  listen(
+    channel: string,
+    onWake: (payload: string | null) => void,
+    own?: (payload: string) => boolean,
+  ): Promise<{ close(): Promise<void> }>;
   readonly connection: DatabaseConnection;
   close(): Promise<void>;
 }

@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
 import fastify from "fastify";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Problem, problem } from "../../base/problems.ts";
@@ -179,13 +180,15 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
   /** Who is calling, in which space, and may they: before the body is even read. */
   async function admit({ route }: PreparedRoute, request: FastifyRequest): Promise<void> {
     const known = (request.raw as Marked)[addressOf]!;
-    const { space } = known.address;
+    known.facts = await factsOf(route, request, known.address);
+  }
+
+  /** @throws Problem when the caller may not do this, or not any more */
+  async function factsOf(route: Route, request: FastifyRequest, address: Address): Promise<RequestFacts> {
+    const { space } = address;
     if (route.scope === "system" && space !== undefined) throw problem.notFound("address", request.url);
     // Whoever calls a route that is open to anyone, the answer is the same, also while there is no database to ask.
-    if (route.permission === "anyone" && route.scope === "system") {
-      known.facts = { caller: undefined, session: undefined, space: undefined };
-      return;
-    }
+    if (route.permission === "anyone" && route.scope === "system") return { caller: undefined, session: undefined, space: undefined };
     const { key, kind } = credentialOf(request, route);
     if (space !== undefined && !isStorable(space)) throw problem.notFound("space", space);
     const keyHash = key === undefined ? undefined : hashApiKey(key);
@@ -206,7 +209,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     if (route.permission !== "anyone" && route.permission !== "signed-in") {
       requirePermission(caller, route.permission, { spaceId: needsSpace ? facts.space!.id : null });
     }
-    known.facts = { caller: facts.caller, session: facts.session, space: needsSpace ? facts.space : undefined };
+    return { caller: facts.caller, session: facts.session, space: needsSpace ? facts.space : undefined };
   }
 
   async function run(prepared: PreparedRoute, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -230,6 +233,8 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
         return originOf(request, known.address.linkPrefix);
       },
       range: { wanted: request.headers.range, unless: request.headers["if-range"] as string | undefined },
+      lastEventId: oneHeader(request.headers["last-event-id"]),
+      recheck: async () => void (await factsOf(route, request, known.address)),
     };
     const handler = route.handler as (context: object) => Promise<Answer>;
     let answer: Answer;
@@ -271,6 +276,11 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     if (answer.location !== undefined) reply.header("location", linkPrefix + answer.location);
     if (answer.headers !== undefined) reply.headers(answer.headers);
     if (answer.body === undefined) return reply.header("content-length", "0").send();
+    if (reply.request.method === "HEAD" && answer.body instanceof Readable) {
+      // What nobody reads must not be drained for nothing; one that lasts would never end.
+      answer.body.destroy();
+      return reply.header("content-type", answer.contentType ?? "text/plain; charset=utf-8").send();
+    }
     if (write === undefined || answer.contentType !== undefined) {
       return reply.header("content-type", answer.contentType ?? "text/plain; charset=utf-8").send(answer.body);
     }
@@ -398,6 +408,10 @@ function credentialOf(request: FastifyRequest, route: Route): Credential {
   const name = route.changes ? undefined : Object.keys(query).find((one) => one.toLowerCase() === "apikey");
   const value = name === undefined ? undefined : query[name];
   return { key: typeof value === "string" && value !== "" ? value : undefined, kind: "API key" };
+}
+
+function oneHeader(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
 }
 
 function readParts(reader: Reader | undefined, value: unknown, at: string): unknown {

@@ -30,6 +30,10 @@ export interface RequestContext<P extends string, S extends RouteScope, Q extend
   readonly origin: string;
   /** The Range and If-Range headers, for answers that can be had in parts. */
   readonly range: { readonly wanted: string | undefined; readonly unless: string | undefined };
+  /** Where a reader of events that lost its connection wants to go on. */
+  readonly lastEventId: string | undefined;
+  /** Asks once more who is calling and whether they may, for answers that last. @throws Problem as at the beginning */
+  recheck(): Promise<void>;
 }
 
 export interface ReadContext<P extends string, S extends RouteScope, Q extends TSchema | undefined> extends RequestContext<P, S, Q> {

@@ -1,6 +1,7 @@
 // Masking of sensitive values in streams of lines, with a seeded generator: what is masked, what is held back, and that a new masker at
 // any border given out goes on in the same way.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { createMasker, isTooShortToMask } from "./secrets.ts";
 
@@ -71,6 +72,74 @@ test("the escaped and encoded forms of a value are masked", () => {
     const [line] = maskAll([value], [`begin ${text} end`]);
     assert.ok(line!.startsWith("begin ") && line!.endsWith(" end") && line!.includes(mask), `${name}: ${line}`);
     // At most the frame that is not the value may be left: "v=", the quotes, the neighbours in longer base64 texts.
+    assert.ok(line!.length <= "begin  end".length + mask.length + 12, `${name} leaves too much: ${line}`);
+  }
+});
+
+/** What bash and the programs of every Linux print of a value in $V, or of one on their standard input. */
+const printedForms: { [name: string]: string } = {
+  "the value": 'printf %s "$V"',
+  "printf %q": 'printf %q "$V"',
+  "printf %q without a locale": 'LC_ALL=C; printf %q "$V"',
+  "declare -p": "declare -p V",
+  "set -x": '{ set -x; : "$V"; } 2>&1',
+  "the Q operator": 'echo "${V@Q}"',
+  "single quotes closed and opened": `q="'"; r="'\\''"; echo "'\${V//$q/$r}'"`,
+  base64: 'printf %s "$V" | base64',
+  "base64 without breaks": 'printf %s "$V" | base64 -w0',
+  "base64 broken at 20": 'printf %s "$V" | base64 -w20',
+  "base64 of user and password": 'printf %s "user:$V" | base64 -w0',
+  "base64 of Windows' letters": 'printf %s "$V" | iconv -t UTF-16LE | base64 -w0',
+  "od -tx1": 'printf %s "$V" | od -An -tx1',
+  "od without spaces": `printf %s "$V" | od -An -v -tx1 | tr -d ' \n'`,
+};
+
+test("S3: what a shell prints of a value, quoted or encoded, broken over lines or not, does not show it", () => {
+  const values = [
+    "Tr0ub4dor&3",
+    `p<ä>"s's/w&o\\rd +=42$(x)`,
+    "first line of it\nsecond 'line' of it",
+    "with a tab\tand {braces}, #signs!~",
+    "long enough for lines of base64 and of hexadecimal numbers: 0123456789abcdefghijklmnopqrstuvwxyz",
+  ];
+  for (const value of values) {
+    for (const [name, script] of Object.entries(printedForms)) {
+      const printed = spawnSync("/bin/bash", ["-c", script], { env: { PATH: process.env["PATH"], LC_ALL: "C.UTF-8", V: value } });
+      const lines = printed.stdout.toString("utf8").split("\n");
+      const shown = maskAll([value], lines);
+      const context = `${name} of ${JSON.stringify(value)}: ${JSON.stringify(lines)} became ${JSON.stringify(shown)}`;
+      assert.ok(printed.stdout.length >= value.length, `${context} ${printed.stderr.toString()}`);
+      // The frame may stay: names, quotes, the user in front of the password, the first and last spaces.
+      const left = shown.join("").replaceAll(mask, "").replaceAll(/\s/g, "");
+      assert.ok(left.length <= 16, context);
+    }
+  }
+});
+
+test("S3: the forms in which programs write a value into documents do not show it", () => {
+  const value = `p<ä>"s's/w&o\\rd +=42`;
+  const json = JSON.stringify(value);
+  const url = encodeURIComponent(value);
+  const forms: { [name: string]: string } = {
+    "a document in a document": JSON.stringify(json),
+    "an address": encodeURI(value),
+    "an address with its slashes": url.replaceAll("%2F", "/"),
+    "an address in an address": encodeURIComponent(url),
+    "SQL, PowerShell": `'${value.replaceAll("'", "''")}'`,
+    CSV: `"${value.replaceAll('"', '""')}"`,
+    "shlex of Python": `'${value.replaceAll("'", `'"'"'`)}'`,
+    "HTML by numbers": value
+      .replaceAll("&", "&amp;")
+      .replaceAll("<", "&lt;")
+      .replaceAll(">", "&gt;")
+      .replaceAll('"', "&#34;")
+      .replaceAll("'", "&#39;"),
+    "hexadecimal bytes of C": Buffer.from(value).toString("hex").replace(/../g, "\\x$&"),
+    "hexadecimal in capitals": Buffer.from(value).toString("hex").toUpperCase(),
+    "base64 in an address": encodeURIComponent(Buffer.from(value).toString("base64")),
+  };
+  for (const [name, text] of Object.entries(forms)) {
+    const [line] = maskAll([value], [`begin ${text} end`]);
     assert.ok(line!.length <= "begin  end".length + mask.length + 12, `${name} leaves too much: ${line}`);
   }
 });

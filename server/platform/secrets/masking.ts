@@ -5,10 +5,11 @@
 // never given out while a masked stretch reaches from it into the next one, and because nothing given out is remembered.
 //
 // Found are: the value itself, each line (from 8 characters) of a value with several lines, the value broken over lines at any place
-// (from its 4th character on), and its JSON, XML, URL, base64 and bash-quoted forms. Not found are values shorter than
+// (from its 4th character on), and its JSON, XML, URL, base64, hexadecimal and shell-quoted forms. Not found are values shorter than
 // maskedCharactersMin and forms that nobody listed here (encrypted, reversed, spelled out).
 import { buildAutomaton } from "./masking-automaton.ts";
 import type { Automaton, Pattern } from "./masking-automaton.ts";
+import { base64Cores, escapedForms } from "./masking-forms.ts";
 
 /** What stands in place of a value. */
 export const mask = "********";
@@ -85,61 +86,6 @@ function withoutBreaks(text: string, widen: boolean): Pattern {
     plain += part;
   }
   return { text: plain, breaks, widen };
-}
-
-function escapedForms(value: string): string[] {
-  const json = JSON.stringify(value).slice(1, -1);
-  const jsonAscii = value.replace(/[^A-Za-z0-9 !#$%()*,\-./:;=?@[\]^_{|}~]/g, (character) => jsonEscape(character));
-  const url = encodeUrl(value);
-  // encodeURIComponent leaves some characters that other encoders do not.
-  const urlStrict = url.replace(/[!'()*~]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
-  const xml = value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-  const forms = [
-    json,
-    json.replaceAll("/", "\\/"),
-    jsonAscii,
-    jsonAscii.replace(/\\u[0-9A-F]{4}/g, (code) => code.toLowerCase()),
-    url,
-    urlStrict,
-    xml,
-    value.replaceAll("'", "'\\''"),
-  ];
-  const quoted = xml.replaceAll('"', "&quot;");
-  forms.push(quoted, quoted.replaceAll("'", "&apos;"), quoted.replaceAll("'", "&#39;"), quoted.replaceAll("'", "&#x27;"));
-  forms.push(xml.replaceAll("\n", "&#10;"), xml.replaceAll("\n", "&#xA;"), quoted.replaceAll("\r", "&#xD;").replaceAll("\n", "&#xA;"));
-  for (const encoded of [url, urlStrict])
-    forms.push(encoded.replaceAll("%20", "+"), lowerHex(encoded), lowerHex(encoded).replaceAll("%20", "+"));
-  return forms;
-}
-
-function encodeUrl(value: string): string {
-  return encodeURIComponent(value.toWellFormed());
-}
-
-function lowerHex(encoded: string): string {
-  return encoded.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase());
-}
-
-function jsonEscape(character: string): string {
-  const short = JSON.stringify(character).slice(1, -1);
-  if (short.length === 2 && short !== '\\"') return short;
-  return `\\u${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
-}
-
-/** The characters of base64 that the value alone decides, for its three possible offsets inside a longer encoded text. */
-function base64Cores(value: string): string[] {
-  const bytes = Buffer.from(value, "utf8");
-  const cores: string[] = [];
-  for (let offset = 0; offset < 3; offset++) {
-    const encoded = Buffer.concat([Buffer.alloc(offset), bytes])
-      .toString("base64")
-      .replace(/=+$/, "");
-    const from = offset === 0 ? 0 : offset + 1;
-    const wholeBits = (offset + bytes.length) * 8;
-    const core = encoded.slice(from, Math.floor(wholeBits / 6));
-    cores.push(core, core.replaceAll("+", "-").replaceAll("/", "_"));
-  }
-  return cores;
 }
 
 interface HeldLine {

@@ -33,6 +33,7 @@ export const environments = defineResource({
   permissions: { view: "EnvironmentView", create: "EnvironmentCreate", edit: "EnvironmentEdit", delete: "EnvironmentDelete" },
   links: ({ Id }, base) => ({
     Machines: `${base}/environments/${Id}/machines{?skip,take,partialName,roles,isDisabled,healthStatuses,commStyles,tenantIds,tenantTags,shellNames}`,
+    SinglyScopedVariableDetails: `${base}/environments/${Id}/singlyScopedVariableDetails`,
   }),
   beforeSave: async (tx, save) => {
     // A new environment goes last.

@@ -135,7 +135,8 @@ export const buildInformationRoutes: Route[] = [
       if (there !== undefined && mode === "FailIfExists") {
         throw new Problem(
           409,
-          `There is build information for ${packageId} version ${version} already. Send overwriteMode=OverwriteExisting to replace it, ` +
+          // Scripts around the official clients look for the first sentence.
+          `Metadata for the specified Package ID and version already exists. It is that of ${packageId} version ${version}: send overwriteMode=OverwriteExisting to replace it, ` +
             `or overwriteMode=IgnoreIfExists to keep what is there.`,
         );
       }

@@ -14,7 +14,7 @@ import { makeNupkg, makeTarGz, makeZip } from "../../../../test/support/archives
 import { makeDelta } from "../../../../test/support/octodiff.ts";
 import { eventually } from "../../../../test/support/eventually.ts";
 import { SharedFolderError } from "../../../platform/files/files.ts";
-import { readByteRange } from "./byte-range.ts";
+import { readByteRange } from "../../../platform/http/http.ts";
 import { uploadsMax } from "./package-files.ts";
 import { sweepPackageFiles } from "./packages.ts";
 

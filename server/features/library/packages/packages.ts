@@ -11,14 +11,14 @@ import type { Caller } from "../../../platform/access/access.ts";
 import { recordEvent } from "../../../platform/audit/audit.ts";
 import type { Actor } from "../../../platform/audit/audit.ts";
 import type { Database, Queryable } from "../../../platform/database/database.ts";
-import { act, created, nothing, ok, read, upload } from "../../../platform/http/http.ts";
+import { act, created, nothing, ok, read, readByteRange, upload } from "../../../platform/http/http.ts";
 import type { Answer, Route } from "../../../platform/http/http.ts";
 import { pageOf, pageWanted } from "../../../platform/resources/resources.ts";
 import { findBuildInformation } from "../build-information/build-information.ts";
 import { applyDelta, signatureOf, signedBytesMax } from "../deltas/deltas.ts";
 import { readOverwriteMode, readVersion } from "../versions/versions.ts";
 import { checkArchive } from "./archive-check.ts";
-import { readByteRange } from "./byte-range.ts";
+
 import { readStored, removeIfUnused, storedFile } from "./package-files.ts";
 import type { PackageFilesParts, PackageFolder } from "./package-files.ts";
 import { readPackageFileName } from "./package-name.ts";

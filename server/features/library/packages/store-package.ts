@@ -97,8 +97,9 @@ export function idOfPackage(packageId: string, version: string): string {
 function alreadyThere(row: PackageRow): Problem {
   return new Problem(
     409,
-    `The package '${row.package_id}' with the version ${row.version} is in the feed already. ` +
-      `Give the new one another version, or send overwriteMode=OverwriteExisting to replace it, or overwriteMode=IgnoreIfExists to keep what is there.`,
+    // Scripts around the official clients look for the first sentence.
+    `A package with the same name and version already exists. The feed holds '${row.package_id}' with the version ${row.version}: ` +
+      `give the new one another version, or send overwriteMode=OverwriteExisting to replace it, or overwriteMode=IgnoreIfExists to keep what is there.`,
   );
 }
 

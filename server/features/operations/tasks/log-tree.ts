@@ -68,7 +68,12 @@ export async function buildLogTree(
       place.node.Status = entry.status;
       const isOver = entry.status !== "Pending" && entry.status !== "Running";
       place.node.Ended = isOver ? shownTime(entry.at) : null;
-      place.node.ProgressPercentage = isOver ? 100 : 0;
+      if (isOver) place.node.ProgressPercentage = 100;
+      continue;
+    }
+    if (entry.kind === "progress") {
+      place.node.ProgressPercentage = entry.percentage;
+      place.node.ProgressMessage = entry.message;
       continue;
     }
     textBytes += Buffer.byteLength(entry.text);
@@ -115,7 +120,7 @@ function gap(leftOut: number, node: LogNode): LogElement {
   };
 }
 
-function shownTime(at: string): string {
+export function shownTime(at: string): string {
   const time = new Date(at);
   return Number.isNaN(time.getTime()) ? at : timeText(time);
 }
@@ -126,6 +131,7 @@ export async function* rawLogText(entries: AsyncIterable<LogEntry>): AsyncGenera
   let current: string | undefined;
   for await (const entry of entries) {
     if (entry.kind === "block") names.set(entry.id, entry.name);
+    else if (entry.kind === "progress") yield `${timeOfDay(entry.at)}            |   == ${entry.percentage} %: ${entry.message} ==\n`;
     else if (entry.kind === "status")
       yield `${timeOfDay(entry.at)}            |   == ${entry.status}: ${names.get(entry.id) ?? entry.id} ==\n`;
     else {

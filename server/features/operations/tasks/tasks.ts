@@ -1,4 +1,5 @@
-// Tasks as people and scripts watch them: lists with counts, the log as a tree and as text, cancelling. The engine runs them.
+// Tasks as people and scripts watch them: lists with counts, cancelling, and the log as a tree and as text; its lines by number, searched
+// and live stand in task-logs.ts. The engine runs them.
 
 import { Readable } from "node:stream";
 import { Type } from "typebox";
@@ -6,21 +7,27 @@ import { page } from "@cuttle/contract/rest/shapes";
 import type { Static } from "@cuttle/contract/rest/shapes";
 import { ServerTask, ServerTaskBody, ServerTaskDetails, ServerTaskPage, TaskType, TaskWaiting } from "@cuttle/contract/rest/server-tasks";
 import { problem } from "../../../base/problems.ts";
-import type { Json, LogFolder } from "../../../engine/tasks/tasks.ts";
+import type { Json, LogFolder, TaskLogFeed, TaskLogIndex } from "../../../engine/tasks/tasks.ts";
 import { enqueueTask, readTaskLog, requestCancel } from "../../../engine/tasks/tasks.ts";
 import type { Database, Queryable } from "../../../platform/database/database.ts";
 import { change, created, ok, plainText, read } from "../../../platform/http/http.ts";
-import type { Route } from "../../../platform/http/http.ts";
+import type { EventStreams, Route } from "../../../platform/http/http.ts";
 import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
 import { readHealthArguments } from "./health-arguments.ts";
 import { buildLogTree, rawLogText } from "./log-tree.ts";
+import { taskLogRoutes } from "./task-logs.ts";
 import * as store from "./task-read-store.ts";
 import type { TaskFilter, TaskRow } from "./task-read-store.ts";
 import { whyWaiting } from "./waiting.ts";
 
+export { findTask } from "./task-read-store.ts";
+
 export interface TasksParts {
   database: Database;
   logFolder: LogFolder;
+  logFeed: TaskLogFeed;
+  logIndex: TaskLogIndex;
+  eventStreams: EventStreams;
   /** Task names that people may queue themselves; the others come only from their own commands. */
   queueableTasks: readonly string[];
 }
@@ -69,6 +76,9 @@ function present(row: TaskRow) {
       Self: self,
       Details: `${self}/details{?verbose,tail}`,
       Raw: `${self}/raw`,
+      LogLines: `${self}/log/lines{?from,take,block}`,
+      LogSearch: `${self}/log/search{?text,level,matchCase,wholeWord,block,from,take}`,
+      LogEvents: `${self}/log/events{?lastEventId}`,
       Cancel: `${self}/cancel`,
       QueuedBehind: `${self}/queued-behind{?skip,take}`,
       Waiting: `${self}/waiting`,
@@ -309,6 +319,7 @@ export function taskRoutes(parts: TasksParts): Route[] {
         return ok(present(await getTask(tx, space, row.id)));
       },
     }),
+    ...taskLogRoutes(parts),
     tasksBelow("machines"),
   ];
 }

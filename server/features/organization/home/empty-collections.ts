@@ -11,7 +11,6 @@ import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resou
 const collections: readonly { path: string; itemType: string; scope: RouteScope; permission: PermissionName | "signed-in" }[] = [
   { path: "/accounts", itemType: "Account", scope: "space", permission: "AccountView" },
   { path: "/actiontemplates", itemType: "ActionTemplate", scope: "space", permission: "ActionTemplateView" },
-  { path: "/artifacts", itemType: "Artifact", scope: "space", permission: "ArtifactView" },
   { path: "/certificates", itemType: "Certificate", scope: "space", permission: "CertificateView" },
   { path: "/communityactiontemplates", itemType: "CommunityActionTemplate", scope: "system", permission: "signed-in" },
   { path: "/configuration", itemType: "ConfigurationSection", scope: "system", permission: "ConfigureServer" },

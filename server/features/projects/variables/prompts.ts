@@ -10,6 +10,8 @@ export interface PromptPlace {
   environmentId: string;
   channelId: string | null;
   projectId: string;
+  /** As `Set/Tag`; absent for a deployment without a tenant. */
+  tenantTags?: readonly string[];
 }
 
 /** One question of the form. */
@@ -36,15 +38,19 @@ const faultsMax = 20;
 const lower = (text: string): string => text.trim().toLowerCase();
 
 function mayHold({ scope }: FrozenVariable, place: PromptPlace): boolean {
-  const among = (ids: readonly string[] | undefined, id: string | null): boolean =>
-    ids === undefined || ids.length === 0 || (id !== null && ids.some((one) => one.toLowerCase() === id.toLowerCase()));
+  const holds = (words: readonly string[] | undefined, here: readonly (string | null)[]): boolean =>
+    words === undefined || words.length === 0 || words.some((word) => here.some((one) => one?.toLowerCase() === word.toLowerCase()));
   return (
-    among(scope.Environment, place.environmentId) &&
-    among(scope.Channel, place.channelId) &&
-    among(scope.ProcessOwner, place.projectId) &&
-    // Deployments have no tenant yet.
-    among(scope.TenantTag, null)
+    holds(scope.Environment, [place.environmentId]) &&
+    holds(scope.Channel, [place.channelId]) &&
+    holds(scope.ProcessOwner, [place.projectId]) &&
+    holds(scope.TenantTag, place.tenantTags ?? [])
   );
+}
+
+/** A plain variable may ask with a field that hides what is typed: its answer is kept like a sensitive value, whatever its default was. */
+function asksForSecret({ sensitive, prompt }: FrozenVariable): boolean {
+  return sensitive || prompt?.DisplaySettings["Octopus.ControlType"]?.toLowerCase() === "sensitive";
 }
 
 /** The questions of a deployment, in the order in which the form shows them: by label. */
@@ -60,9 +66,9 @@ export function listPrompts(variables: readonly FrozenVariable[], place: PromptP
         description: prompt.Description,
         required: prompt.Required,
         displaySettings: prompt.DisplaySettings,
-        sensitive: one.sensitive,
+        sensitive: asksForSecret(one),
         hasDefault: one.secretId !== null || (one.value ?? "").trim() !== "",
-        defaultValue: one.sensitive ? null : one.value,
+        defaultValue: asksForSecret(one) ? null : one.value,
       };
     })
     .sort((a, b) => a.label.localeCompare(b.label, "en") || (a.variableId < b.variableId ? -1 : 1));
@@ -101,7 +107,7 @@ export function readFormValues(
     if (faults.length < faultsMax) faults.push(sentence);
   };
   const newSecrets: { id: string; text: string }[] = [];
-  const values: Record<string, FormValue> = {};
+  const values = new Map<string, FormValue>();
   const prompts = listPrompts(variables, place);
   const asking = new Set(
     variables.flatMap((one) => (one.prompt === undefined ? [] : [one.id, one.name, one.prompt.Label || one.name].map(lower))),
@@ -121,14 +127,14 @@ export function readFormValues(
     if (text === undefined) continue;
     const limit = prompt.sensitive ? sensitiveValueBytesMax : valueBytesMax;
     if (Buffer.byteLength(text) > limit) fault(`The value of '${prompt.label}' is larger than the limit of ${limit} bytes.`);
-    if (!prompt.sensitive || text === "") values[prompt.variableId] = text;
+    if (!prompt.sensitive || text === "") values.set(prompt.variableId, text);
     else {
       const id = randomUUID();
       newSecrets.push({ id, text });
-      values[prompt.variableId] = { secretId: id };
+      values.set(prompt.variableId, { secretId: id });
     }
   }
-  return { values, newSecrets, faults };
+  return { values: Object.fromEntries(values), newSecrets, faults };
 }
 
 /** The variables of a deployment: frozen ones, with what a person answered in place of the value that asked. */
@@ -136,7 +142,9 @@ export function withFormValues(variables: readonly FrozenVariable[], answered: F
   return variables.map((one) => {
     const value = Object.hasOwn(answered, one.id) ? answered[one.id] : undefined;
     if (value === undefined) return one;
-    return typeof value === "string" ? { ...one, value, secretId: null } : { ...one, value: null, secretId: value.secretId };
+    return typeof value === "string"
+      ? { ...one, value, secretId: null }
+      : { ...one, value: null, secretId: value.secretId, sensitive: true };
   });
 }
 

@@ -3,7 +3,7 @@
 import { Type } from "typebox";
 import { page } from "@cuttle/contract/rest/shapes";
 import type { Static } from "@cuttle/contract/rest/shapes";
-import { VariableSet, VariableSetBody } from "@cuttle/contract/rest/variables";
+import { SinglyScopedVariables, VariableSet, VariableSetBody } from "@cuttle/contract/rest/variables";
 import { createScopeResolver } from "@cuttle/templates";
 import { problem } from "../../../base/problems.ts";
 import { actorOf, requirePermission } from "../../../platform/access/access.ts";
@@ -15,6 +15,7 @@ import type { Route } from "../../../platform/http/http.ts";
 import { forgetSecrets, keepSecrets } from "../../../platform/kept-secrets/kept-secrets.ts";
 import type { Secrets } from "../../../platform/secrets/secrets.ts";
 import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
+import { environments } from "../../infrastructure/infrastructure.ts";
 import { namesOfScope, readScopeValues, readSpaceScopeValues } from "./scope-values.ts";
 import type { ScopeValues } from "./scope-values.ts";
 import { freeze } from "./variable.ts";
@@ -251,6 +252,23 @@ export function variableRoutes(parts: { secrets: Secrets; getProject: GetProject
       permission: "VariableView",
       answer: VariableSet,
       handler: async ({ db, space, caller, params }) => ok(await showSet(db, space.id, caller, params.id)),
+    }),
+    read({
+      path: "/environments/{id}/singlyScopedVariableDetails",
+      scope: "space",
+      permission: "VariableView",
+      answer: SinglyScopedVariables,
+      handler: async ({ db, space, params }) => {
+        const { Id } = await environments.get(db, space.id, params.id);
+        const counts = await store.countSinglyScoped(db, space.id, Id);
+        const of = (kind: VariableOwner["kind"]) =>
+          Object.fromEntries(counts.filter((one) => one.kind === kind).map(({ name, count }) => [name, count]));
+        return ok({
+          HasUnauthorizedProjectVariables: false,
+          HasUnauthorizedLibraryVariableSetVariables: false,
+          VariableMap: { Projects: of("project"), LibraryVariableSets: of("librarySet") },
+        });
+      },
     }),
     read({
       path: "/projects/{id}/variables",

@@ -136,6 +136,22 @@ export async function findSnapshot(db: Queryable, spaceId: string | null, id: st
   return row && { ...readRow(row), setId: row.set_id };
 }
 
+/** Only the variables of frozen copies that ask when deploying: few of many, so the rest never leaves the database. */
+export async function listPrompted(
+  db: Queryable,
+  snapshotIds: readonly string[],
+): Promise<{ kind: VariableOwner["kind"]; variables: StoredVariable[] }[]> {
+  if (snapshotIds.length === 0) return [];
+  const rows = await db.query<{ id: string; kind: VariableOwner["kind"]; format_version: number; variables: unknown }>(
+    `SELECT s.id, CASE WHEN s.project_id IS NULL THEN 'librarySet' ELSE 'project' END AS kind, s.format_version,
+            (SELECT COALESCE(jsonb_agg(v ORDER BY n), '[]') FROM jsonb_array_elements(s.variables) WITH ORDINALITY AS e (v, n)
+              WHERE jsonb_typeof(v -> 'Prompt') = 'object') AS variables
+       FROM variable_snapshots s WHERE s.id = ANY ($1) ORDER BY array_position($1::text[], s.id)`,
+    [snapshotIds],
+  );
+  return rows.map((row) => ({ kind: row.kind, variables: readStoredVariables(row.id, row.format_version, row.variables) }));
+}
+
 /** Of frozen copies: which set they were made from, and its version at that time. */
 export async function listSnapshotVersions(
   db: Queryable,
@@ -159,8 +175,7 @@ export async function listVersions(db: Queryable, setIds: readonly string[]): Pr
 export async function unfrozenSecrets(db: Queryable, setId: string, secretIds: readonly string[]): Promise<string[]> {
   if (secretIds.length === 0) return [];
   const rows = await db.query<{ id: string }>(
-    `SELECT dropped.id::text AS id FROM unnest($2::uuid[]) AS dropped (id)
-      WHERE NOT EXISTS (SELECT 1 FROM variable_snapshots s WHERE s.set_id = $1 AND s.secret_ids @> ARRAY[dropped.id])`,
+    `SELECT id::text AS id FROM (SELECT unnest($2::uuid[]) AS id EXCEPT SELECT unnest(secret_ids) FROM variable_snapshots WHERE set_id = $1) dropped`,
     [setId, secretIds],
   );
   return rows.map((row) => row.id);
@@ -173,4 +188,18 @@ export async function listSecretsOfSet(db: Queryable, setId: string): Promise<st
     [setId],
   );
   return rows.map((row) => row.id);
+}
+
+/** By owner: how many variables are scoped to this environment and no other. */
+export async function countSinglyScoped(
+  db: Queryable,
+  spaceId: string,
+  environmentId: string,
+): Promise<{ kind: VariableOwner["kind"]; name: string; count: number }[]> {
+  return db.query(
+    `SELECT o.kind, o.owner_name AS name, count(*) AS count
+       FROM (${owners}) o JOIN variable_sets s ON s.id = 'variableset-' || o.owner_id, jsonb_array_elements(s.variables) AS v
+      WHERE o.space_id = $1 AND v -> 'Scope' -> 'Environment' = jsonb_build_array($2::text) GROUP BY o.kind, o.owner_name`,
+    [spaceId, environmentId],
+  );
 }

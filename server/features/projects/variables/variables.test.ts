@@ -1,5 +1,5 @@
-// Variable sets, library sets and their snapshots, through the API of a real node. Holds D1 (what a release carries never changes), D9's
-// neighbour for people (no save overwrites one it has not seen), and that a sensitive value goes in and never comes out.
+// Variable sets, library sets and their snapshots, through the API of a real node. Holds what D2 stands on for variables, that what is frozen
+// never changes (so a run that is taken over reads the same); S2, S3 and S5; and that no save overwrites one it has not seen.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -23,7 +23,7 @@ const setOf = (owner: Json): Promise<Json> => node.get(`/api/variables/${owner.V
 const save = (owner: Json, Variables: object[]): Promise<Json> => node.put(`/api/variables/${owner.VariableSetId}`, { Variables });
 const valuesOf = (variables: readonly { name: string; value: string | null }[]) => variables.map(({ name, value }) => `${name}=${value}`);
 
-test("D1: a release carries the variables of its moment, of the project and of each library set, whatever happens to those later", async () => {
+test("D2: a release carries the variables of its moment, of the project and of each library set, whatever happens to those later", async () => {
   const project = await make.project(node, "Frozen variables");
   const set = await node.post("/api/libraryvariablesets", { Name: "Shared" });
   const unused = await node.post("/api/libraryvariablesets", { Name: "Not included" });
@@ -55,7 +55,7 @@ test("D1: a release carries the variables of its moment, of the project and of e
   assert.deepEqual(valuesOf(await frozen(first)), ["Own=1", "Common=1"]);
 });
 
-test("D1: a release takes newer variables only when it is told to, and says so in an event", async () => {
+test("D2: a release takes newer variables only when it is told to, and says so in an event", async () => {
   const project = await make.project(node, "Refreshed");
   await save(project, [{ Name: "A", Value: "old" }]);
   const release = await make.release(node, project.Id, "1.0.0");
@@ -147,7 +147,7 @@ test("ids are kept and made, and everything of a variable comes back as it was s
   assert.deepEqual((await node.get(`/api/projects/${project.Slug}/variables`)).Variables, first.Variables);
 });
 
-test("a sensitive value goes in, is encrypted, and never comes out; null keeps it, another value replaces it, and it goes with its variable", async () => {
+test("S3: a sensitive value goes in, is encrypted, and never comes out; null keeps it, another value replaces it, and it goes with its variable", async () => {
   const project = await make.project(node, "Secret variables");
   const canary = "canary-55c1-of-variables";
   const saved = await save(project, [
@@ -232,6 +232,8 @@ test("a value whose environment is deleted matches nothing from then on: it is k
   const environment = await make.environment(node, "Doomed");
   const project = await make.project(node, "Scoped to the doomed");
   const saved = await save(project, [{ Name: "A", Value: "x", Scope: { Environment: [environment.Id] } }]);
+  const { VariableMap } = await node.get(`${environment.Links.Self}/singlyScopedVariableDetails`);
+  assert.deepEqual(VariableMap, { Projects: { "Scoped to the doomed": 1 }, LibraryVariableSets: {} });
   assert.equal((await node.call("DELETE", environment.Links.Self)).status, 200);
   const read = await node.get(saved.Links.Self);
   assert.deepEqual(read.Variables[0].Scope, { Environment: [environment.Id] });
@@ -244,7 +246,44 @@ test("a value whose environment is deleted matches nothing from then on: it is k
   assert.deepEqual((await node.get(`/api/variables/preview?project=${project.Id}`)).Variables, []);
 });
 
-test("limits and faults of a set are told by name", async () => {
+test("S2: variables of one space are none of another's, and go with their space", async () => {
+  const space = await node.post("/api/spaces", { Name: "Of variables" });
+  const there = `/api/${space.Id}`;
+  const [group] = await node.get(`${there}/projectgroups/all`);
+  const [lifecycle] = await node.get(`${there}/lifecycles/all`);
+  const set = await node.post(`${there}/libraryvariablesets`, { Name: "There" });
+  const project = await node.post(`${there}/projects`, {
+    Name: "There",
+    ProjectGroupId: group.Id,
+    LifecycleId: lifecycle.Id,
+    IncludedLibraryVariableSetIds: [set.Id],
+  });
+  const environment = await make.environment(node, "Here only");
+  assert.match(
+    await errorsOf("PUT", project.Links.Variables, { Variables: [{ Name: "A", Scope: { Environment: [environment.Id] } }] }),
+    /no environment/,
+  );
+  await node.put(project.Links.Variables, { Variables: [{ Name: "A", Value: "canary-space", IsSensitive: true }] });
+  await node.put(set.Links.Variables, { Variables: [{ Name: "B", Value: "b" }] });
+  const release = await node.post(`${there}/releases`, { ProjectId: project.Id, Version: "1.0.0" });
+  for (const id of [project.VariableSetId, set.VariableSetId, release.ProjectVariableSetSnapshotId]) {
+    assert.equal((await node.call("GET", `${there}/variables/${id}`)).status, 200, id);
+    assert.equal((await node.call("GET", `/api/Spaces-1/variables/${id}`)).status, 404, id);
+    assert.equal((await node.call("PUT", `/api/Spaces-1/variables/${id}`, { Variables: [] })).status, 404, id);
+  }
+  const here = await make.project(node, "Here");
+  assert.match(await errorsOf("PUT", here.Links.Self, { IncludedLibraryVariableSetIds: [set.Id] }), /no library variable set/);
+  await node.put(`/api/spaces/${space.Id}`, { TaskQueueStopped: true });
+  assert.equal((await node.call("DELETE", `/api/spaces/${space.Id}`)).status, 200);
+  const left = await node.database.query(
+    `SELECT id FROM variable_sets WHERE space_id = $1 UNION ALL SELECT id FROM variable_snapshots WHERE space_id = $1
+     UNION ALL SELECT id FROM library_variable_sets WHERE space_id = $1 UNION ALL SELECT id::text FROM secrets WHERE space_id = $1`,
+    [space.Id],
+  );
+  assert.deepEqual(left, []);
+});
+
+test("S5: limits and faults of a set are told by name", async () => {
   const project = await make.project(node, "Limits");
   const address = `/api/variables/${project.VariableSetId}`;
   assert.match(await errorsOf("PUT", address, { Variables: [{ Name: " " }] }), /Name must not be empty/);
@@ -293,7 +332,12 @@ test("library sets are made, found, changed and deleted, but not while a project
   );
   await node.put(project.Links.Self, { IncludedLibraryVariableSetIds: [set.Id, script.Id] });
   assert.match(await errorsOf("DELETE", set.Links.Self), /because projects still use it/);
+  const usages = async (of: Json) =>
+    (await node.get(of.Links.Usages)).Projects.map((one: Json) => [one.ProjectId, one.IsCurrentlyBeingUsedInProject, one.Releases.length]);
+  assert.deepEqual(await usages(set), [[project.Id, true, 0]]);
+  await make.release(node, project.Id, "1.0.0");
   await node.put(project.Links.Self, { IncludedLibraryVariableSetIds: [script.Id] });
+  assert.deepEqual(await usages(set), [[project.Id, false, 1]]);
   assert.equal((await node.call("DELETE", set.Links.Self)).status, 200);
   assert.equal((await node.call("GET", `/api/variables/${set.VariableSetId}`)).status, 404);
 });
@@ -328,7 +372,7 @@ test("names, previews and lists tell what holds where", async () => {
   assert.equal((await node.get(`/api/variables?ids=${ids}&take=1`)).TotalResults, 2);
 });
 
-test("each change and each secret of variables asks for its permission", async () => {
+test("S2: each change and each secret of variables asks for its permission", async () => {
   const project = await make.project(node, "Permissions");
   const headers = { "X-Octopus-ApiKey": node.nobodyKey };
   for (const [method, path, missing] of [
@@ -341,4 +385,42 @@ test("each change and each secret of variables asks for its permission", async (
     assert.equal(answer.status, 403, `${method} ${path}`);
     assert.match(answer.text, new RegExp(`Missing permission: ${missing}`));
   }
+});
+
+test("S5: a set of 10,000 variables, a tenth of them sensitive and half of them scoped, is saved, frozen and resolved", async (t) => {
+  const environments = await Promise.all(Array.from({ length: 20 }, (_, n) => make.environment(node, `Large ${n}`)));
+  const project = await make.project(node, "Large set");
+  const Variables = Array.from({ length: 10_000 }, (_, n) => ({
+    Name: `Section${n % 4_000}:Key`,
+    Value: `value ${n} ${"x".repeat(60)}`,
+    Type: n % 10 === 0 ? "Sensitive" : "String",
+    Scope: n % 2 === 0 ? {} : { Environment: [environments[n % 20]!.Id, environments[(n + 1) % 20]!.Id], Role: ["web"] },
+  }));
+  const timed = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
+    const startedMs = performance.now();
+    const result = await work();
+    t.diagnostic(`${what}: ${Math.round(performance.now() - startedMs)} ms`);
+    return result;
+  };
+  const saved = await timed("first save", () => save(project, Variables));
+  const read = await timed("read", () => setOf(project));
+  assert.equal(read.Variables.length, 10_000);
+  const again = await timed("save again with one changed", () =>
+    node.put(saved.Links.Self, {
+      ...read,
+      Variables: read.Variables.map((one: Json, n: number) => (n === 1 ? { ...one, Value: "changed" } : one)),
+    }),
+  );
+  assert.equal(again.Version, 2);
+  assert.deepEqual(again.Variables[0], saved.Variables[0]);
+  const release = await timed("release", () => make.release(node, project.Id, "1.0.0"));
+  const { variables } = await timed("load the snapshot", () => loadVariableSnapshot(node.database, release.ProjectVariableSetSnapshotId));
+  assert.equal(variables.length, 10_000);
+  assert.equal(variables.filter((one) => one.secretId !== null).length, 1_000);
+  const preview = await timed("preview", () =>
+    node.get(`/api/variables/preview?project=${project.Id}&environment=${environments[0]!.Id}&role=web`),
+  );
+  // Of 4,000 names the even ones hold everywhere, and every twentieth is scoped to this environment.
+  assert.equal(preview.Variables.length, 2_200);
+  await timed("delete the project", () => node.call("DELETE", project.Links.Self));
 });

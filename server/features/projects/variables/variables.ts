@@ -105,6 +105,12 @@ export async function loadVariableSnapshots(tx: Queryable, snapshotIds: readonly
   return variables;
 }
 
+/** The prompted ones among the variables of several snapshots: all that a form and its answers need. */
+export async function loadPromptedVariables(tx: Queryable, snapshotIds: readonly string[]): Promise<FrozenVariable[]> {
+  const found = await store.listPrompted(tx, snapshotIds);
+  return found.flatMap(({ kind, variables }) => variables.map((one) => freeze(one, kind)));
+}
+
 /** Whether what a release froze differs from what would be frozen now. */
 export async function compareWithFrozen(
   db: Queryable,

@@ -14,7 +14,7 @@ import {
   channels,
   findSnapshotSteps,
   keepAnswers,
-  loadVariableSnapshots,
+  loadPromptedVariables,
   projects,
   readFormValues,
   variableSnapshotIds,
@@ -76,7 +76,7 @@ export async function createDeployment(tx: Transaction, caller: Caller, wanted: 
     excludedMachineIds: await machineIds(tx, spaceId, wanted.excludedMachines),
   };
   const variable_snapshot_ids = variableSnapshotIds(release);
-  const form = readFormValues(wanted.answers?.sent ?? {}, await loadVariableSnapshots(tx, variable_snapshot_ids), {
+  const form = readFormValues(wanted.answers?.sent ?? {}, await loadPromptedVariables(tx, variable_snapshot_ids), {
     environmentId: environment.Id,
     channelId: release.channel_id,
     projectId: project.Id,

@@ -1,12 +1,13 @@
 // What a deployment takes along of variables: what was frozen when it was created, and what a person answered to prompts. Through the API of a
-// real node. Holds D1 for deployments: neither a save nor a refreshed release changes one that was created before.
+// real node. Holds what D2 stands on: neither a save nor a refreshed release
+// changes a deployment that was created before; and S3 for answers.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { make, startApiNode } from "../../../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../../../test/support/api-node.ts";
 import { readKeptSecrets } from "../../../platform/kept-secrets/kept-secrets.ts";
-import { listPrompts, loadVariableSnapshots, presentForm } from "../../projects/projects.ts";
+import { listPrompts, loadPromptedVariables, presentForm } from "../../projects/projects.ts";
 import { loadDeploymentSnapshot } from "./deployments.ts";
 
 let node: ApiNode;
@@ -44,7 +45,7 @@ async function runnerSees(deploymentId: string): Promise<Record<string, string |
   return Object.fromEntries(snapshot.variables.map((one) => [one.name, one.secretId === null ? one.value : secrets.get(one.secretId)!]));
 }
 
-test("D1: a deployment keeps the variables it was created with, while its release takes newer ones", async () => {
+test("D2: a deployment keeps the variables it was created with, while its release takes newer ones", async () => {
   const { project, release } = await prepare("Kept", [{ Name: "A", Value: "old" }]);
   const { body: first } = await deploy(release);
   assert.equal(first.ManifestVariableSetId, release.ProjectVariableSetSnapshotId);
@@ -82,18 +83,33 @@ const prompted = () => [
   { Name: "Size", Value: "5", Prompt: { Label: "How many?", Required: true } },
   { Name: "Token", IsSensitive: true, Prompt: { Label: "A token", Required: false } },
   { Name: "OnlyTest", Scope: { Environment: [test1.Id] }, Prompt: { Label: "In test", Required: true } },
+  { Name: "Hidden", Value: "h", Prompt: { Label: "Hidden field", DisplaySettings: { "Octopus.ControlType": "Sensitive" } } },
   { Name: "Plain", Value: "p" },
 ];
 
-test("answers to prompts are stored with the deployment, by id, name or label; a sensitive one is encrypted and never comes out", async () => {
+test("S3: answers to prompts are stored with the deployment, by id, name or label; a sensitive one is encrypted and never comes out", async () => {
   const { project, release } = await prepare("Prompted", prompted());
   const { variables } = { variables: (await node.get(project.Links.Variables)).Variables };
   const canary = "canary-of-a-form-81";
-  const answer = await deploy(release, { FormValues: { [variables[0].Id]: "because", "how many?": "7", TOKEN: canary } });
+  const answer = await deploy(release, {
+    FormValues: { [variables[0].Id]: "because", "how many?": "7", TOKEN: canary, Hidden: `${canary}-2` },
+  });
   assert.equal(answer.status, 201, answer.text);
-  assert.deepEqual(await runnerSees(answer.body.Id), { Reason: "because", Size: "7", Token: canary, OnlyTest: null, Plain: "p" });
+  assert.deepEqual(await runnerSees(answer.body.Id), {
+    Reason: "because",
+    Size: "7",
+    Token: canary,
+    OnlyTest: null,
+    Hidden: `${canary}-2`,
+    Plain: "p",
+  });
   const shown = await node.call("GET", answer.body.Links.Self);
-  assert.deepEqual(shown.body.FormValues, { [variables[0].Id]: "because", [variables[1].Id]: "7", [variables[2].Id]: null });
+  assert.deepEqual(shown.body.FormValues, {
+    [variables[0].Id]: "because",
+    [variables[1].Id]: "7",
+    [variables[2].Id]: null,
+    [variables[4].Id]: null,
+  });
   assert.ok(!shown.text.includes(canary) && !answer.text.includes(canary));
   const stored = await node.database.query<{ text: string }>(
     `SELECT d::text AS text FROM deployments d UNION ALL SELECT e::text FROM events e UNION ALL SELECT t::text FROM tasks t`,
@@ -101,7 +117,7 @@ test("answers to prompts are stored with the deployment, by id, name or label; a
   assert.ok(!stored.some((one) => one.text.includes(canary)), "an answer lies open in the database");
   // With the deployment its answers go.
   const owned = async () => (await node.database.query(`SELECT 1 FROM secrets WHERE owner = $1`, [project.VariableSetId])).length;
-  assert.equal(await owned(), 1);
+  assert.equal(await owned(), 2);
   await node.post(`/api/tasks/${answer.body.TaskId}/cancel`);
   assert.equal((await node.call("DELETE", answer.body.Links.Self)).status, 200);
   assert.equal(await owned(), 0);
@@ -132,13 +148,14 @@ test("the form of a deployment asks by label, for what may hold there, and shows
     ...prompted(),
     { Name: "Kept", Value: "canary-default-4", IsSensitive: true, Prompt: { Label: "Z", Description: "d", Required: true } },
   ]);
-  const variables = await loadVariableSnapshots(node.database, [release.ProjectVariableSetSnapshotId]);
+  const variables = await loadPromptedVariables(node.database, [release.ProjectVariableSetSnapshotId]);
   const place = { environmentId: dev.Id, channelId: release.ChannelId, projectId: project.Id };
   const form = presentForm(listPrompts(variables, place));
   assert.deepEqual(
     form.Elements.map((one: Json) => [one.Control.Label, one.Control.Required]),
     [
       ["A token", false],
+      ["Hidden field", false],
       ["How many?", true],
       ["Why?", true],
       ["Z", true],
@@ -146,7 +163,7 @@ test("the form of a deployment asks by label, for what may hold there, and shows
   );
   assert.ok(!JSON.stringify(form).includes("canary-default-4"));
   assert.equal(Object.values(form.Values).filter((one) => one === "5").length, 1);
-  assert.equal(listPrompts(variables, { ...place, environmentId: test1.Id }).length, 5);
+  assert.equal(listPrompts(variables, { ...place, environmentId: test1.Id }).length, 6);
   // A stored sensitive value answers a required prompt.
   assert.equal((await deploy(release, { FormValues: { Reason: "x" } })).status, 201);
 });

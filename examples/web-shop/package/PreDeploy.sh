@@ -1,0 +1,5 @@
+# Before anything is replaced: is there a Node to run the shop with? A deployment that would fail later fails here, and the running shop stays.
+set -euo pipefail
+node="$(get_octopusvariable "ShopNode")"
+"$node" --version >/dev/null 2>&1 || fail_step "The shop needs Node 20 or newer at '$node' (variable ShopNode)."
+echo "The shop will run on Node $("$node" --version)"
