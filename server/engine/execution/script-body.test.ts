@@ -79,3 +79,9 @@ test("the same values give the same bytes, so that a repeated start is the same 
   const variables = [{ name: "A", value: "1" }];
   assert.equal(composeBashScript(variables, "echo"), composeBashScript(variables, "echo"));
 });
+
+test("a script that stops at names without a value may use all functions", () => {
+  const body =
+    "set -euo pipefail\nset_octopusvariable A b\nset_octopusvariable A b -sensitive\nget_octopusvariable none\nfail_step() { :; }\necho end";
+  assert.match(runBash(composeBashScript([], body)), /end\n$/);
+});
