@@ -173,12 +173,13 @@ test("values are filled into files after PreDeploy, with what this target knows,
     properties: {
       "Octopus.Action.EnabledFeatures":
         "Octopus.Features.SubstituteInFiles,Octopus.Features.JsonConfigurationVariables,Octopus.Features.ConfigurationVariables",
-      "Octopus.Action.SubstituteInFiles.TargetFiles": "bin/*.sh\nmade-*.txt",
+      "Octopus.Action.SubstituteInFiles.TargetFiles": "bin/*.sh\nmade-*.txt\nno/such.file",
       "Octopus.Action.Package.JsonConfigurationVariablesTargets": "settings.json\n**/*.yml",
     },
     values: { Colour: "blue", port: "8080", "Log:Level": "#{Colour}" },
   };
-  await stage.deploy(deployment);
+  const told = await stage.deploy(deployment);
+  assert.ok(told.includes("No file of the package fits 'no/such.file', so no values are filled in there."), told.join("\n"));
   const folder = path.join(applications, "Production/Acme.Shop/1.0.0");
   const read = (name: string): string => readFileSync(path.join(folder, name), "utf8");
   assert.equal(read("settings.json"), '{"Port": 8080, "Log": {"Level": "blue"}}');
@@ -198,6 +199,8 @@ test("values are filled into files after PreDeploy, with what this target knows,
       { name: "Deploy.sh", content: mark("never") },
     ]),
   );
+  const ignoring = { ...deployment.properties, "Octopus.Action.Package.IgnoreVariableReplacementErrors": "True" };
+  await stage.deploy({ ...deployment, version: "2.0.0", properties: ignoring });
   const lines = await stage.deploy({ ...deployment, version: "2.0.0" }, "Failed");
   assert.ok(
     lines.some((line) => line.includes("settings.json cannot be filled in: it is no JSON")),

@@ -57,31 +57,31 @@ export async function fillFiles(context: ActionContext, plan: FillPlan, values: 
   const collected = await fetchCollected(context);
   // PreDeploy has ended the rest in success, or the last script is over already.
   if (collected === undefined) return undefined;
-  if (collected.length === 0) {
-    const named = plan.substitute.length + plan.structured.length;
-    if (named > 0) await context.log("Warning", "No file of the package fits the names of files into which values are to be filled.");
-    return undefined;
-  }
+  const warnings = values.isTrue("Octopus.Action.SubstituteInFiles.EnableNoMatchWarning", true)
+    ? withoutFile([...plan.substitute, ...plan.structured], collected)
+    : [];
   const jobsOf = jobsBy(plan);
   const outputEncoding = values.evaluate("Octopus.Action.SubstituteInFiles.OutputEncoding");
+  const isStrict = values.variables.isTruthy("#{OctopusShouldFailDeploymentOnSubstitutionFails}");
+  const mayStay = values.isTrue("Octopus.Action.Package.IgnoreVariableReplacementErrors");
   const filled: Buffer[] = [];
-  const warnings: string[] = [];
   let count = 0;
   for (const { name, isExecutable, bytes } of collected) {
     try {
       const result = await fillFile(name, bytes, jobsOf(name), values.variables, outputEncoding);
+      if (isStrict && result.warnings[0] !== undefined) throw new ActionFault(result.warnings[0]);
       warnings.push(...result.warnings);
       if (result.bytes === bytes) continue;
       count += 1;
       const entry = { name, kind: "file", isExecutable, bytes: result.bytes.length, linkTarget: "" } as const;
       filled.push(tarHeader(entry), result.bytes, paddingOf(result.bytes.length));
     } catch (error) {
-      if (error instanceof FileNotFilled) throw new ActionFault(error.message);
-      throw error;
+      if (!(error instanceof FileNotFilled)) throw error;
+      if (!mayStay) throw new ActionFault(error.message);
+      warnings.push(`${error.message} It stays as it is.`);
     }
   }
-  if (values.isTrue("Octopus.Action.SubstituteInFiles.EnableNoMatchWarning", true))
-    for (const warning of warnings.slice(0, warningsMax)) await context.log("Warning", warning);
+  for (const warning of warnings.slice(0, warningsMax)) await context.log("Warning", warning);
   await context.log("Verbose", `Filled values into ${count} of ${collected.length} files.`);
   if (count === 0) return undefined;
   const tar = Buffer.concat([...filled, endOfTar()]);
@@ -95,6 +95,12 @@ export async function fillFiles(context: ActionContext, plan: FillPlan, values: 
   const sent = await sendFile(context.agents, { agent: context.target!.agent, agentGoneMs }, name, contents, context.run);
   if (!sent.ok) throw new ActionFault(`The files could not be brought back to ${context.target!.name}: ${sent.message}.`);
   return name;
+}
+
+function withoutFile(patterns: readonly string[], files: readonly { name: string }[]): string[] {
+  return patterns
+    .filter((pattern) => !files.some(({ name }) => new RegExp(patternExpression(pattern)).test(name)))
+    .map((pattern) => `No file of the package fits '${pattern}', so no values are filled in there.`);
 }
 
 function jobsBy(plan: FillPlan): (name: string) => FileJobs {
