@@ -7,7 +7,7 @@ import path from "node:path";
 import { pause } from "./base/clock.ts";
 import type { ServerConfig } from "./config.ts";
 import { createAgents, createAnyNodePolling, createPollingQueue, loadServerIdentity, openAgentPort } from "./engine/agents/agents.ts";
-import { sweepArtifactFiles } from "./engine/artifacts/artifacts.ts";
+import { createArtifactMessages, sweepArtifactFiles } from "./engine/artifacts/artifacts.ts";
 import { createLateCompleter } from "./engine/execution/execution.ts";
 import { createScheduler, scheduleLookMs } from "./engine/schedules/schedules.ts";
 import { createTaskEngine, createTaskLogFeed, createTaskLogIndex, enqueueTask } from "./engine/tasks/tasks.ts";
@@ -262,6 +262,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
           agents,
           stepTypes: createStepTypes({ packages: createDeployablePackages({ database, folder: shared }) }),
           outputCipher: secrets,
+          messageHandlers: [createArtifactMessages({ database, folder: shared, agents })],
           webUrl: url,
           prepareMasking,
           readSecrets: async (ids) => {

@@ -1,5 +1,6 @@
 // Artifacts: files that scripts and people leave with a task. A file has a row before its first byte; an artifact that a script announced has
-// its row in the transaction that commits the announcing line. New tables only, so versions before this one neither read nor miss them.
+// its row in the transaction that commits the announcing line. And for those who follow events: by which transaction each was written, since
+// numbers are given before transactions commit. Versions before this one neither read nor miss any of it.
 
 export const artifacts = `
 CREATE SEQUENCE ids_artifacts;
@@ -32,4 +33,9 @@ CREATE UNIQUE INDEX artifacts_number ON artifacts (space_id, number DESC);
 CREATE INDEX artifacts_task ON artifacts (server_task_id);
 CREATE INDEX artifacts_file ON artifacts (file_id);
 CREATE INDEX artifacts_due ON artifacts (step_run_id) WHERE collection = 'due';
+
+-- Without a default for the rows that are there, so that the table is not written anew.
+ALTER TABLE events ADD COLUMN transaction xid8;
+ALTER TABLE events ALTER COLUMN transaction SET DEFAULT pg_current_xact_id();
+CREATE INDEX events_transaction ON events (transaction, auto_id) WHERE transaction IS NOT NULL;
 `;

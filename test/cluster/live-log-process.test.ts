@@ -1,6 +1,7 @@
 // The live log of a deployment over two real nodes with one real agent: a reader that goes from node to node in mid-log, and loses its node
 // to kill -9, together with the owner of the task. An outside check puts the events together and compares them with the raw log.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { clusterApiKey, createCluster } from "../support/cluster.ts";
@@ -159,6 +160,59 @@ describe("the live log over two nodes", { ...linux, timeout: 400_000 }, () => {
     const found = await api.get(`/api/tasks/${deployment.taskId}/log/search?text=${encodeURIComponent("line 199999 ")}`);
     assert.deepEqual([found.Lines.length, found.NextFrom], [1, null]);
     for (const node of nodes) t.diagnostic(`${node.name} had at most ${Math.round(node.memoryPeakBytes() / 1024 ** 2)} MiB`);
+  });
+
+  test("D1 D4: files that a real agent's script announces come whole through the other node, once, though their owner is killed while it fetches them", async () => {
+    const count = 12;
+    const project = await observer.prepare({
+      name: "collected",
+      environments: 1,
+      machines: [machine],
+      steps: [{ lines: 1, pauseMs: 0 }],
+      scripts: [
+        `update_progress 50 "making files"
+for n in $(seq ${count}); do head -c 2000000 /dev/urandom >"part $n.bin"; new_octopusartifact "part $n.bin"; sha256sum <"part $n.bin" | sed "s/ .*/ of part $n.bin/"; done
+new_octopusartifact missing.bin || echo "as it should be"`,
+      ],
+    });
+    const deployment = await observer.deploy(project);
+    const log = new Log();
+    const reader = await open(nodes[0]!, deployment);
+    const isCollected = (event: ReceivedEvent): boolean => String(event.data.MessageText).startsWith("Collected the artifact");
+    await log.read(reader, isCollected);
+    const owner: string = (await api.get(`/api/tasks/${deployment.taskId}`)).ServerNode;
+    const killed = nodes.find((one) => owner === `OctopusServerNodes-${one.name}`)!;
+    await killed.kill();
+    reader.close();
+    const further = await open(
+      nodes.find((one) => one !== killed)!,
+      deployment,
+      log.lastId,
+    );
+    assert.ok(await log.read(further, (event) => event.event === "end"));
+    await killed.start();
+    assert.equal((await observer.final(deployment)).State, "Success");
+
+    const sums = new Map(
+      log.lines.flatMap((event) => {
+        const [, sum, name] = /^([0-9a-f]{64}) of (part \d+\.bin)$/.exec(event.data.MessageText as string) ?? [];
+        return sum === undefined ? [] : [[name!, sum] as const];
+      }),
+    );
+    assert.equal(sums.size, count);
+    const artifacts = (await api.get(`/api/artifacts?regarding=${deployment.id}&take=100&order=asc`)).Items;
+    assert.deepEqual(
+      artifacts.map((one: { Filename: string }) => one.Filename),
+      [...sums.keys()],
+    );
+    for (const artifact of artifacts) {
+      const answer = await fetch(`${nodes[1]!.ready.url}${artifact.Links.Content}`, { headers: { "X-Octopus-ApiKey": clusterApiKey } });
+      const content = Buffer.from(await answer.arrayBuffer());
+      assert.equal(createHash("sha256").update(content).digest("hex"), sums.get(artifact.Filename as string), artifact.Filename);
+    }
+    assert.equal(log.events.filter(isCollected).length, count, "each is said once");
+    assert.ok(log.events.some((event) => event.event === "progress" && event.data.ProgressPercentage === 50));
+    assert.ok(log.lines.some((event) => event.data.MessageText === "as it should be"));
   });
 
   test("A1 D7: a node that is stopped sends its readers away before it closes, and they go on at the other one", async () => {

@@ -53,7 +53,7 @@ const cancelGraceMs = 4_000;
 const quarantineMs = 60 * 60_000;
 const lateCompletionEveryMs = 5_000;
 /** Schedules are wanted until then, so long after the last fault that what is due must have been fired. */
-const scheduledUntilMs = 45_000;
+const scheduledUntilMs = 60_000;
 const scheduleLookMs = 1_000;
 const kinds: readonly AgentKind[] = ["own", "original", "first-generation"];
 

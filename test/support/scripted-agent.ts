@@ -1,6 +1,7 @@
 // An agent in this process that counts what an outside observer would see: how often each script really ran. It keeps the promises
 // of the script service (idempotent by ticket, log by sequence, optionally a tombstone) and can be told how the script behaves.
 
+import { Readable } from "node:stream";
 import type { ScriptStatusResponseV2, StartScriptCommandV2 } from "@cuttle/contract/agent/script";
 import type { AgentAddress, Agents, Answer, CallTerms } from "../../server/engine/agents/agents.ts";
 
@@ -23,6 +24,10 @@ export interface ScriptedAgent extends Agents {
   readonly completed: string[];
   /** Tickets whose running script was ended by a cancel. */
   readonly cancelled: string[];
+  /** What scripts left on the machine; the files go when the agent forgets the script. */
+  readonly files: Map<string, Buffer>;
+  /** Paths that were asked for, in order. */
+  readonly downloads: string[];
   /** StartScript calls that arrived, first or repeated. */
   readonly startCalls: string[];
   /** What a script prints and how it ends; asked once for each real start. */
@@ -39,6 +44,8 @@ export function createScriptedAgent(options: { tombstones: boolean; generation?:
   const completed: string[] = [];
   const cancelled: string[] = [];
   const startCalls: string[] = [];
+  const files = new Map<string, Buffer>();
+  const downloads: string[] = [];
 
   function respond(script: Script, from: number): Answer<ScriptStatusResponseV2> & { ok: true } {
     const done = script.questionsLeft <= 0 || script.cancelled;
@@ -73,6 +80,8 @@ export function createScriptedAgent(options: { tombstones: boolean; generation?:
     completed,
     cancelled,
     startCalls,
+    files,
+    downloads,
     restart: () => scripts.clear(),
     loseAnswers: (count) => (answersToLose = count),
     behave: () => ({ lines: ["one", "two", "three"], exitCode: 0, questions: 2 }),
@@ -123,12 +132,19 @@ export function createScriptedAgent(options: { tombstones: boolean; generation?:
         const script = scripts.get(ticket);
         if (script !== undefined && options.tombstones) tombstones.set(ticket, respond(script, script.lines.length).reply);
         scripts.delete(ticket);
+        files.clear();
         completed.push(ticket);
         return { ok: true, reply: null };
       }),
     // Its scripts need no files.
     uploadFile: async () => ({ ok: false, failure: "unsupported", message: "This agent takes no files." }),
-    downloadFile: async () => ({ ok: false, failure: "unsupported", message: "This agent has no files." }),
+    downloadFile: (_address, path, terms) =>
+      proven(terms, () => {
+        downloads.push(path);
+        const content = files.get(path);
+        if (content === undefined) return { ok: true, reply: null };
+        return { ok: true, reply: { length: content.length, open: () => Readable.from([content]) } };
+      }),
     firstGeneration: {
       startScript: (address, command, terms) =>
         proven(terms, () => {

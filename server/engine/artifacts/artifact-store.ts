@@ -127,7 +127,9 @@ export async function listDue(db: Queryable, stepRunId: number): Promise<DueArti
 }
 
 export async function markNotCollected(tx: Transaction, id: string): Promise<void> {
-  await tx.execute(`UPDATE artifacts SET collection = 'failed' WHERE id = $1 AND collection = 'due'`, [id], { name: "artifact-failed" });
+  await tx.execute(`UPDATE artifacts SET collection = 'failed', machine_path = NULL WHERE id = $1 AND collection = 'due'`, [id], {
+    name: "artifact-failed",
+  });
 }
 
 export async function renameArtifact(tx: Transaction, id: string, filename: string): Promise<void> {
@@ -168,7 +170,8 @@ export async function attachFile(
   );
   if (stored !== 1) return false;
   await tx.execute(
-    `UPDATE artifacts SET file_id = $2, collection = CASE WHEN collection = 'due' THEN 'done' ELSE collection END WHERE id = $1`,
+    `UPDATE artifacts SET file_id = $2, machine_path = NULL, collection = CASE WHEN collection = 'due' THEN 'done' ELSE collection END
+      WHERE id = $1`,
     [artifactId, file.id],
     { name: "artifact-attach" },
   );

@@ -15,6 +15,4 @@ export {
 export type { Collection } from "./collect-artifacts.ts";
 export { artifactBytesMax, collectArtifacts } from "./collect-artifacts.ts";
 
-/** Artifacts of one task; more are a loop that was not meant. */
-export const artifactsPerTaskMax = 10_000;
-export const filenameCharactersMax = 250;
+export { artifactsPerTaskMax, createArtifactMessages, filenameCharactersMax } from "./artifact-messages.ts";

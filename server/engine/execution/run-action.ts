@@ -33,6 +33,11 @@ export async function runAction(
   const learned = new Set<string>();
   const createMasker = () => walk.prepareMasking([...values.secrets(), ...walk.outputs.secrets(), ...learned]).createMasker();
 
+  function mask(text: string): string {
+    const masker = createMasker();
+    return [...masker.push(text), ...masker.flush()].join("");
+  }
+
   async function rowOf(part: string) {
     const known = rows.find(action, part, target);
     if (known !== undefined && pending.length === 0) return known;
@@ -51,7 +56,7 @@ export async function runAction(
     const messages = createScriptMessages({
       outputs: walk.outputs,
       handlers: walk.handlers,
-      place: { run, step, action, target, ranOn: on, block },
+      place: { run, step, action, target, ranOn: on, block, mask },
     });
     const bypasses = values.evaluate("OctopusBypassDeploymentMutex")?.trim().toLowerCase() === "true";
     const result = await runScript(

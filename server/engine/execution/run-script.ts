@@ -23,7 +23,7 @@ import type { StepOutcome, StepRun } from "./step-run-store.ts";
 import { keepAgentTicket, markCompleted, markDone, markFirstGenerationStart, markProgress } from "./step-run-store.ts";
 import { chooseGeneration, talkFirstGeneration, talkSecondGeneration } from "./script-conversation.ts";
 import type { ScriptConversation, ScriptGeneration } from "./script-conversation.ts";
-import type { ServiceMessage } from "./service-messages.ts";
+import type { PlacedMessage } from "./service-messages.ts";
 import type { PartResult } from "./step-type.ts";
 
 /** Replaces secrets in lines. Each line pushed comes out once, in order, perhaps later when it may be part of a longer secret. */
@@ -82,7 +82,9 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
   /** Read from the agent, not yet given out by the masker. */
   const heldOutput: ReadLine[] = [];
   /** Of lines given out and not yet committed. */
-  const dueMessages: ServiceMessage[] = [];
+  const dueMessages: PlacedMessage[] = [];
+  /** A former owner may have heard messages whose effects on the ended script are still due. */
+  let hasAftermath = row.logNext > 0 && script.messages.hasAftermath();
   /** Whether any StartScript of ours, now or by a former owner, may have reached the agent. */
   let mayHaveStarted = row.state === "started" || row.firstEpoch !== run.task.epoch;
   let unansweredStart = false;
@@ -121,7 +123,9 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
       cursor += 1;
       if (shown !== undefined) entries.push({ kind: "line", block: script.block, ...shown });
       if (next.message === undefined) continue;
-      dueMessages.push(next.message);
+      dueMessages.push({ message: next.message, stepRunId: row.id, sequence: cursor });
+      hasAftermath ||= script.messages.hasAftermath(next.message);
+      entries.push(...script.messages.entriesOf(next.message, shown?.at ?? next.at));
       const refusal = script.messages.refuse(next.message);
       if (refusal !== undefined) entries.push(line(script.block, "Error", refusal));
     }
@@ -268,6 +272,11 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     if (told.State === processState.complete) {
       entries.push(...show(masker().flush()));
       const doubt = talk.doubtOfSuccess();
+      if (hasAftermath) {
+        // Before the result is stored: whoever goes on after a takeover comes here again, and does what is still due.
+        await commit(entries.splice(0), (tx) => markProgress(tx, row.id, { logNext: cursor, logState: output }));
+        await script.messages.afterScript(row.id);
+      }
       // What is in doubt may still run: its workspace stays.
       return finish(judge(told.ExitCode, cancelSentMs !== undefined, script, doubt), entries, doubt === undefined);
     }

@@ -1,22 +1,31 @@
-// What the service messages of one script do: output variables, and whatever the handlers do that were handed in. Each counts once, in the
+// What the service messages of one script do: output variables, progress, and whatever the handlers do that were handed in. Each counts once, in the
 // guarded transaction that makes its line true.
 
 import type { Transaction } from "../../platform/database/database.ts";
 import type { Outputs } from "./output-variables.ts";
-import type { MessagePlace, ServiceMessage, ServiceMessageHandler } from "./service-messages.ts";
+import type { LogProgress } from "../tasks/tasks.ts";
+import type { MessagePlace, PlacedMessage, ServiceMessage, ServiceMessageHandler } from "./service-messages.ts";
 import type { OutputValue } from "./step-type.ts";
 
 const setVariable = "setVariable";
+const progress = "progress";
+const progressCharactersMax = 500;
 
 export interface ScriptMessages {
   /** A secret that the message makes: it must not be shown from its line on. */
   secretOf(message: ServiceMessage): string | undefined;
   /** Why the message is not heeded, in a sentence for people. */
   refuse(message: ServiceMessage): string | undefined;
+  /** What it says in the log, besides its own line. */
+  entriesOf(message: ServiceMessage, at: string): LogProgress[];
   /** Inside the guarded transaction of the messages' lines. */
-  apply(tx: Transaction, messages: readonly ServiceMessage[]): Promise<void>;
+  apply(tx: Transaction, messages: readonly PlacedMessage[]): Promise<void>;
   /** That transaction has committed. */
-  applied(messages: readonly ServiceMessage[]): void;
+  applied(messages: readonly PlacedMessage[]): void;
+  /** Whether something may have to be done when the script has ended, because of this message or, without one, because of any. */
+  hasAftermath(message?: ServiceMessage): boolean;
+  /** All that is to be done when the script has ended. */
+  afterScript(stepRunId: number): Promise<void>;
 }
 
 export function createScriptMessages(parts: {
@@ -26,8 +35,8 @@ export function createScriptMessages(parts: {
 }): ScriptMessages {
   const { outputs, handlers, place } = parts;
 
-  function outputsOf(messages: readonly ServiceMessage[]): OutputValue[] {
-    return messages.flatMap((message) => readOutputValue(message) ?? []).filter((value) => outputs.refuse(value) === undefined);
+  function outputsOf(messages: readonly PlacedMessage[]): OutputValue[] {
+    return messages.flatMap(({ message }) => readOutputValue(message) ?? []).filter((value) => outputs.refuse(value) === undefined);
   }
 
   return {
@@ -41,10 +50,23 @@ export function createScriptMessages(parts: {
     },
     async apply(tx, messages) {
       await outputs.put(tx, place, outputsOf(messages));
-      for (const message of messages) await handlers.get(message.name)?.apply(tx, message, place);
+      for (const placed of messages) await handlers.get(placed.message.name)?.apply(tx, placed, place);
     },
     applied(messages) {
       outputs.keep(place, outputsOf(messages));
+    },
+    entriesOf(message, at) {
+      const percentage = message.name === progress ? Number(message.attributes.get("percentage")) : NaN;
+      if (!Number.isFinite(percentage)) return [];
+      const text = place.mask((message.attributes.get("message") ?? "").replaceAll(/\s+/g, " ").slice(0, progressCharactersMax));
+      return [{ kind: "progress", id: place.block, percentage: Math.min(100, Math.max(0, Math.round(percentage))), message: text, at }];
+    },
+    hasAftermath: (message) =>
+      message === undefined
+        ? [...handlers.values()].some((handler) => handler.afterScript !== undefined)
+        : handlers.get(message.name)?.afterScript !== undefined,
+    async afterScript(stepRunId) {
+      for (const handler of handlers.values()) await handler.afterScript?.(place, stepRunId);
     },
   };
 }

@@ -12,6 +12,14 @@ export interface ServiceMessage {
   attributes: ReadonlyMap<string, string>;
 }
 
+/** A message and its line: by both it is told from every other one of the same task. */
+export interface PlacedMessage {
+  message: ServiceMessage;
+  stepRunId: number;
+  /** Of the line in the output of the script. */
+  sequence: number;
+}
+
 /** Where a message comes from. */
 export interface MessagePlace {
   run: TaskRun;
@@ -21,6 +29,8 @@ export interface MessagePlace {
   /** The machine whose agent ran the script: the worker's, or the target's. */
   ranOn: PlannedTarget;
   block: string;
+  /** The text with secrets replaced, as it may be shown. */
+  mask(text: string): string;
 }
 
 /** What a message does besides being shown. One of each name. */
@@ -30,7 +40,12 @@ export interface ServiceMessageHandler {
    * Inside the guarded transaction that makes the message's line true, so that each message counts once, whatever dies. Harmless when the
    * transaction is run again.
    */
-  apply(tx: Transaction, message: ServiceMessage, place: MessagePlace): Promise<void>;
+  apply(tx: Transaction, placed: PlacedMessage, place: MessagePlace): Promise<void>;
+  /**
+   * Runs once the script has ended, before its result is stored and its agent may forget it; again after a takeover. Called when a message of
+   * this name was heard, or may have been heard by a former owner.
+   */
+  afterScript?(place: MessagePlace, stepRunId: number): Promise<void>;
 }
 
 /** A line longer than this is text: no value of a message is so large. */

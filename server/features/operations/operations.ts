@@ -3,7 +3,7 @@
 import type { ArtifactFolder } from "../../engine/artifacts/artifacts.ts";
 import type { Route } from "../../platform/http/http.ts";
 import { artifactRoutes } from "./artifacts/artifacts.ts";
-import { eventRoutes } from "./events/events.ts";
+import { eventRoutes, eventStreamRoutes } from "./events/events.ts";
 import { listRunningTasks, nodeRoutes } from "./nodes/nodes.ts";
 import type { NodesParts } from "./nodes/nodes.ts";
 import { statusRoutes } from "./status/status.ts";
@@ -15,5 +15,12 @@ export { createRetentionTask, retentionSchedule } from "./retention/retention.ts
 export { createSweepTask, sweepSchedule } from "./sweeping/sweeping.ts";
 
 export function operationsRoutes(parts: NodesParts & TasksParts & { artifactFolder: ArtifactFolder }): Route[] {
-  return [...taskRoutes(parts), ...artifactRoutes(parts), ...eventRoutes, ...nodeRoutes(parts), ...statusRoutes(parts)];
+  return [
+    ...taskRoutes(parts),
+    ...artifactRoutes(parts),
+    ...eventRoutes,
+    ...eventStreamRoutes(parts),
+    ...nodeRoutes(parts),
+    ...statusRoutes(parts),
+  ];
 }

@@ -61,3 +61,48 @@ export async function listEvents(
   const [count] = await db.query<{ total: number }>(`SELECT count(*) AS total FROM events WHERE ${where}`, values);
   return { rows, total: count?.total ?? 0 };
 }
+
+/** A place in the order in which events become visible. Transactions as text, since they outgrow numbers of this language. */
+export interface EventPlace {
+  transaction: string;
+  autoId: number;
+}
+
+/** Nothing that is not finished comes before what is: only transactions older than all that still run are looked at. */
+const isSettled = `e.transaction < pg_snapshot_xmin(pg_current_snapshot())`;
+
+/** The place behind everything that is settled now. */
+export async function findEventsEnd(db: Queryable): Promise<EventPlace> {
+  const [row] = await db.query<{ transaction: string; auto_id: number }>(
+    `SELECT e.transaction::text, e.auto_id FROM events e WHERE e.transaction IS NOT NULL AND ${isSettled}
+      ORDER BY e.transaction DESC, e.auto_id DESC LIMIT 1`,
+    [],
+    { name: "events-end" },
+  );
+  return { transaction: row?.transaction ?? "0", autoId: row?.auto_id ?? 0 };
+}
+
+/** Whether a place that came from outside can be one of this database: a restored one may be behind it. */
+export async function isEventPlace(db: Queryable, place: EventPlace): Promise<boolean> {
+  const [row] = await db.query<{ fits: boolean }>(`SELECT $1::text::xid8 < pg_snapshot_xmax(pg_current_snapshot()) AS fits`, [
+    place.transaction,
+  ]);
+  return row?.fits === true;
+}
+
+/** Settled events behind a place, in the order in which they became visible; of one space, or of all and the whole system. */
+export async function listEventsBehind(
+  db: Queryable,
+  place: EventPlace,
+  spaceId: string | undefined,
+  most: number,
+): Promise<(EventRow & { transaction: string })[]> {
+  return await db.query<EventRow & { transaction: string }>(
+    `SELECT ${columns}, e.transaction::text AS transaction FROM events e
+      WHERE e.transaction IS NOT NULL AND (e.transaction, e.auto_id) > ($1::text::xid8, $2) AND ${isSettled}
+        AND ($3::text IS NULL OR e.space_id = $3)
+      ORDER BY e.transaction, e.auto_id LIMIT $4`,
+    [place.transaction, place.autoId, spaceId ?? null, most],
+    { name: "events-behind" },
+  );
+}

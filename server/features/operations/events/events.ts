@@ -1,12 +1,14 @@
-// The audit trail for reading: who changed what, newest first. Append only.
+// The audit trail for reading: who changed what, newest first, and live as it is written. Append only.
 
 import { Type } from "typebox";
 import { page, time } from "@cuttle/contract/rest/shapes";
 import { Event, TaskType } from "@cuttle/contract/rest/server-tasks";
 import { problem } from "../../../base/problems.ts";
-import { ok, read } from "../../../platform/http/http.ts";
-import type { Route } from "../../../platform/http/http.ts";
+import { eventText, ok, read, timeText } from "../../../platform/http/http.ts";
+import type { Database } from "../../../platform/database/database.ts";
+import type { EventStreams, Route } from "../../../platform/http/http.ts";
 import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
+import { createEventFeed, readEventPlace } from "./event-feed.ts";
 import { listEvents } from "./event-read-store.ts";
 import type { EventRow } from "./event-read-store.ts";
 
@@ -37,6 +39,36 @@ function present(row: EventRow) {
     RelatedDocumentIds: row.related_document_ids,
     Links: { Self: `${base}/events/Events-${row.auto_id}` },
   };
+}
+
+/** As documents are shown elsewhere, with times and links as the API has them. */
+const writeEvent = (row: EventRow): object => ({ ...present(row), Occurred: timeText(row.occurred_at) });
+
+/** All that changes, as it changes: what a page needs to know to read anew what it shows. */
+export function eventStreamRoutes({ database, eventStreams }: { database: Database; eventStreams: EventStreams }): Route[] {
+  const feed = createEventFeed(database);
+  return [
+    read({
+      path: "/events/stream",
+      scope: "either",
+      permission: "EventView",
+      query: Type.Object({ lastEventId: Type.Optional(Type.String({ maxLength: 100 })) }),
+      answer: "text",
+      handler: async ({ db, space, query: wanted, caller, recheck, lastEventId }) => {
+        const from = await readEventPlace(db, lastEventId ?? wanted.lastEventId);
+        return eventStreams.open({
+          userId: caller.userId,
+          recheck,
+          source: async function* (signal) {
+            // Where it begins: who loses the connection before the first change comes back to here.
+            yield eventText("begin", {}, `${from.transaction}-${from.autoId}`);
+            for await (const rows of feed.follow(from, space?.id, signal))
+              yield rows.map((row) => eventText("change", writeEvent(row), `${row.transaction}-${row.auto_id}`)).join("");
+          },
+        });
+      },
+    }),
+  ];
 }
 
 /** The number of an event id, or undefined when the text is none. */

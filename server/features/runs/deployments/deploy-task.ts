@@ -4,7 +4,7 @@
 import type { Agents } from "../../../engine/agents/agents.ts";
 import type { LineMasker, OutputCipher } from "../../../engine/execution/execution.ts";
 import { decodePlan, encodePlan, rootBlock, runPlan } from "../../../engine/execution/execution.ts";
-import type { Plan, StepType } from "../../../engine/execution/execution.ts";
+import type { Plan, ServiceMessageHandler, StepType } from "../../../engine/execution/execution.ts";
 import type { TaskHandler, TaskOutcome, TaskRun } from "../../../engine/tasks/tasks.ts";
 import { loadDeploymentSnapshot } from "./deployment-snapshot.ts";
 import { planDeployment } from "./plan-deployment.ts";
@@ -13,6 +13,8 @@ export interface DeployTaskParts {
   agents: Agents;
   stepTypes: readonly StepType[];
   outputCipher: OutputCipher;
+  /** For service messages of scripts that other parts of the server act on. */
+  messageHandlers?: readonly ServiceMessageHandler[];
   webUrl: string;
   readSecrets: (ids: readonly string[]) => Promise<ReadonlyMap<string, string>>;
   prepareMasking: (secrets: readonly string[]) => { createMasker(): LineMasker };
