@@ -22,7 +22,15 @@ import type { LogFiles, LogFolder } from "./engine/tasks/tasks.ts";
 import { findProxy, isPollingAgent } from "./features/infrastructure/infrastructure.ts";
 import { createRetentionTask, createSweepTask, retentionSchedule, sweepSchedule } from "./features/operations/operations.ts";
 import { createDeployTask, createHealthTask, healthArgumentsVersion, healthSchedule, createStepTypes } from "./features/runs/runs.ts";
-import { ensureAdministrator, ensureFirstSpace, featureRoutes, hashOfNewPassword, sweepPackageFiles } from "./features/features.ts";
+import {
+  createDeployablePackages,
+  ensureAdministrator,
+  incomingArchiveFolder,
+  ensureFirstSpace,
+  featureRoutes,
+  hashOfNewPassword,
+  sweepPackageFiles,
+} from "./features/features.ts";
 import { migrations } from "./migrations/migrations.ts";
 import { checkJoin, createBackgroundLoop, createFitness, createNodeRegistry, readInstallationId } from "./platform/cluster/cluster.ts";
 import { findDatabaseHosts, forgetOldCommitMarks, migrate, openDatabase, openTimelineRecord } from "./platform/database/database.ts";
@@ -260,7 +268,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
       handlers: [
         createDeployTask({
           agents,
-          stepTypes: createStepTypes(),
+          stepTypes: createStepTypes({ packages: createDeployablePackages({ database, folder: shared }) }),
           outputCipher: secrets,
           messageHandlers: [createArtifactMessages({ database, folder: shared, agents })],
           webUrl: url,
@@ -274,7 +282,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
         }),
         createHealthTask({ agents }),
         createRetentionTask({ files: logFiles }),
-        createSweepTask({ database, shared, logFiles, passingFolders: [streamFolder] }),
+        createSweepTask({ database, shared, logFiles, passingFolders: [streamFolder, incomingArchiveFolder] }),
       ],
       nodeName: config.nodeName,
       taskCap: () => (fitness.isAble() ? registry.taskCap() : 0),

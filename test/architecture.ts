@@ -45,6 +45,9 @@ export const homes: { readonly [library: string]: readonly string[] } = {
   "@peculiar/x509": ["halibut"],
   "@node-rs/argon2": ["server/platform/access", "server/platform/secrets"],
   pino: ["server/platform/telemetry", "server/platform/http", "server/main.ts"],
+  yaml: ["server/features/runs/file-values"],
+  xpath: ["server/features/runs/file-values"],
+  "@xmldom/xmldom": ["server/features/runs/file-values"],
   fastify: ["server/platform/http"],
   react: ["portal"],
 };

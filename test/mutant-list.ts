@@ -27,6 +27,11 @@ const simulation = "test/simulation/simulation.ts";
 const conformance = "test/simulation/model-conformance.test.ts";
 const requestStore = "server/engine/agents/agent-request-store.ts";
 
+const repacking = "server/features/library/package-archives/repack.test.ts";
+const transfers = "server/engine/transfer/transfer.test.ts";
+const packageTakeover = "test/cluster/package-takeover.test.ts";
+const packageSteps = "server/features/runs/step-types/deploy-package/deploy-package.test.ts";
+const journals = "server/features/runs/step-types/deploy-package/journal.test.ts";
 const operating = "test/long/operating-process.test.ts";
 const variables = "server/features/projects/variables/variables.test.ts";
 const variableRoutes = "server/features/projects/variables/variable-routes.ts";
@@ -735,8 +740,8 @@ export const mutants: readonly Mutant[] = [
     rule: "rule 5, D7",
     name: "simulation: the cursor is not stored with the lines",
     file: "server/engine/execution/run-script.ts",
-    find: "markProgress(tx, row.id, { logNext: cursor,",
-    put: "markProgress(tx, row.id, { logNext: row.logNext,",
+    find: "await commit(entries, (tx) => markProgress(tx, row.id, { logNext: cursor,",
+    put: "await commit(entries, (tx) => markProgress(tx, row.id, { logNext: row.logNext,",
     test: simulation,
     pattern: 1_000,
   },
@@ -1045,6 +1050,69 @@ export const mutants: readonly Mutant[] = [
     put: "`",
     test: conformance,
     pattern: "the model of the database",
+  },
+  {
+    rule: "S5",
+    name: "package: a name that leads out is unpacked",
+    file: "server/features/library/package-archives/plain-entries.ts",
+    find: 'if (parts.includes(".."))',
+    put: "if (parts.length > 1_000)",
+    test: repacking,
+    pattern: "would leave the package's folder",
+  },
+  {
+    rule: "S5",
+    name: "package: a file goes through a link",
+    file: "server/features/library/package-archives/plain-entries.ts",
+    find: 'else if (there !== "folder")',
+    put: 'else if (there === "file")',
+    test: repacking,
+    pattern: "would leave the package's folder",
+  },
+  {
+    rule: "D6",
+    name: "package: its archive stays when it is deleted",
+    file: "server/features/library/packages/package-files.ts",
+    find: "    await removePackageArchives(tx, folder, sha256);\n",
+    put: "",
+    test: "server/features/library/package-archives/package-archives.test.ts",
+    pattern: "an archive goes with its package",
+  },
+  {
+    rule: "A2",
+    name: "package: blocks count without a look at them",
+    file: "server/engine/transfer/target-cache.ts",
+    find: '[ "$hash" != "$name" ] || good+=',
+    put: "good+=",
+    test: transfers,
+    pattern: "blocks that are damaged",
+  },
+  {
+    rule: "D2",
+    name: "package: each who asks reserves a folder of its own",
+    file: "server/features/runs/step-types/deploy-package/package-scripts.ts",
+    find: 'if [ ! -s "$running/folder" ]; then',
+    put: "if true; then",
+    test: packageTakeover,
+    pattern: "wherever kill -9 hits",
+  },
+  {
+    rule: "D6",
+    name: "package: PostDeploy runs although Deploy failed",
+    file: "server/features/runs/step-types/deploy-package/package-scripts.ts",
+    find: "  cuttle_stage Deploy || return\n",
+    put: "  cuttle_stage Deploy\n",
+    test: packageSteps,
+    pattern: "a stage that fails is followed by DeployFailed",
+  },
+  {
+    rule: "D2",
+    name: "package: a deployment takes its own entry for the one before",
+    file: "server/features/runs/step-types/deploy-package/journal.ts",
+    find: "entry.id !== wanted.ownId",
+    put: "entry.id !== ''",
+    test: journals,
+    pattern: "its own entry",
   },
   {
     rule: "D2",

@@ -25,7 +25,7 @@ import { namedShapes } from "./named-shapes.ts";
 import { projectsFillers, projectsRoutes } from "./projects/projects.ts";
 import { beforeReleaseDelete, deployNewRelease, runsRoutes } from "./runs/runs.ts";
 
-export { sweepPackageFiles } from "./library/library.ts";
+export { createDeployablePackages, incomingArchiveFolder, sweepPackageFiles } from "./library/library.ts";
 export { ensureAdministrator, hashOfNewPassword } from "./organization/organization.ts";
 
 export interface FeaturesParts {

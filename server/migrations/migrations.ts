@@ -13,6 +13,7 @@ import { sharedFolder } from "./0010-shared-folder.ts";
 import { schedules } from "./0011-schedules.ts";
 import { packages } from "./0012-packages.ts";
 import { variables } from "./0013-variables.ts";
+import { packageArchives } from "./0016-package-archives.ts";
 import { artifacts } from "./0018-artifacts.ts";
 import { outputVariables } from "./0014-output-variables.ts";
 import { dashboards } from "./0017-dashboards.ts";
@@ -32,6 +33,7 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0011-schedules", sql: schedules },
   { name: "0012-packages", sql: packages },
   { name: "0013-variables", sql: variables },
+  { name: "0016-package-archives", sql: packageArchives },
   { name: "0018-artifacts", sql: artifacts },
   { name: "0014-output-variables", sql: outputVariables },
   { name: "0017-dashboards", sql: dashboards },

@@ -17,6 +17,7 @@ import { openDatabase } from "../../server/platform/database/database.ts";
 import type { Database } from "../../server/platform/database/database.ts";
 import { openSharedFolder } from "../../server/platform/files/files.ts";
 import { createMasterKey, createSecrets } from "../../server/platform/secrets/secrets.ts";
+import { noPackages } from "../support/no-packages.ts";
 import { eventually } from "../support/eventually.ts";
 import { createMemoryLogFolder } from "../support/memory-log-folder.ts";
 import { startMortalNode } from "../support/mortal-node.ts";
@@ -97,7 +98,7 @@ async function stage(): Promise<Stage> {
             const plan = decodePlan(run.task.plan ?? (await run.guarded((tx) => run.storePlan(tx, encodePlan(planned)))));
             return runPlan(plan, run, {
               agents,
-              stepTypes: createStepTypes(),
+              stepTypes: createStepTypes({ packages: noPackages }),
               outputCipher,
               messageHandlers: [createArtifactMessages({ database, folder: shared, agents })],
               readSecrets: async () => new Map(),

@@ -9,6 +9,7 @@ import { createAgents, createPollingQueue } from "../../server/engine/agents/age
 import { runPlan } from "../../server/engine/execution/execution.ts";
 import { enqueueTask } from "../../server/engine/tasks/tasks.ts";
 import { createStepTypes } from "../../server/features/runs/runs.ts";
+import { noPackages } from "../support/no-packages.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
 import { openDatabase } from "../../server/platform/database/database.ts";
 import { createClusterApi } from "../support/cluster-api.ts";
@@ -183,7 +184,7 @@ test("D1 D5: an agent that is gone for good: the deployment fails and names the 
           run,
           {
             agents: own,
-            stepTypes: createStepTypes(),
+            stepTypes: createStepTypes({ packages: noPackages }),
             outputCipher: createSecrets(createMasterKey()),
             readSecrets: async () => new Map(),
             prepareMasking: () => ({ createMasker: () => ({ push: (line) => [line], flush: () => [] }) }),

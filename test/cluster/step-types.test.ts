@@ -17,6 +17,7 @@ import { createMemoryLogFolder } from "../support/memory-log-folder.ts";
 import type { MortalNode, StopPoint } from "../support/mortal-node.ts";
 import { startMortalNode } from "../support/mortal-node.ts";
 import type { TestPostgres } from "../support/postgres.ts";
+import { noPackages } from "../support/no-packages.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { createScriptedAgent } from "../support/scripted-agent.ts";
 
@@ -67,7 +68,7 @@ const planOf = (steps: PlannedStep[], more: Partial<Plan> = {}): Plan => ({
   ...more,
 });
 
-async function stage(plan: Plan, stepTypes: readonly StepType[] = createStepTypes()) {
+async function stage(plan: Plan, stepTypes: readonly StepType[] = createStepTypes({ packages: noPackages })) {
   const created = await postgres.createDatabase();
   const database = openDatabase({ connection: created.connection, applicationName: "cuttle-test-observer", connectionsMax: 3 });
   await database.execute(`INSERT INTO cluster_settings (name, value) VALUES ('lease', $1)`, [

@@ -9,6 +9,7 @@ import type { Plan } from "../../server/engine/execution/execution.ts";
 import { enqueueTask, readTaskLog, requestCancel } from "../../server/engine/tasks/tasks.ts";
 import type { TaskHandler } from "../../server/engine/tasks/tasks.ts";
 import { createStepTypes } from "../../server/features/runs/runs.ts";
+import { noPackages } from "../support/no-packages.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
 import type { Database } from "../../server/platform/database/database.ts";
 import { openDatabase } from "../../server/platform/database/database.ts";
@@ -82,7 +83,7 @@ function deployHandler(options: PlanOptions): (agents: Agents) => TaskHandler {
       const plan = decodePlan(run.task.plan ?? (await run.guarded((tx) => run.storePlan(tx, encodePlan(planFor(run.task.id, options))))));
       return runPlan(plan, run, {
         agents,
-        stepTypes: createStepTypes(),
+        stepTypes: createStepTypes({ packages: noPackages }),
         outputCipher,
         readSecrets: async (ids) => new Map(ids.map((id) => [id, secret])),
         prepareMasking: (secrets) => ({

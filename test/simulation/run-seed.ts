@@ -10,6 +10,7 @@ import { createTaskEngine, enqueueTask, readTaskLog, requestCancel } from "../..
 import type { LogEntry, TaskEngine, TaskHandler } from "../../server/engine/tasks/tasks.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
 import { createStepTypes } from "../../server/features/runs/runs.ts";
+import { noPackages } from "../support/no-packages.ts";
 import { scriptPlan } from "../support/script-plan.ts";
 import type { Database, Transaction } from "../../server/platform/database/database.ts";
 import { createRandom } from "../trials/random.ts";
@@ -272,7 +273,7 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
         const plan = decodePlan(stored);
         return runPlan(plan, run, {
           agents: connected,
-          stepTypes: createStepTypes(),
+          stepTypes: createStepTypes({ packages: noPackages }),
           outputCipher: { encrypt: (plain) => Buffer.from(plain), decrypt: (stored) => Buffer.from(stored).toString() },
           readSecrets: async () => new Map(),
           prepareMasking: () => ({ createMasker: holdingMasker }),

@@ -14,11 +14,14 @@ const statusPauseMs = { first: 40, factor: 1.5, max: 1_000 };
 /** Enough for a question; the rest of a flood is dropped. */
 const linesMax = 500;
 
-/** Over the second generation of the script service, beside other scripts of the machine. `taskId` is told to the agent. */
+/**
+ * Over the second generation of the script service, beside other scripts of the machine. `taskId` is told to the agent. With a lock of its own
+ * (`mutexName`) it does not even wait behind scripts that wait for their turn alone.
+ */
 export async function askByScript(
   agents: Agents,
   agent: AgentAddress,
-  script: { taskId: string; bash: string; powerShell: string; timeoutMs: number },
+  script: { taskId: string; bash: string; powerShell: string; timeoutMs: number; mutexName?: string },
   run: Pick<TaskRun, "lost" | "lease">,
 ): Promise<Answer<AskedScript>> {
   const signal = run.lost;
@@ -36,7 +39,7 @@ export async function askByScript(
       DurationToWaitForScriptToFinish: null,
       Isolation: scriptIsolationLevel.noIsolation,
       ScriptIsolationMutexTimeout: isolationMutexTimeoutNoneMs,
-      IsolationMutexName: null,
+      IsolationMutexName: script.mutexName ?? null,
       Scripts: { Bash: script.bash },
       Files: [],
       Arguments: [],

@@ -22,7 +22,7 @@ export type { ScriptForAgents } from "./powershell-body.ts";
 export { composePowerShellScript, refusalOfBash, runPowerShellFromBash } from "./powershell-body.ts";
 export { composePythonScript, runPython } from "./python-body.ts";
 export type { ScriptVariable } from "./script-body.ts";
-export { composeBashScript, scriptBytesMax } from "./script-body.ts";
+export { bashWord, composeBashScript, scriptBytesMax } from "./script-body.ts";
 export type {
   ActionContext,
   ActionOutcome,

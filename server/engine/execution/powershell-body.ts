@@ -1,12 +1,15 @@
 // Makes a step's script for agents that run PowerShell, in the syntax of Windows PowerShell 5.1; and what the other shell is told when a
 // step is written for one only. Pure, as script-body.ts, whose twin it is.
 
+import type { ScriptFile } from "@cuttle/contract/agent/script";
 import type { ScriptVariable } from "./script-body.ts";
 
 /** The script in the form each kind of agent runs: others than Windows ones take `bash`. */
 export interface ScriptForAgents {
   bash: string;
   powerShell: string;
+  /** Laid into its working folder, where they depend on what is known only when it goes out. */
+  files?: readonly ScriptFile[];
 }
 
 /** Text as a PowerShell expression that means exactly this text. */

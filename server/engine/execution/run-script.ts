@@ -222,7 +222,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     ScriptIsolationMutexTimeout: isolationMutexTimeoutNoneMs,
     IsolationMutexName: null,
     Scripts: { Bash: body.bash },
-    Files: script.files,
+    Files: [...script.files, ...(body.files ?? [])],
     Arguments: script.arguments,
   };
   const conversationParts = { agents: parts.agents, agent: script.agent, command, terms, asking, clock: run.clock };

@@ -103,3 +103,9 @@ test("artifacts, progress and outputs are said by service messages", () => {
   ]);
   assert.equal(lines.at(-1), "refused");
 });
+
+test("a script that stops at names without a value may use all functions", () => {
+  const body =
+    "set -euo pipefail\nset_octopusvariable A b\nset_octopusvariable A b -sensitive\nget_octopusvariable none\nfail_step() { :; }\necho end";
+  assert.match(runBash(composeBashScript([], body)), /end\n$/);
+});

@@ -54,7 +54,7 @@ const saying = [
   "__octopus_encode() { printf '%s' \"$1\" | base64 | tr -d '\\n'; }",
   "set_octopusvariable() {",
   "  local sensitive=''",
-  "  [ \"$3\" != '-sensitive' ] || sensitive=\" sensitive='$(__octopus_encode True)'\"",
+  "  [ \"${3:-}\" != '-sensitive' ] || sensitive=\" sensitive='$(__octopus_encode True)'\"",
   '  echo "##octopus[setVariable name=\'$(__octopus_encode "$1")\' value=\'$(__octopus_encode "$2")\'$sensitive]"',
   "}",
   // The file is fetched when the script has ended, by then perhaps in another folder, so its whole path is said.

@@ -12,10 +12,19 @@ import type { PackageFolder } from "./packages/packages.ts";
 import { tagSetRoutes } from "./tag-sets/tag-sets.ts";
 
 export { ensureBuiltInFeeds } from "./feeds/feeds.ts";
-export { lifecycleProgress, lifecycles, mayDeploy, phasesFor, phasesInForce, phasesOfLifecycles } from "./lifecycles/lifecycles.ts";
+export {
+  lifecycleProgress,
+  lifecycles,
+  mayDeploy,
+  phasesFor,
+  phasesInForce,
+  phasesOfLifecycles,
+  targetRetentionOf,
+} from "./lifecycles/lifecycles.ts";
 export type { LifecyclePhase, LifecycleProgress, PhaseProgress, Verdict } from "./lifecycles/lifecycles.ts";
-export { sweepPackageFiles } from "./packages/packages.ts";
-export type { PackageFolder } from "./packages/packages.ts";
+export { incomingArchiveFolder } from "./package-archives/package-archives.ts";
+export { createDeployablePackages, newestVersion, sweepPackageFiles } from "./packages/packages.ts";
+export type { DeployablePackages, FoundPackage, PackageFolder } from "./packages/packages.ts";
 
 export interface LibraryParts {
   database: Database;

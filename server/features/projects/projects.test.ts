@@ -172,8 +172,8 @@ test("releases have unique versions, computed when none is given, and both forms
   assert.match(await errorsOf("POST", "/api/releases/create/v1", { projectName: "No such" }), /no project 'No such'/);
   assert.match(await errorsOf("POST", "/api/releases/create/v1", { projectName: "Versions", channelName: "nope" }), /no channel/);
   assert.match(
-    await errorsOf("POST", "/api/releases/create/v1", { projectName: "Versions", packages: ["a:1"] }),
-    /Packages are not supported/,
+    await errorsOf("POST", "/api/releases/create/v1", { projectName: "Versions", packages: ["a"] }),
+    /'a' is not of the form Step:Version/,
   );
   assert.deepEqual(
     (await node.get(`/api/projects/${project.Id}/releases`)).Items.map((one: Json) => one.Version),

@@ -25,11 +25,13 @@ export {
   findReleaseByVersion,
   getRelease,
   listReleases,
+  packagesOf,
   presentRelease,
   refreshVariables,
+  selectedVersion,
   variableSnapshotIds,
 } from "./releases/releases.ts";
-export type { ReleaseRow } from "./releases/releases.ts";
+export type { PackageUse, ReleaseRow } from "./releases/releases.ts";
 export {
   compareWithFrozen,
   forgetAnswers,

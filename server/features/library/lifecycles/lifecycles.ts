@@ -10,7 +10,7 @@ import type { SpaceFiller } from "../../organization/organization.ts";
 import { impliedPhases } from "./lifecycle-rules.ts";
 import type { LifecyclePhase } from "./lifecycle-rules.ts";
 import { keepForever, readPhases, readRetention } from "./lifecycle-shape.ts";
-import type { Phase } from "./lifecycle-shape.ts";
+import type { Phase, RetentionPeriod } from "./lifecycle-shape.ts";
 import { findPhases, listPhases, setLifecycleEnvironments } from "./lifecycle-store.ts";
 
 export { lifecycleProgress, mayDeploy, phasesFor } from "./lifecycle-rules.ts";
@@ -83,6 +83,20 @@ function filledPhases(phases: readonly Phase[], environmentIds: readonly string[
     })),
     environmentIds,
   );
+}
+
+/** How long unpacked packages stay on targets of the environment: as its phase says, or the nearest before it that says so, or the lifecycle. */
+export async function targetRetentionOf(
+  db: Queryable,
+  spaceId: string,
+  lifecycleId: string,
+  environmentId: string,
+): Promise<RetentionPeriod> {
+  const lifecycle = await lifecycles.get(db, spaceId, lifecycleId);
+  const phases = lifecycle["Phases"] as Phase[];
+  const at = phases.findIndex((phase) => [...phase.AutomaticDeploymentTargets, ...phase.OptionalDeploymentTargets].includes(environmentId));
+  const own = phases.slice(0, at + 1).findLast((phase) => phase.TentacleRetentionPolicy !== null);
+  return own?.TentacleRetentionPolicy ?? (lifecycle["TentacleRetentionPolicy"] as RetentionPeriod);
 }
 
 export const lifecycleRoutes: Route[] = [

@@ -9,6 +9,7 @@ import { problem } from "../../../base/problems.ts";
 import type { Database } from "../../../platform/database/database.ts";
 import { SharedFolderError } from "../../../platform/files/files.ts";
 import type { SharedFolder } from "../../../platform/files/files.ts";
+import { removePackageArchives } from "../package-archives/package-archives.ts";
 import type { ReadableFile } from "./archive-check.ts";
 import * as store from "./package-store.ts";
 import type { StoredFile } from "./package-store.ts";
@@ -101,6 +102,7 @@ export async function removeIfUnused({ database, folder }: PackageFilesParts, sh
   await database.transaction(async (tx) => {
     if (!(await store.lockUnusedFile(tx, sha256))) return;
     // In the transaction, so that who uploads the same content meanwhile waits, and then finds the place empty.
+    await removePackageArchives(tx, folder, sha256);
     await folder.remove(fileOf(sha256));
     await store.deleteFile(tx, sha256);
   });

@@ -16,14 +16,20 @@ import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resou
 import type { Document } from "../../../platform/resources/resources.ts";
 import { channels, chooseChannel } from "../channels/channels.ts";
 import { freezeProcess, getProcess } from "../processes/processes.ts";
+import type { ProcessAction, ProcessStep } from "../processes/processes.ts";
 import { findProjectByText, getProjectId, projectOfVariables, projects, versioningTemplateDefault } from "../projects/projects.ts";
 import { freezeVariables } from "../variables/variables.ts";
+import { newestVersion } from "../../library/library.ts";
 import * as store from "./release-store.ts";
 import type { ReleaseFilter, ReleaseRow } from "./release-store.ts";
 import { isReleaseVersion, nextVersion } from "./release-version.ts";
+import { packagesOf, readVersionWish, selectedVersion, selectPackages, wishedVersion } from "./selected-packages.ts";
+import type { GivenSelection, PackageUse } from "./selected-packages.ts";
 
 export { findRelease, findReleaseByVersion, listReleases } from "./release-store.ts";
 export type { ReleaseRow } from "./release-store.ts";
+export { packagesOf, selectedVersion } from "./selected-packages.ts";
+export type { PackageUse } from "./selected-packages.ts";
 
 /** Extension point: what still needs a release may refuse its deletion, or go with it. */
 export type BeforeReleaseDelete = (tx: Transaction, release: ReleaseRow) => Promise<void>;
@@ -90,6 +96,9 @@ interface NewRelease {
   ignoreChannelRules: boolean;
   customFields: Record<string, string | null>;
   afterCreate: AfterReleaseCreate;
+  selectedPackages: readonly GivenSelection[];
+  /** The version of a package for which none was selected. */
+  otherwise: (use: PackageUse, action: ProcessAction, step: ProcessStep) => Promise<string | undefined>;
 }
 
 async function createRelease(tx: Transaction, spaceId: string, actor: Actor, wanted: NewRelease): Promise<ReleaseRow> {
@@ -103,9 +112,7 @@ async function createRelease(tx: Transaction, spaceId: string, actor: Actor, wan
     throw problem.invalid(`'${version}' is not a version. Use letters, digits and . _ + - such as 1.0.0 or 2.1.0-beta.3.`);
   if (await store.findReleaseByVersion(tx, projectId, version)) throw versionTaken(version);
   const { snapshotId, steps } = await freezeProcess(tx, spaceId, projectId);
-  const withPackages = steps.flatMap((step) => step.Actions).find((action) => action.Packages.length > 0);
-  if (withPackages !== undefined)
-    throw problem.invalid(`The step '${withPackages.Name}' uses packages, which this server does not support yet.`);
+  const selectedPackages = await selectPackages(steps, wanted.selectedPackages, wanted.otherwise);
   const frozen = await freezeVariables(tx, spaceId, projectOfVariables(project));
   const { id, number } = await nextId(tx, "Releases");
   await store.insertRelease(tx, {
@@ -117,7 +124,7 @@ async function createRelease(tx: Transaction, spaceId: string, actor: Actor, wan
     version,
     release_notes: wanted.notes ?? null,
     ignore_channel_rules: wanted.ignoreChannelRules,
-    selected_packages: [],
+    selected_packages: selectedPackages,
     custom_fields: Object.fromEntries(Object.entries(wanted.customFields).map(([name, value]) => [name, value ?? ""])),
     process_snapshot_id: snapshotId,
     variable_snapshot_id: frozen.projectSnapshotId,
@@ -176,8 +183,8 @@ async function createByCommand(
   const project = await findProjectByText(tx, spaceId, body.ProjectName);
   if (body.GitRef || body.GitCommit)
     throw problem.invalid(`The project '${String(project["Name"])}' is not stored in Git, so GitRef and GitCommit cannot be used.`);
-  if (body.Packages?.length || body.PackageVersion)
-    throw problem.invalid("Packages are not supported yet: leave out Packages and PackageVersion.");
+  const wishes = (body.Packages ?? []).map(readVersionWish);
+  const version = body.PackageVersion?.trim() || undefined;
   if (body.IgnoreIfAlreadyExists && body.ReleaseVersion) {
     await store.lockReleases(tx, project.Id);
     const found = await store.findReleaseByVersion(tx, project.Id, body.ReleaseVersion.trim());
@@ -191,7 +198,35 @@ async function createByCommand(
     ignoreChannelRules: body.IgnoreChannelRules ?? false,
     customFields: body.CustomFields ?? {},
     afterCreate,
+    selectedPackages: [],
+    otherwise: async (use, action, step) =>
+      wishedVersion(wishes, use, action, step) ?? version ?? (await newestVersion(tx, spaceId, use.packageId)),
   });
+}
+
+/** What a form for a new release asks of each package. */
+async function packageQuestions(db: Queryable, project: Document, steps: readonly ProcessStep[]) {
+  const latest = await store.latestVersion(db, project.Id);
+  const last = latest === undefined ? undefined : await store.findReleaseByVersion(db, project.Id, latest);
+  return steps.flatMap((step) =>
+    step.Actions.filter((action) => !action.IsDisabled).flatMap((action) =>
+      packagesOf(action).map((use) => ({
+        ActionName: action.Name,
+        StepName: step.Name,
+        PackageReferenceName: use.name,
+        PackageId: use.packageId,
+        FeedId: use.feedId,
+        FeedName: use.feedId,
+        NuGetPackageId: use.packageId,
+        NuGetFeedId: use.feedId,
+        NuGetFeedName: use.feedId,
+        ProjectName: String(project["Name"]),
+        IsResolvable: !use.packageId.includes("#{") && !use.feedId.includes("#{"),
+        FixedVersion: null,
+        VersionSelectedLastRelease: selectedVersion((last?.selected_packages ?? []) as GivenSelection[], step, action, use.name) ?? null,
+      })),
+    ),
+  );
 }
 
 const query = Type.Object({ ...listQuery, searchByVersion: Type.Optional(Type.String()) });
@@ -293,7 +328,7 @@ export function releaseRoutes({
           NextVersionIncrement: next.ok ? next.version : null,
           VersioningPackageStepName: null,
           VersioningPackageReferenceName: null,
-          Packages: [],
+          Packages: await packageQuestions(db, project, process.steps),
           GitResources: [],
           Links: { Self: `/api/${space.id}/deploymentprocesses/${process.id}/template` },
         });
@@ -311,7 +346,6 @@ export function releaseRoutes({
         if (!body.ProjectId) throw problem.invalid("ProjectId is required.");
         const project = await projects.find(tx, space.id, body.ProjectId);
         if (project === undefined) throw problem.invalid(`There is no project '${body.ProjectId}' in this space.`);
-        if (body.SelectedPackages?.length) throw problem.invalid("Packages are not supported yet: SelectedPackages must be empty.");
         const row = await createRelease(tx, space.id, actor, {
           project,
           channel: await chooseChannel(tx, space.id, project.Id, body.ChannelId),
@@ -320,6 +354,8 @@ export function releaseRoutes({
           ignoreChannelRules: wanted.ignoreChannelRules ?? body.IgnoreChannelRules ?? false,
           customFields: body.CustomFields ?? {},
           afterCreate,
+          selectedPackages: body.SelectedPackages ?? [],
+          otherwise: async () => undefined,
         });
         return created(presentRelease(row));
       },

@@ -2,7 +2,16 @@
 
 import type { Queryable, Transaction } from "../../../platform/database/database.ts";
 import { environments } from "../../infrastructure/infrastructure.ts";
-import { findRelease, findSnapshotSteps, loadVariableSnapshots, projects, tenants, withFormValues } from "../../projects/projects.ts";
+import { targetRetentionOf } from "../../library/library.ts";
+import {
+  channels,
+  findRelease,
+  findSnapshotSteps,
+  loadVariableSnapshots,
+  projects,
+  tenants,
+  withFormValues,
+} from "../../projects/projects.ts";
 import type { ConnectivityPolicy, FrozenVariable, ProcessStep } from "../../projects/projects.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 import { optionsVersion } from "./deployment.ts";
@@ -35,13 +44,23 @@ export interface DeploymentSnapshot {
     options: DeploymentOptions;
   };
   space: { id: string; name: string };
-  release: { id: string; version: string; notes: string | null; channelId: string; customFields: Readonly<Record<string, string>> };
+  release: {
+    id: string;
+    version: string;
+    notes: string | null;
+    channelId: string;
+    customFields: Readonly<Record<string, string>>;
+    /** Which version of each package, as frozen with it. */
+    selectedPackages: readonly { ActionName?: string; StepName?: string; PackageReferenceName?: string; Version?: string }[];
+  };
   /** What else the run is told about itself and what was before it. */
   facts: store.DeploymentFacts;
   project: { id: string; name: string; slug: string; connectivity: ConnectivityPolicy };
   environment: { id: string; name: string; slug: string };
   /** For whom, with the tags it has now; null without a tenant. */
   tenant: { id: string; name: string; slug: string; tags: readonly string[] } | null;
+  /** How long unpacked packages stay on targets: `forever`, `items 3`, `days 30`. */
+  targetRetention: string;
   /** The process frozen with the release. */
   process: { snapshotId: string; steps: readonly ProcessStep[] };
   /** The variables frozen with the deployment, with what a person answered to prompts. */
@@ -94,6 +113,7 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
       version: release.version,
       notes: release.release_notes,
       channelId: release.channel_id,
+      selectedPackages: release.selected_packages,
       customFields: release.custom_fields,
     },
     project: {
@@ -102,6 +122,7 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
       slug: String(project["Slug"]),
       connectivity: project["ProjectConnectivityPolicy"] as ConnectivityPolicy,
     },
+    targetRetention: await targetRetention(tx, row.space_id, release.channel_id, project, environment.Id),
     environment: { id: environment.Id, name: String(environment["Name"]), slug: String(environment["Slug"]) },
     tenant: row.tenant_id === null ? null : await readTenant(tx, row.space_id, row.tenant_id),
     process: { snapshotId: row.process_snapshot_id, steps },
@@ -149,4 +170,17 @@ async function loadPools(tx: Transaction, spaceId: string): Promise<CandidatePoo
     });
   }
   return [...pools.values()];
+}
+
+async function targetRetention(
+  tx: Transaction,
+  spaceId: string,
+  channelId: string,
+  project: { [name: string]: unknown },
+  environmentId: string,
+): Promise<string> {
+  const channel = await channels.get(tx, spaceId, channelId);
+  const lifecycleId = String(channel["LifecycleId"] ?? project["LifecycleId"]);
+  const { Strategy, Unit, QuantityToKeep } = await targetRetentionOf(tx, spaceId, lifecycleId, environmentId);
+  return Strategy === "Count" ? `${Unit.toLowerCase()} ${QuantityToKeep}` : "forever";
 }

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import type { ProcessAction, ProcessStep } from "../../projects/projects.ts";
 import { createStepTypes } from "../step-types/step-types.ts";
 import type { CandidateMachine, DeploymentSnapshot } from "./deployment-snapshot.ts";
+import { noPackages } from "../../../../test/support/no-packages.ts";
 import { planDeployment } from "./plan-deployment.ts";
 
 const machine = (id: number, roles: string[]): CandidateMachine => ({
@@ -77,7 +78,14 @@ function snapshot(steps: ProcessStep[], more: Partial<DeploymentSnapshot> = {}):
       },
     },
     space: { id: "Spaces-1", name: "Default" },
-    release: { id: "Releases-3", version: "1.2.0", notes: null, channelId: "Channels-1", customFields: { Ticket: "T-1" } },
+    release: {
+      id: "Releases-3",
+      version: "1.2.0",
+      notes: null,
+      channelId: "Channels-1",
+      customFields: { Ticket: "T-1" },
+      selectedPackages: [],
+    },
     facts: {
       space_name: "Default",
       channel_name: "Main",
@@ -109,6 +117,7 @@ function snapshot(steps: ProcessStep[], more: Partial<DeploymentSnapshot> = {}):
       } as DeploymentSnapshot["project"]["connectivity"],
     },
     environment: { id: "Environments-1", name: "Production", slug: "production" },
+    targetRetention: "forever",
     process: { snapshotId: "p", steps },
     variables: [],
     machines: [machine(1, ["web"]), machine(2, ["Web", "db"])],
@@ -117,7 +126,12 @@ function snapshot(steps: ProcessStep[], more: Partial<DeploymentSnapshot> = {}):
   };
 }
 
-const parts = { taskId: "ServerTasks-10", stepTypes: createStepTypes(), nowMs: 0, webUrl: "https://deploy.example.com/octo" };
+const parts = {
+  taskId: "ServerTasks-10",
+  stepTypes: createStepTypes({ packages: noPackages }),
+  nowMs: 0,
+  webUrl: "https://deploy.example.com/octo",
+};
 const planOf = (from: DeploymentSnapshot) => {
   const result = planDeployment(from, parts);
   assert.ok(result.ok, result.ok ? "" : result.faults.join(" "));

@@ -3,6 +3,7 @@
 import type {
   Plan,
   PlannedAction,
+  PlannedPackage,
   PlannedProperties,
   PlannedStep,
   PlannedTarget,
@@ -10,6 +11,7 @@ import type {
   StepType,
 } from "../../../engine/execution/execution.ts";
 import type { ProcessAction, ProcessStep, StoredProperties } from "../../projects/projects.ts";
+import { packagesOf, selectedVersion } from "../../projects/projects.ts";
 import { readAgentAddress } from "../../infrastructure/infrastructure.ts";
 import { chooseWorker } from "./choose-worker.ts";
 import type { CandidateMachine, DeploymentSnapshot } from "./deployment-snapshot.ts";
@@ -91,7 +93,7 @@ function planStep(
   for (const [at, action] of wanted.entries()) {
     const type = types[at];
     if (type === undefined) faults.push(unknownType(action, parts.stepTypes));
-    else faults.push(...type.check(checkedAction(step, action)));
+    else faults.push(...type.check(checkedAction(step, action)), ...missingVersions(step, action, snapshot));
   }
   if (faults.length > 0) return { faults };
 
@@ -116,8 +118,8 @@ function planStep(
     if (types[at]?.runs === "targets" && asksForServer(step, action)) {
       const chosen = chooseWorker(snapshot, action, roles, turnOf(parts.taskId) + number + at);
       if ("fault" in chosen) faults.push(chosen.fault);
-      else actions.push(planAction(step, action, place, chosen));
-    } else actions.push(planAction(step, action, place, { values: [] }));
+      else actions.push(planAction(step, action, place, chosen, snapshot));
+    } else actions.push(planAction(step, action, place, { values: [] }, snapshot));
   }
   if (faults.length > 0) return { faults };
   const [only] = wanted;
@@ -141,7 +143,9 @@ function planAction(
   action: ProcessAction,
   place: { number: number; at: number; of: number },
   on: { worker?: PlannedTarget; values: readonly PlannedValue[] },
+  snapshot: DeploymentSnapshot,
 ): PlannedAction {
+  const packages = plannedPackages(step, action, snapshot);
   const number = place.of === 1 ? String(place.number) : `${place.number}.${place.at}`;
   return {
     id: action.Id,
@@ -149,8 +153,9 @@ function planAction(
     type: action.ActionType,
     condition: action.Condition,
     properties: plannedProperties(action.Properties),
-    packages: [],
+    packages,
     values: [
+      ...packages.flatMap(packageValues),
       { name: "Octopus.Step.Id", value: step.Id },
       { name: "Octopus.Step.Name", value: step.Name },
       { name: "Octopus.Step.Number", value: String(place.number) },
@@ -164,6 +169,32 @@ function planAction(
   };
 }
 
+/** Those for which the release has a version. */
+function plannedPackages(step: ProcessStep, action: ProcessAction, { release }: DeploymentSnapshot): PlannedPackage[] {
+  return packagesOf(action).flatMap((use) => {
+    const version = selectedVersion(release.selectedPackages, step, action, use.name);
+    return version === undefined ? [] : [{ ...use, version }];
+  });
+}
+
+function missingVersions(step: ProcessStep, action: ProcessAction, { release }: DeploymentSnapshot): string[] {
+  return packagesOf(action)
+    .filter((use) => selectedVersion(release.selectedPackages, step, action, use.name) === undefined)
+    .map(
+      (use) => `Release ${release.version} names no version of the package ${use.packageId} of step '${action.Name}'. Make a new release.`,
+    );
+}
+
+/** The names by which scripts and fields ask for a package; the action's own goes by the short ones too. */
+function packageValues({ name, packageId, feedId, version }: PlannedPackage): PlannedValue[] {
+  const prefixes = name === "" ? ["Octopus.Action.Package", "Octopus.Action.Package[]"] : [`Octopus.Action.Package[${name}]`];
+  return prefixes.flatMap((prefix) => [
+    { name: `${prefix}.PackageId`, value: packageId },
+    { name: `${prefix}.PackageVersion`, value: version },
+    { name: `${prefix}.FeedId`, value: feedId },
+  ]);
+}
+
 function unknownType(action: ProcessAction, types: readonly StepType[]): string {
   const known = types.map((type) => type.name).join(", ");
   return `Step '${action.Name}' has the type ${action.ActionType}, which this server cannot run yet. It runs: ${known}.`;
@@ -174,7 +205,7 @@ function checkedAction(step: ProcessStep, action: ProcessAction) {
     name: action.Name,
     properties: { ...plannedProperties(step.Properties), ...plannedProperties(action.Properties) },
     runsOnServer: asksForServer(step, action),
-    packageNames: [],
+    packageNames: packagesOf(action).map((use) => use.name),
   };
 }
 

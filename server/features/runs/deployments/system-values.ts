@@ -2,6 +2,7 @@
 
 import type { AgentAddress } from "../../../engine/agents/agents.ts";
 import type { PlannedStep, PlannedValue } from "../../../engine/execution/execution.ts";
+import { targetRetentionValue } from "../step-types/step-types.ts";
 import type { CandidateMachine, DeploymentSnapshot } from "./deployment-snapshot.ts";
 
 export function systemValues(
@@ -51,6 +52,8 @@ export function systemValues(
     "Octopus.Deployment.CreatedBy.DisplayName": facts.deployer_display_name ?? deployment.deployedBy,
     "Octopus.Deployment.CreatedBy.EmailAddress": facts.deployer_email ?? "",
     "Octopus.Deployment.ForcePackageDownload": deployment.options.forcePackageDownload ? "True" : "False",
+    "Octopus.Deployment.ForcePackageRedeployment": deployment.options.forcePackageRedeployment ? "True" : "False",
+    [targetRetentionValue]: snapshot.targetRetention,
     "Octopus.Deployment.PreviousSuccessful.Id": facts.current_deployment_id,
     "Octopus.Deployment.Machines": [...machines.keys()].join(","),
     "Octopus.Deployment.SpecificMachines": deployment.options.specificMachineIds.join(","),

@@ -1,8 +1,16 @@
 // The kinds of steps that this server runs, each in a folder of its own.
 
 import type { StepType } from "../../../engine/execution/execution.ts";
+import type { DeployablePackages } from "../../library/library.ts";
+import { createPackageStepType } from "./deploy-package/deploy-package.ts";
 import { scriptStepType } from "./script/script.ts";
 
-export function createStepTypes(): StepType[] {
-  return [scriptStepType];
+export { targetRetentionValue } from "./deploy-package/deploy-package.ts";
+
+export interface StepTypesParts {
+  packages: DeployablePackages;
+}
+
+export function createStepTypes(parts: StepTypesParts): StepType[] {
+  return [scriptStepType, createPackageStepType(parts.packages)];
 }
