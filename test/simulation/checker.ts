@@ -102,7 +102,12 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
       if (isOther) lostAt.set(`${key} ${ownerOf(before)} ${String(before["epoch"])}`, nowMs());
     }
     if (after?.["state"] !== "running") return;
-    if (before?.["state"] === "running" && before["owner"] !== after["owner"]) {
+    if (before?.["owner"] !== null && after["owner"] === null) {
+      if (before?.["state"] !== "running" || processOf.get(ownerOf(before)) !== tx.client) fail("D4", `${tx.client} let ${key} wait, which it did not hold`);
+      trace(`${tx.client} lets ${key} wait for a person`);
+      return;
+    }
+    if (before?.["state"] === "running" && before["owner"] !== after["owner"] && before["owner"] !== null) {
       if ((before["lease_until"] as number) >= nowMs()) fail("D4", `${tx.client} took ${key} before the lease of its owner ended`);
     }
     if (before?.["owner"] !== after["owner"] || before?.["state"] !== "running") {

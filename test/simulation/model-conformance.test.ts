@@ -23,12 +23,13 @@ import {
   lockOwnTask,
   lockTagOf,
   ownsTask,
+  pauseOwnTask,
   promoteNext,
   readLeaseSettings,
   releaseLeases,
   renewLeases,
 } from "../../server/engine/tasks/task-store.ts";
-import { enqueueTask, requestCancel } from "../../server/engine/tasks/tasks.ts";
+import { enqueueTask, requestCancel, resumeTask } from "../../server/engine/tasks/tasks.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
 import type { Database, Transaction } from "../../server/platform/database/database.ts";
 import { errorCode, openDatabase } from "../../server/platform/database/database.ts";
@@ -220,6 +221,9 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
     const renewal = { owner, leaseMs: oneOf([hourMs, -hourMs]), taskIds: committed("task_queue").map((row) => row["task_id"] as string) };
     const finish = { state: oneOf(["Success", "Failed"] as const), errorMessage: null };
     const plan = { version: 2, body: { n: nowMs } };
+    const isAnswered = chance(0.3);
+    const paused = running.filter((row) => row["owner"] === null);
+    const wakened = paused.length > 0 && chance(0.8) ? (oneOf(paused)["task_id"] as string) : taskId;
     const programs: readonly Program[] = [
       [(tx) => enqueue(tx, newTag)],
       [(tx) => enqueue(tx, newTag)],
@@ -227,6 +231,9 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
       [(tx) => claimTasks(tx, claim)],
       [(tx) => hasClaimable(tx, claim.withExpired)],
       [(tx) => renewLeases(tx, renewal)],
+      [guard, (tx) => pauseOwnTask(tx, taskId, isAnswered)],
+      [guard, (tx) => pauseOwnTask(tx, taskId, isAnswered)],
+      [(tx) => resumeTask(tx, wakened, async () => {})],
       [guard, (tx) => insertPlan(tx, taskId, plan)],
       [guard, (tx) => intendStepRuns(tx, { taskId, step, epoch: lease.epoch, attempt: 1, runs: tickets })],
       [guard, (tx) => listStepRuns(tx, taskId)],

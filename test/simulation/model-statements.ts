@@ -44,6 +44,10 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
   };
   const isOwn = (owner: unknown, epoch: unknown) => (row: Row) =>
     row["owner"] === owner && row["epoch"] === epoch && row["state"] === "running";
+  /** A lease that is over, or a task that waits for a person and is to be cancelled. */
+  const isForfeited = (row: Row, tx: ModelTransaction): boolean =>
+    row["state"] === "running" &&
+    ((row["lease_until"] as number) < tx.startedMs || (row["owner"] === null && row["cancel_requested"] === true));
   const isUnfinished = (row: Row): boolean => row["completed_at"] === null;
   const queued = (id: unknown): Cell => model.cell("task_queue", text(id));
   const taskCell = (id: unknown): Cell => model.cell("tasks", text(id));
@@ -104,7 +108,7 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
       const found = seenRows(tx, "task_queue").some(
         ({ row }) =>
           (row["state"] === "queued" && row["is_head"] === true) ||
-          (withExpired === true && row["state"] === "running" && (row["lease_until"] as number) < tx.startedMs),
+          (withExpired === true && isForfeited(row, tx)),
       );
       return answer([{ found }]);
     },
@@ -114,7 +118,7 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
       const isFree = ({ cell }: { cell: Cell }): boolean => cell.holder === undefined || cell.holder === tx;
       const rows = seenRows(tx, "task_queue");
       const expired = rows
-        .filter(({ row }) => withExpired && row["state"] === "running" && (row["lease_until"] as number) < tx.startedMs)
+        .filter(({ row }) => withExpired && isForfeited(row, tx))
         .sort((a, b) => byText(a.cell.key, b.cell.key))
         .filter(isFree)
         .slice(0, count);
@@ -195,6 +199,37 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
         error_message: message,
         has_warnings_or_errors: one["has_warnings_or_errors"] === true || text(state) !== "Success",
       }));
+      return counted(row === undefined ? 0 : 1);
+    },
+
+    async "task-pause"(tx, [id, isAnswered]) {
+      const row = await update(
+        tx,
+        queued(id),
+        () => true,
+        (one) => ({ ...one, owner: null, lease_until: isAnswered === true ? -Infinity : Infinity }),
+      );
+      if (row === undefined) return counted(0);
+      const task = await update(
+        tx,
+        taskCell(id),
+        () => true,
+        (one) => ({ ...one, server_node: null }),
+      );
+      return counted(task === undefined ? 0 : 1);
+    },
+
+    async "task-lock"(tx, [id]) {
+      return answer((await model.lock(tx, queued(id), () => true)) === undefined ? [] : [{}]);
+    },
+
+    async "task-resume"(tx, [id]) {
+      const row = await update(
+        tx,
+        queued(id),
+        (one) => one["state"] === "running" && one["owner"] === null,
+        (one) => ({ ...one, lease_until: -Infinity }),
+      );
       return counted(row === undefined ? 0 : 1);
     },
 
