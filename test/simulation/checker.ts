@@ -103,12 +103,17 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
     }
     if (after?.["state"] !== "running") return;
     if (before?.["owner"] !== null && after["owner"] === null) {
-      if (before?.["state"] !== "running" || processOf.get(ownerOf(before)) !== tx.client) fail("D4", `${tx.client} let ${key} wait, which it did not hold`);
+      if (before?.["state"] !== "running" || processOf.get(ownerOf(before)) !== tx.client)
+        fail("D4", `${tx.client} let ${key} wait, which it did not hold`);
       trace(`${tx.client} lets ${key} wait for a person`);
       return;
     }
     if (before?.["state"] === "running" && before["owner"] !== after["owner"] && before["owner"] !== null) {
       if ((before["lease_until"] as number) >= nowMs()) fail("D4", `${tx.client} took ${key} before the lease of its owner ended`);
+    }
+    if (before?.["state"] === "running" && before["owner"] === null && after["owner"] !== null) {
+      const mayGoOn = (before["lease_until"] as number) < nowMs() || before["cancel_requested"] === true;
+      if (!mayGoOn) fail("D6", `${tx.client} goes on with ${key}, which still waits for a person`);
     }
     if (before?.["owner"] !== after["owner"] || before?.["state"] !== "running") {
       if (after["epoch"] !== Number(before?.["epoch"] ?? 0) + 1) fail("D4", `${key} changed its owner without a new epoch`);

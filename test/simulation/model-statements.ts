@@ -106,9 +106,7 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
 
     async "task-look"(tx, [withExpired]) {
       const found = seenRows(tx, "task_queue").some(
-        ({ row }) =>
-          (row["state"] === "queued" && row["is_head"] === true) ||
-          (withExpired === true && isForfeited(row, tx)),
+        ({ row }) => (row["state"] === "queued" && row["is_head"] === true) || (withExpired === true && isForfeited(row, tx)),
       );
       return answer([{ found }]);
     },

@@ -235,11 +235,9 @@ export async function lockTask(tx: Transaction, taskId: string): Promise<boolean
 
 /** Lets any node claim a task that waits; one that somebody holds finds the answer itself. */
 export async function resumePausedTask(tx: Transaction, taskId: string): Promise<void> {
-  await tx.execute(
-    `UPDATE task_queue SET lease_until = '-infinity' WHERE task_id = $1 AND state = 'running' AND owner IS NULL`,
-    [taskId],
-    { name: "task-resume" },
-  );
+  await tx.execute(`UPDATE task_queue SET lease_until = '-infinity' WHERE task_id = $1 AND state = 'running' AND owner IS NULL`, [taskId], {
+    name: "task-resume",
+  });
 }
 
 /** Ends a task that nobody runs. Tag lock and row lock come first, `promoteNext` after it. */

@@ -1,11 +1,12 @@
-// The area of what is run: deployments and health checks.
+// The area of what is run: deployments, what they ask people, and health checks.
 
 import type { Route } from "../../platform/http/http.ts";
 import { beforeReleaseDelete, deploymentRoutes } from "./deployments/deployments.ts";
+import { interruptionRoutes } from "./interruptions/interruptions.ts";
 
 export { createHealthTask, healthArgumentsVersion, healthSchedule } from "./health-checks/health-checks.ts";
 export { createDeployTask, loadDeploymentSnapshot } from "./deployments/deployments.ts";
 export type { CandidateMachine, DeploymentSnapshot } from "./deployments/deployments.ts";
 export { beforeReleaseDelete };
 
-export const runsRoutes: readonly Route[] = deploymentRoutes;
+export const runsRoutes: readonly Route[] = [...deploymentRoutes, ...interruptionRoutes];
