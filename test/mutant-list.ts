@@ -25,9 +25,29 @@ const simulation = "test/simulation/simulation.ts";
 const conformance = "test/simulation/model-conformance.test.ts";
 const requestStore = "server/engine/agents/agent-request-store.ts";
 
+const interruptions = "server/features/runs/interruptions/interruptions.test.ts";
+
 const operating = "test/long/operating-process.test.ts";
 
 export const mutants: readonly Mutant[] = [
+  {
+    rule: "D1",
+    name: "an answer that comes while the node lets go of the task is lost",
+    file: "server/engine/tasks/task-engine.ts",
+    find: "!(await isStill(tx))",
+    put: "false",
+    test: interruptions,
+    pattern: "before it has let go",
+  },
+  {
+    rule: "D8",
+    name: "a task that waits for a person cannot be cancelled",
+    file: "server/engine/tasks/task-store.ts",
+    find: "(lease_until < now() OR (owner IS NULL AND cancel_requested))",
+    put: "lease_until < now()",
+    test: interruptions,
+    pattern: "cancelled while it waits",
+  },
   {
     rule: "A3",
     name: "a node without its folder takes tasks",
