@@ -13,7 +13,7 @@ import { createTaskEngine, enqueueTask } from "./engine/tasks/tasks.ts";
 import type { LogFiles, LogFolder } from "./engine/tasks/tasks.ts";
 import { findProxy, isPollingAgent } from "./features/infrastructure/infrastructure.ts";
 import { createRetentionTask, createSweepTask, retentionSchedule, sweepSchedule } from "./features/operations/operations.ts";
-import { createDeployTask, createHealthTask, healthArgumentsVersion, healthSchedule } from "./features/runs/runs.ts";
+import { createDeployTask, createHealthTask, healthArgumentsVersion, healthSchedule, createStepTypes } from "./features/runs/runs.ts";
 import { ensureAdministrator, ensureFirstSpace, featureRoutes, hashOfNewPassword, sweepPackageFiles } from "./features/features.ts";
 import { migrations } from "./migrations/migrations.ts";
 import { checkJoin, createBackgroundLoop, createFitness, createNodeRegistry, readInstallationId } from "./platform/cluster/cluster.ts";
@@ -229,6 +229,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
       handlers: [
         createDeployTask({
           agents,
+          stepTypes: createStepTypes(),
           prepareMasking,
           readSecret: async (id) => {
             const text = (await readKeptSecrets(database, secrets, [id])).get(id);

@@ -18,6 +18,7 @@ let seen: {
   tenant: Json;
   project: Json;
   release: Json;
+  librarySet: Json;
   deployment: Json;
   key: Json;
   build: Json;
@@ -34,12 +35,13 @@ before(async () => {
   const project = await make.project(node, "Web");
   await make.process(node, project.Id);
   const release = await make.release(node, project.Id, "1.0.0");
+  const librarySet = await node.post("/api/libraryvariablesets", { Name: "Shared" });
   const deployment = await node.post("/api/deployments", { ReleaseId: release.Id, EnvironmentId: environment.Id });
   const key = await node.post("/api/users/me/apikeys", { Purpose: "test" });
   await pushPackage("Sample.1.0.0");
   await pushNupkg("Nuget");
   const build = await node.post("/api/build-information", buildBody("Sample"));
-  seen = { build, environment, machine, worker, proxy, tagSet, tenant, project, release, deployment, key };
+  seen = { build, environment, machine, worker, proxy, tagSet, tenant, project, release, librarySet, deployment, key };
 });
 after(() => node.close());
 
@@ -218,6 +220,25 @@ const changes: Record<string, () => Promise<Change> | Change> = {
   "POST /releases/create/v1": () => ({ path: "/api/releases/create/v1", body: { ProjectName: "Web" } }),
   "PUT /releases/{id}": () => ({ path: `/api/releases/${seen.release.Id}`, body: { ReleaseNotes: fresh("notes") } }),
   "DELETE /releases/{id}": async () => ({ path: `/api/releases/${(await node.post("/api/releases", { ProjectId: seen.project.Id })).Id}` }),
+  "POST /releases/{id}/snapshot-variables": () => ({ path: `/api/releases/${seen.release.Id}/snapshot-variables` }),
+  "POST /libraryvariablesets": () => ({ path: "/api/libraryvariablesets", body: { Name: fresh("Library set"), ContentType: "Variables" } }),
+  "PUT /libraryvariablesets/{id}": () => ({
+    path: `/api/libraryvariablesets/${seen.librarySet.Id}`,
+    body: { Description: fresh("text"), Templates: [{ Name: "a" }] },
+  }),
+  "DELETE /libraryvariablesets/{id}": async () => ({
+    path: `/api/libraryvariablesets/${(await node.post("/api/libraryvariablesets", { Name: fresh("Library set") })).Id}`,
+  }),
+  "PUT /variables/{id}": () => ({
+    path: `/api/variables/variableset-${seen.project.Id}`,
+    body: {
+      Variables: [
+        { Id: "", Name: fresh("Plain"), Value: "a", Scope: { Environment: [seen.environment.Id], Role: ["web"] }, Type: "String" },
+        { Name: fresh("Secret"), Value: "b", IsSensitive: true, Description: "text" },
+        { Name: "Asked", Prompt: { Label: "Which?", Required: true, DisplaySettings: { "Octopus.ControlType": "SingleLineText" } } },
+      ],
+    },
+  }),
   "POST /deployments": () => ({ path: "/api/deployments", body: { ReleaseId: seen.release.Id, EnvironmentId: seen.environment.Id } }),
   "POST /deployments/create/untenanted/v1": () => ({
     path: "/api/deployments/create/untenanted/v1",
@@ -336,25 +357,31 @@ describe("every route that reads", () => {
                             ? { id: "Channels-1" }
                             : path.startsWith("/deploymentprocesses")
                               ? { id: `deploymentprocess-${seen.project.Id}` }
-                              : path.startsWith("/releases")
-                                ? { id: seen.release.Id }
-                                : path.startsWith("/deployments")
-                                  ? { id: seen.deployment.Id }
-                                  : path.startsWith("/tasks")
-                                    ? { id: seen.deployment.TaskId }
-                                    : path.startsWith("/events")
-                                      ? { id: "Events-1" }
-                                      : path.startsWith("/octopusservernodes")
-                                        ? { id: "OctopusServerNodes-test" }
-                                        : path.startsWith("/spaces")
-                                          ? { id: "Spaces-1" }
-                                          : path.startsWith("/users")
-                                            ? { id: "Users-1", userId: "Users-1" }
-                                            : path.startsWith("/configuration/certificates") || path.startsWith("/certificates")
-                                              ? { id: "certificate-global" }
-                                              : {};
+                              : path.startsWith("/libraryvariablesets")
+                                ? { id: seen.librarySet.Id }
+                                : path.startsWith("/variables")
+                                  ? { id: `variableset-${seen.project.Id}` }
+                                  : path.startsWith("/releases")
+                                    ? { id: seen.release.Id }
+                                    : path.startsWith("/deployments")
+                                      ? { id: seen.deployment.Id }
+                                      : path.startsWith("/tasks")
+                                        ? { id: seen.deployment.TaskId }
+                                        : path.startsWith("/events")
+                                          ? { id: "Events-1" }
+                                          : path.startsWith("/octopusservernodes")
+                                            ? { id: "OctopusServerNodes-test" }
+                                            : path.startsWith("/spaces")
+                                              ? { id: "Spaces-1" }
+                                              : path.startsWith("/users")
+                                                ? { id: "Users-1", userId: "Users-1" }
+                                                : path.startsWith("/configuration/certificates") || path.startsWith("/certificates")
+                                                  ? { id: "certificate-global" }
+                                                  : {};
 
-  const addressOf = (route: Route) => `/api${route.path === "" && route.scope === "space" ? "/Spaces-1" : route.path}`;
+  const queryOf = (path: string) => (/^\/variables\/(names|preview)$/.test(path) ? `?project=${seen.project.Id}` : "");
+  const addressOf = (route: Route) =>
+    `/api${route.path === "" && route.scope === "space" ? "/Spaces-1" : route.path}${queryOf(route.path)}`;
 
   test("answers for what exists, refuses strangers, and says 404 for what does not exist", async () => {
     for (const route of node.routes.filter((one) => !one.changes)) {
@@ -381,7 +408,7 @@ describe("every route that reads", () => {
 
   test("gives links that lead somewhere", async () => {
     const checked = new Set<string>();
-    const notYet = /\/(variables\/variableset-|spaces\/[^/]+\/(logo|search)|users\/[^/]+\/(permissions|teams))/;
+    const notYet = /\/(spaces\/[^/]+\/(logo|search)|users\/[^/]+\/(permissions|teams))/;
     for (const route of node.routes.filter((one) => !one.changes && one.path !== "")) {
       const known = { ...idOf(route.path) };
       if (route.path === "/users/{userId}/apikeys/{id}") known["id"] = seen.key.Id;
@@ -396,7 +423,8 @@ describe("every route that reads", () => {
           !address.startsWith("/api") ||
           address.includes("{") ||
           notYet.test(address) ||
-          address.endsWith("/cancel")
+          address.endsWith("/cancel") ||
+          address.endsWith("/snapshot-variables")
         )
           continue;
         checked.add(address);

@@ -51,7 +51,7 @@ export function featureRoutes(parts: FeaturesParts): Route[] {
     ...infrastructureRoutes(parts),
     ...libraryRoutes(parts),
     ...projectsRoutes({ secrets: parts.secrets, beforeReleaseDelete }),
-    ...runsRoutes,
+    ...runsRoutes(parts),
     ...operationsRoutes(parts),
   ]);
 }

@@ -12,6 +12,7 @@ import { commitMarks } from "./0009-commit-marks.ts";
 import { sharedFolder } from "./0010-shared-folder.ts";
 import { schedules } from "./0011-schedules.ts";
 import { packages } from "./0012-packages.ts";
+import { variables } from "./0013-variables.ts";
 import { interruptions } from "./0015-interruptions.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
@@ -28,5 +29,6 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0010-shared-folder", sql: sharedFolder },
   { name: "0011-schedules", sql: schedules },
   { name: "0012-packages", sql: packages },
+  { name: "0013-variables", sql: variables },
   { name: "0015-interruptions", sql: interruptions },
 ];

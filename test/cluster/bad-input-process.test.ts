@@ -8,6 +8,7 @@ import { createIdentity } from "@cuttle/halibut";
 import { createAgents, createPollingQueue } from "../../server/engine/agents/agents.ts";
 import { runPlan } from "../../server/engine/execution/execution.ts";
 import { enqueueTask } from "../../server/engine/tasks/tasks.ts";
+import { createStepTypes } from "../../server/features/runs/runs.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
 import { openDatabase } from "../../server/platform/database/database.ts";
 import { createClusterApi } from "../support/cluster-api.ts";
@@ -20,6 +21,7 @@ import { startMortalNode } from "../support/mortal-node.ts";
 import { createObserver } from "../support/observer.ts";
 import type { Observer } from "../support/observer.ts";
 import { startPostgres } from "../support/postgres.ts";
+import { scriptPlan } from "../support/script-plan.ts";
 import { floodGrowthMiBMax, floodThrough } from "../trials/flood-run.ts";
 
 const linux = { skip: process.platform === "linux" ? false : "looks at processes through /proc" } as const;
@@ -166,27 +168,21 @@ test("D1 D5: an agent that is gone for good: the deployment fails and names the 
       name: "Deploy",
       run: async (run) =>
         runPlan(
-          {
+          scriptPlan({
             taskId: run.task.id,
             title: "Deploy Shop 1.0.0 to Production",
-            variables: [],
             steps: [
               {
                 id: "1",
-                number: 1,
-                name: "Step 1",
-                condition: "Success",
-                script: { syntax: "Bash", body: "true" },
-                variables: [],
+                body: "true",
                 targets: [{ machineId: "Machines-1", name: "web-1", agent: { host: "127.0.0.1", port, thumbprint: "AB".repeat(20) } }],
-                parallelMax: 1,
-                isolation: "full",
               },
             ],
-          },
+          }),
           run,
           {
             agents: own,
+            stepTypes: createStepTypes(),
             readSecret: async () => "",
             prepareMasking: () => ({ createMasker: () => ({ push: (line) => [line], flush: () => [] }) }),
             agentGoneMs: 1_500,

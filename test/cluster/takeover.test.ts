@@ -8,6 +8,7 @@ import { decodePlan, encodePlan, runPlan } from "../../server/engine/execution/e
 import type { Plan } from "../../server/engine/execution/execution.ts";
 import { enqueueTask, readTaskLog, requestCancel } from "../../server/engine/tasks/tasks.ts";
 import type { TaskHandler } from "../../server/engine/tasks/tasks.ts";
+import { createStepTypes } from "../../server/features/runs/runs.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
 import type { Database } from "../../server/platform/database/database.ts";
 import { openDatabase } from "../../server/platform/database/database.ts";
@@ -16,6 +17,7 @@ import { createMemoryLogFolder } from "../support/memory-log-folder.ts";
 import type { MemoryLogFolder } from "../support/memory-log-folder.ts";
 import type { MortalNode, StopPoint } from "../support/mortal-node.ts";
 import { startMortalNode } from "../support/mortal-node.ts";
+import { scriptPlan } from "../support/script-plan.ts";
 import type { TestDatabase, TestPostgres } from "../support/postgres.ts";
 import { startPostgres } from "../support/postgres.ts";
 import type { ScriptedAgent } from "../support/scripted-agent.ts";
@@ -35,22 +37,17 @@ function planFor(taskId: string, steps: number, machines: number): Plan {
     name: `machine ${n + 1}`,
     agent: { host: `machine-${n + 1}`, port: 10933, thumbprint: "A".repeat(40) },
   }));
-  return {
+  return scriptPlan({
     taskId,
     title: "Deploy Shop 1.0.0 to Production",
-    variables: [{ name: "Octopus.Release.Number", value: "1.0.0" }],
+    values: [{ name: "Octopus.Release.Number", value: "1.0.0" }],
     steps: Array.from({ length: steps }, (_, n) => ({
       id: `${n + 1}`,
-      number: n + 1,
-      name: `Step ${n + 1}`,
-      condition: "Success" as const,
-      script: { syntax: "Bash" as const, body: `step ${n + 1}` },
-      variables: [{ name: "Password", secretId: "secret-1" }],
+      body: `step ${n + 1}`,
+      values: [{ name: "Password", secretId: "secret-1" }],
       targets,
-      parallelMax: 10,
-      isolation: "full" as const,
     })),
-  };
+  });
 }
 
 /** Runs a plan as deployments do: the stored plan counts, not the one made now. */
@@ -63,6 +60,7 @@ function deployHandler(steps: number, machines: number): (agents: Agents) => Tas
       );
       return runPlan(plan, run, {
         agents,
+        stepTypes: createStepTypes(),
         readSecret: async () => secret,
         prepareMasking: (secrets) => ({
           createMasker: () => ({

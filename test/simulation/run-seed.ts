@@ -7,6 +7,8 @@ import type { LineMasker, Plan } from "../../server/engine/execution/execution.t
 import { createTaskEngine, enqueueTask, readTaskLog, requestCancel } from "../../server/engine/tasks/tasks.ts";
 import type { LogEntry, TaskEngine, TaskHandler } from "../../server/engine/tasks/tasks.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
+import { createStepTypes } from "../../server/features/runs/runs.ts";
+import { scriptPlan } from "../support/script-plan.ts";
 import { createRandom } from "../trials/random.ts";
 import { createChecker } from "./checker.ts";
 import { createSimulatedAgents } from "./simulated-agents.ts";
@@ -199,22 +201,10 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
       name: machine,
       agent: { host: machine, port: 10933, thumbprint: "A".repeat(40) },
     }));
-    return {
+    return scriptPlan({
       taskId,
-      title: "Deploy",
-      variables: [],
-      steps: Array.from({ length: steps }, (_, n) => ({
-        id: `${n + 1}`,
-        number: n + 1,
-        name: `Step ${n + 1}`,
-        condition: "Success" as const,
-        script: { syntax: "Bash" as const, body: `run ${taskId}/${n + 1}` },
-        variables: [],
-        targets,
-        parallelMax: 2,
-        isolation: "full" as const,
-      })),
-    };
+      steps: Array.from({ length: steps }, (_, n) => ({ id: `${n + 1}`, body: `run ${taskId}/${n + 1}`, targets, parallelMax: 2 })),
+    });
   }
 
   function deployHandler(connected: Agents): TaskHandler {
@@ -226,6 +216,7 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
         const plan = decodePlan(stored);
         return runPlan(plan, run, {
           agents: connected,
+          stepTypes: createStepTypes(),
           readSecret: async () => "",
           prepareMasking: () => ({ createMasker: holdingMasker }),
           agentGoneMs,

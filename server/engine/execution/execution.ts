@@ -2,10 +2,28 @@
 
 export type { AskedScript } from "./ask-script.ts";
 export { askByScript } from "./ask-script.ts";
-export type { Plan, PlannedScript, PlannedStep, PlannedTarget, PlannedVariable, RunCondition } from "./plan.ts";
-export { decodePlan, encodePlan, planVersion } from "./plan.ts";
+export type {
+  Plan,
+  PlannedAction,
+  PlannedPackage,
+  PlannedProperties,
+  PlannedScope,
+  PlannedStep,
+  PlannedTarget,
+  PlannedValue,
+  PlannedVariable,
+  RunCondition,
+} from "./plan.ts";
+export { decodePlan, encodePlan, planVersion } from "./stored-plan.ts";
 export type { PlanParts } from "./run-plan.ts";
-export { rootBlock, runPlan } from "./run-plan.ts";
+export { runPlan } from "./run-plan.ts";
+export { rootBlock } from "./plan-log.ts";
+export type { ScriptForAgents } from "./powershell-body.ts";
+export { composePowerShellScript, refusalOfBash, runPowerShellFromBash } from "./powershell-body.ts";
+export type { ScriptVariable } from "./script-body.ts";
+export { composeBashScript, scriptBytesMax } from "./script-body.ts";
+export type { ActionContext, ActionOutcome, CheckedAction, EffectPart, PartResult, ScriptPart, StepType } from "./step-type.ts";
+export { ActionFault, mainPart } from "./step-type.ts";
 export type { LineMasker } from "./run-script.ts";
 export type { LateCompleter } from "./late-completer.ts";
 export { createLateCompleter } from "./late-completer.ts";

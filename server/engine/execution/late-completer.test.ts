@@ -3,13 +3,13 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
+import { scriptPlan } from "../../../test/support/script-plan.ts";
 import { startPostgres } from "../../../test/support/postgres.ts";
 import { createScriptedAgent } from "../../../test/support/scripted-agent.ts";
 import type { Database } from "../../platform/database/database.ts";
 import { openDatabase } from "../../platform/database/database.ts";
 import { createLateCompleter } from "./late-completer.ts";
-import type { Plan } from "./plan.ts";
-import { encodePlan } from "./plan.ts";
+import { encodePlan } from "./stored-plan.ts";
 
 async function insertDue(database: Database, number: number, plan: { version: number; body: unknown }): Promise<string> {
   const ticket = randomUUID();
@@ -26,24 +26,16 @@ async function insertDue(database: Database, number: number, plan: { version: nu
   return ticket;
 }
 
-const plan: Plan = {
+const plan = scriptPlan({
   taskId: "ServerTasks-2",
-  title: "Deploy",
-  variables: [],
   steps: [
     {
       id: "1",
-      number: 1,
-      name: "Step 1",
-      condition: "Success",
-      script: { syntax: "Bash", body: "true" },
-      variables: [],
+      body: "true",
       targets: [{ machineId: "Machines-1", name: "one", agent: { host: "machine-1", port: 10933, thumbprint: "A".repeat(40) } }],
-      parallelMax: 1,
-      isolation: "full",
     },
   ],
-};
+});
 
 test("D11: a plan that only a newer node can read does not hold up the tickets of other tasks", { timeout: 120_000 }, async () => {
   const postgres = await startPostgres();

@@ -7,7 +7,7 @@ import type { Database } from "../../platform/database/database.ts";
 import type { Agents } from "../agents/agents.ts";
 import type { Json } from "../tasks/tasks.ts";
 import type { PlannedTarget } from "./plan.ts";
-import { decodePlan, PlanNotReadable } from "./plan.ts";
+import { decodePlan, PlanNotReadable } from "./stored-plan.ts";
 import { markCompleted, takeOverdueCompletions } from "./step-run-store.ts";
 
 /** Tickets of one look; more wait for the next. */
@@ -44,10 +44,13 @@ export function createLateCompleter(parts: { database: Database; agents: Agents;
 }
 
 /** Undefined: the plan has no such machine, or only a newer node can read it; others must not wait for that. */
-function targetOf(one: { plan: unknown; planVersion: number; machineId: string }): PlannedTarget | undefined {
+function targetOf(one: { plan: unknown; planVersion: number; step: string; machineId: string }): PlannedTarget | undefined {
   try {
     const plan = decodePlan({ version: one.planVersion, body: one.plan as Json });
-    return plan.steps.flatMap((step) => step.targets).find((candidate) => candidate.machineId === one.machineId);
+    const [actionId = ""] = one.step.split("/");
+    const step = plan.steps.find(({ actions }) => actions.some(({ id }) => id === actionId));
+    const worker = step?.actions.find(({ id }) => id === actionId)?.worker;
+    return worker ?? step?.targets.find((candidate) => candidate.machineId === one.machineId);
   } catch (error) {
     if (error instanceof PlanNotReadable) return undefined;
     throw error;

@@ -1,78 +1,104 @@
-// The plan of a deployment: pure data that says which script runs where, in which order. It is made once from a frozen snapshot,
-// stored before anything happens outside, and after a takeover the stored one is followed to the letter.
+// The plan of a deployment: pure data that says which actions run where, in which order, and what their values are made from. It is made
+// once from a frozen snapshot, stored before anything happens outside, and after a takeover the stored one is followed to the letter.
 
+import type { Origin, VariableScope } from "@cuttle/templates";
 import type { AgentAddress } from "../agents/agents.ts";
-import type { Json } from "../tasks/tasks.ts";
 
-/**
- * Newest version of the stored plan. This program reads it and all before, each of which is a plan of the newest version as it stands:
- * 1 knows listening agents only, 2 scripts in Bash only, 3 no proxies.
- */
-export const planVersion = 4;
-const planVersionWithoutProxies = 3;
-const planVersionWithBashOnly = 2;
-const planVersionMin = 1;
+/** A value with a name. A secret is only named here; it is read when something needs it. May hold placeholders. */
+export type PlannedValue = { name: string; value: string } | { name: string; secretId: string };
 
-/** A value a script can ask for by name. A secret is only named here; it is read when the script goes out. */
-export type PlannedVariable = { name: string; value: string } | { name: string; secretId: string };
+/** One of the values of a project's or library's variable, as frozen with the release. */
+export interface PlannedVariable {
+  id: string;
+  name: string;
+  value: string | null;
+  /** Where the text of a sensitive value is kept. */
+  secretId: string | null;
+  scope: VariableScope;
+  origin: Origin;
+}
+
+/** Properties as they stand in the process: text with its placeholders, or the id of a secret. */
+export type PlannedProperties = { readonly [name: string]: string | { readonly secretId: string } };
 
 export interface PlannedTarget {
   machineId: string;
   name: string;
   agent: AgentAddress;
+  /** Target tags. */
+  roles?: readonly string[];
+  /** What only this machine's values are. */
+  values?: readonly PlannedValue[];
 }
 
-export interface PlannedScript {
-  syntax: "Bash" | "PowerShell";
-  body: string;
+/** `Success`: only while all before went well. `Failure`: only after something failed. `Always`. `Variable`: where the expression holds. */
+export type RunCondition = "Success" | "Failure" | "Always" | "Variable";
+
+export interface PlannedPackage {
+  /** Empty for the package of the action itself. */
+  name: string;
+  packageId: string;
+  feedId: string;
+  version: string;
+  properties: { readonly [name: string]: string };
 }
 
-/** `Success`: only while all before went well. `Failure`: only after something failed. `Always`. */
-export type RunCondition = "Success" | "Failure" | "Always";
+export interface PlannedAction {
+  /** Stable within the process; names the action in tickets and logs. */
+  id: string;
+  name: string;
+  /** As in the REST API: which step type runs it. */
+  type: string;
+  /** Of a child action: whether it looks at those before it, or at its own expression. A step with one action has only its own condition. */
+  condition: "Success" | "Variable";
+  properties: PlannedProperties;
+  packages: readonly PlannedPackage[];
+  /** What only this action's values are, its name and number among them. */
+  values: readonly PlannedValue[];
+  /** Where scripts of the action run that do not run on the target; undefined: on the target. */
+  worker?: PlannedTarget;
+}
 
 export interface PlannedStep {
-  /** Stable within the process; names the step in tickets and logs. */
+  /** Stable within the process; names the step in logs. */
   id: string;
   number: number;
   name: string;
   condition: RunCondition;
-  script: PlannedScript;
-  variables: readonly PlannedVariable[];
+  properties: PlannedProperties;
+  /** Target tags that the step names. */
+  roles: readonly string[];
+  /** `targets`: its actions run for each of them, in order. `once`: without a target. */
+  runs: "targets" | "once";
   targets: readonly PlannedTarget[];
   /** Targets at once. */
   parallelMax: number;
-  /** Whether other scripts may run on the target at the same time. */
-  isolation: "full" | "none";
+  actions: readonly PlannedAction[];
+}
+
+/** What the run is for: values are scoped by it. */
+export interface PlannedScope {
+  environment?: string;
+  channel?: string;
+  project?: string;
+  /** Id of the project whose deployment process runs, or of the runbook. */
+  processOwner?: string;
+  tenant?: string;
+  /** As `Set/Tag`. */
+  tenantTags?: readonly string[];
 }
 
 export interface Plan {
   /** The server's task; told to agents for their waiting messages. */
   taskId: string;
   title: string;
+  scope: PlannedScope;
+  /** When the plan was made, which is what templates call now. */
+  nowMs: number;
+  /** `literal`: as before version 5, when nothing was put in for placeholders. */
+  placeholders: "evaluated" | "literal";
   variables: readonly PlannedVariable[];
+  /** What the server itself knows of the run; it wins over `variables`. */
+  values: readonly PlannedValue[];
   steps: readonly PlannedStep[];
-}
-
-/** A plan in a version this program does not know. */
-export class PlanNotReadable extends Error {
-  constructor(version: number) {
-    super(`The stored plan has version ${version}, this node reads up to ${planVersion}. A newer node must finish this task.`);
-    this.name = "PlanNotReadable";
-  }
-}
-
-/** In the oldest version that says all of it, so that nodes which are not upgraded yet can take over what they can run. */
-export function encodePlan(plan: Plan): { version: number; body: Json } {
-  return { version: versionFor(plan), body: plan as unknown as Json };
-}
-
-function versionFor({ steps }: Plan): number {
-  if (steps.some(({ targets }) => targets.some(({ agent }) => "proxyId" in agent))) return planVersion;
-  return steps.every(({ script }) => script.syntax === "Bash") ? planVersionWithBashOnly : planVersionWithoutProxies;
-}
-
-/** @throws PlanNotReadable */
-export function decodePlan(stored: { version: number; body: Json }): Plan {
-  if (!(stored.version >= planVersionMin && stored.version <= planVersion)) throw new PlanNotReadable(stored.version);
-  return stored.body as unknown as Plan;
 }

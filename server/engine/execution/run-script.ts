@@ -9,10 +9,11 @@
 
 import { agentExitCode } from "@cuttle/contract/agent/exit-codes";
 import { isolationMutexTimeoutNoneMs, processState, scriptIsolationLevel } from "@cuttle/contract/agent/script";
-import type { ProcessOutput, ScriptStatusResponseV2, StartScriptCommandV2 } from "@cuttle/contract/agent/script";
+import type { ProcessOutput, ScriptFile, ScriptStatusResponseV2, StartScriptCommandV2 } from "@cuttle/contract/agent/script";
 import { describeAgentAddress } from "../agents/agents.ts";
 import type { AgentAddress, Agents, Answer, CallTerms } from "../agents/agents.ts";
 import type { LogEntry, TaskRun } from "../tasks/tasks.ts";
+import { line, status } from "./plan-log.ts";
 import type { ScriptForAgents } from "./powershell-body.ts";
 import type { OutputState } from "./script-output.ts";
 import { readOutput, restoreOutputState } from "./script-output.ts";
@@ -20,6 +21,7 @@ import type { StepOutcome, StepRun } from "./step-run-store.ts";
 import { keepAgentTicket, markCompleted, markDone, markFirstGenerationStart, markProgress } from "./step-run-store.ts";
 import { chooseGeneration, talkFirstGeneration, talkSecondGeneration } from "./script-conversation.ts";
 import type { ScriptConversation, ScriptGeneration } from "./script-conversation.ts";
+import type { PartResult } from "./step-type.ts";
 
 /** Replaces secrets in lines. Each line pushed comes out once, in order, perhaps later when it may be part of a longer secret. */
 export interface LineMasker {
@@ -37,18 +39,19 @@ export interface ScriptRunParts {
 
 export interface ScriptOnTarget {
   taskId: string;
+  /** Of the log, for its lines. */
   block: string;
+  /** Its result is that of the block too. */
+  endsBlock: boolean;
   machineName: string;
   agent: AgentAddress;
   /** The whole script. Asked for only when it goes out. */
   body: () => Promise<ScriptForAgents>;
+  files: readonly ScriptFile[];
+  arguments: readonly string[];
   isolation: "full" | "none";
-  masker: LineMasker;
-}
-
-export interface ScriptResult {
-  outcome: StepOutcome;
-  message: string | null;
+  /** Asked for once the body is made, which may make further secrets. */
+  masker: () => LineMasker;
 }
 
 /** Pauses between questions about a running script: quick at first, then calmer; new output makes it quick again. */
@@ -57,8 +60,8 @@ const retryPauseMs = { first: 100, factor: 1.7, max: 2_000 };
 /** How long a ticket rests before it is forgotten when its task has had more than one owner. */
 export const completionQuarantineMs = 60 * 60_000;
 
-export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarget, parts: ScriptRunParts): Promise<ScriptResult> {
-  if (row.state === "done") return { outcome: row.outcome ?? "unknown", message: row.message };
+export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarget, parts: ScriptRunParts): Promise<PartResult> {
+  if (row.state === "done") return { outcome: row.outcome ?? "unknown", exitCode: row.exitCode, message: row.message };
 
   const terms: CallTerms = { beforeSend: run.checkLease, lease: run.lease, signal: run.lost };
   // Questions change nothing at the agent: they may go out without proof.
@@ -73,6 +76,9 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
   let mayHaveStarted = row.state === "started" || row.firstEpoch !== run.task.epoch;
   let unansweredStart = false;
   let conversation: ScriptConversation | undefined;
+  let ownMasker: LineMasker | undefined;
+  // Only output asks for it, so the body is made by then.
+  const masker = (): LineMasker => (ownMasker ??= script.masker());
   let generation: ScriptGeneration | undefined = row.generation;
 
   /** Lines that may be shown now, in log form; moves `cursor` and `output` to what they stand for. */
@@ -83,7 +89,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     const fresh = response.Logs.slice(Math.max(0, read - firstSequence));
     for (const one of fresh) {
       heldOutput.push(one);
-      entries.push(...show(script.masker.push(one.Text)));
+      entries.push(...show(masker().push(one.Text)));
     }
     read = Math.max(read, response.NextLogSequence);
     return entries;
@@ -94,10 +100,10 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     for (const text of texts) {
       const next = heldOutput.shift();
       if (next === undefined) throw new Error("The masker gave out more lines than went in.");
-      const { state, line } = readOutput(output, { ...next, Text: text });
+      const { state, line: shown } = readOutput(output, { ...next, Text: text });
       output = state;
       cursor += 1;
-      if (line !== undefined) entries.push({ kind: "line", block: script.block, category: line.category, at: line.at, text: line.text });
+      if (shown !== undefined) entries.push({ kind: "line", block: script.block, ...shown });
     }
     return entries;
   }
@@ -119,7 +125,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
       if (!said && run.clock.monotonicMs() - startedMs > 1_000) {
         said = true;
         await run.log.append([
-          note(
+          line(
             script.block,
             "Wait",
             `${script.machineName} cannot be reached (${answer.message}). Trying again for ${Math.round(parts.agentGoneMs / 1000)} s.`,
@@ -135,9 +141,9 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     result: { outcome: StepOutcome; exitCode: number | null; message: string | null },
     entries: LogEntry[],
     mayForget: boolean,
-  ): Promise<ScriptResult> {
-    if (result.message !== null) entries.push(note(script.block, result.outcome === "canceled" ? "Warning" : "Error", result.message));
-    entries.push({ kind: "status", id: script.block, status: blockStatus[result.outcome], at: new Date().toISOString() });
+  ): Promise<PartResult> {
+    if (result.message !== null) entries.push(line(script.block, result.outcome === "canceled" ? "Warning" : "Error", result.message));
+    if (script.endsBlock) entries.push(status(script.block, blockStatus[result.outcome]));
     // A ticket of the first generation is never started again, so forgetting it harms nobody, and the agent's cleaner does it too.
     const completeAfterMs = mayHaveStarted && generation === 2 ? completionQuarantineMs : null;
     await run.log.append(entries, (tx) => markDone(tx, row.id, { ...result, logNext: cursor, logState: output, completeAfterMs }));
@@ -145,7 +151,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
       const answer = await conversation.complete(read);
       if (answer.ok && generation === 2) await run.log.append([], (tx) => markCompleted(tx, [row.id]));
     }
-    return { outcome: result.outcome, message: result.message };
+    return result;
   }
 
   if (run.cancelRequested.aborted && !mayHaveStarted) {
@@ -180,8 +186,8 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     ScriptIsolationMutexTimeout: isolationMutexTimeoutNoneMs,
     IsolationMutexName: null,
     Scripts: { Bash: body.bash },
-    Files: [],
-    Arguments: [],
+    Files: script.files,
+    Arguments: script.arguments,
   };
   const conversationParts = { agents: parts.agents, agent: script.agent, command, terms, asking, clock: run.clock };
   const talk = (conversation =
@@ -226,13 +232,13 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
 
   let pauseMs = statusPauseMs.first;
   for (;;) {
-    const status = answer.reply;
-    const entries = release(status);
-    if (status.State === processState.complete) {
-      entries.push(...show(script.masker.flush()));
+    const told = answer.reply;
+    const entries = release(told);
+    if (told.State === processState.complete) {
+      entries.push(...show(masker().flush()));
       const doubt = talk.doubtOfSuccess();
       // What is in doubt may still run: its workspace stays.
-      return finish(judge(status.ExitCode, cancelSentMs !== undefined, script, doubt), entries, doubt === undefined);
+      return finish(judge(told.ExitCode, cancelSentMs !== undefined, script, doubt), entries, doubt === undefined);
     }
     if (entries.length > 0 || row.state === "intended") {
       if (row.state === "intended") row.state = "started";
@@ -241,12 +247,12 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     }
     if (run.cancelRequested.aborted && cancelSentMs === undefined) {
       cancelSentMs = run.clock.monotonicMs();
-      await run.log.append([note(script.block, "Warning", "Cancellation was requested; telling the agent to end the script.")]);
+      await run.log.append([line(script.block, "Warning", "Cancellation was requested; telling the agent to end the script.")]);
       answer = await ask(() => talk.cancel(read));
     } else {
       if (cancelSentMs !== undefined && run.clock.monotonicMs() - cancelSentMs > parts.cancelGraceMs) {
         const message = `The script on ${script.machineName} did not end within ${Math.round(parts.cancelGraceMs / 1000)} s of being cancelled and was left behind. Check the machine.`;
-        return finish({ outcome: "canceled", exitCode: null, message }, [...show(script.masker.flush())], false);
+        return finish({ outcome: "canceled", exitCode: null, message }, [...show(masker().flush())], false);
       }
       // A cancel ends the pause at once; a lost lease ends everything.
       await run.clock.pause(pauseMs, AbortSignal.any(cancelSentMs === undefined ? [run.lost, run.cancelRequested] : [run.lost]));
@@ -257,7 +263,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     }
     if (!answer.ok) {
       const message = unknownOutcome(script, answer.message);
-      return finish({ outcome: "unknown", exitCode: null, message }, [...show(script.masker.flush())], false);
+      return finish({ outcome: "unknown", exitCode: null, message }, [...show(masker().flush())], false);
     }
   }
 }
@@ -315,8 +321,4 @@ function unreachable(script: ScriptOnTarget, answer: Answer<unknown> & { ok: fal
     return `The agent at ${at} is not the one registered as ${script.machineName}: ${answer.message}. Nothing was sent.`;
   }
   return `${script.machineName} at ${at} could not be reached: ${answer.message}. The script was not started.`;
-}
-
-function note(block: string, category: "Info" | "Wait" | "Warning" | "Error", text: string): LogEntry {
-  return { kind: "line", block, category, at: new Date().toISOString(), text };
 }

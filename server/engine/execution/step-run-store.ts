@@ -1,4 +1,4 @@
-// SQL of step runs: one row for each script on each target, committed with its ticket before anything is sent. The only writer of
+// SQL of step runs: one row for each effect on each target, committed with its ticket before anything is sent. The only writer of
 // the table. Every function that writes expects to run behind the guard of its task.
 
 import type { Queryable, Transaction } from "../../platform/database/database.ts";
@@ -168,19 +168,26 @@ export async function markCompleted(tx: Queryable, ids: readonly number[]): Prom
 export async function takeOverdueCompletions(
   tx: Transaction,
   count: number,
-): Promise<{ id: number; ticket: string; machineId: string; plan: unknown; planVersion: number }[]> {
-  const rows = await tx.query<{ id: number; ticket: string; machine_id: string; plan: unknown; plan_version: number }>(
+): Promise<{ id: number; ticket: string; step: string; machineId: string; plan: unknown; planVersion: number }[]> {
+  const rows = await tx.query<{ id: number; ticket: string; step: string; machine_id: string; plan: unknown; plan_version: number }>(
     `WITH overdue AS (
        SELECT id FROM step_runs WHERE completion = 'due' AND complete_after < now()
        ORDER BY complete_after LIMIT $1 FOR UPDATE SKIP LOCKED
      ), postponed AS (
        UPDATE step_runs SET complete_after = now() + interval '1 hour' WHERE id IN (SELECT id FROM overdue)
-       RETURNING id, ticket, machine_id, task_id
+       RETURNING id, ticket, step, machine_id, task_id
      )
-     SELECT postponed.id, postponed.ticket, postponed.machine_id, tasks.plan, tasks.plan_version
+     SELECT postponed.id, postponed.ticket, postponed.step, postponed.machine_id, tasks.plan, tasks.plan_version
      FROM postponed JOIN tasks ON tasks.id = postponed.task_id`,
     [count],
     { name: "step-run-overdue" },
   );
-  return rows.map((row) => ({ id: row.id, ticket: row.ticket, machineId: row.machine_id, plan: row.plan, planVersion: row.plan_version }));
+  return rows.map((row) => ({
+    id: row.id,
+    ticket: row.ticket,
+    step: row.step,
+    machineId: row.machine_id,
+    plan: row.plan,
+    planVersion: row.plan_version,
+  }));
 }

@@ -1,12 +1,16 @@
 // The area of what is run: deployments, what they ask people, and health checks.
 
 import type { Route } from "../../platform/http/http.ts";
+import type { Secrets } from "../../platform/secrets/secrets.ts";
 import { beforeReleaseDelete, deploymentRoutes } from "./deployments/deployments.ts";
 import { interruptionRoutes } from "./interruptions/interruptions.ts";
 
 export { createHealthTask, healthArgumentsVersion, healthSchedule } from "./health-checks/health-checks.ts";
 export { createDeployTask, loadDeploymentSnapshot } from "./deployments/deployments.ts";
 export type { CandidateMachine, DeploymentSnapshot } from "./deployments/deployments.ts";
+export { createStepTypes } from "./step-types/step-types.ts";
 export { beforeReleaseDelete };
 
-export const runsRoutes: readonly Route[] = [...deploymentRoutes, ...interruptionRoutes];
+export function runsRoutes(parts: { secrets: Secrets }): Route[] {
+  return [...deploymentRoutes(parts), ...interruptionRoutes];
+}

@@ -25,6 +25,7 @@ const sequences = {
   Deployments: "ids_deployments",
   Interruptions: "ids_interruptions",
   BuildInformation: "ids_build_information",
+  LibraryVariableSets: "ids_library_variable_sets",
 } as const;
 
 export type Collection = keyof typeof sequences;

@@ -25,3 +25,23 @@ export async function findCiphertexts(
   if (ids.length === 0) return [];
   return db.query(`SELECT id, space_id, ciphertext FROM secrets WHERE id = ANY ($1::uuid[])`, [ids]);
 }
+
+export async function insertSecrets(
+  tx: Transaction,
+  rows: readonly { id: string; ciphertext: Buffer }[],
+  of: { spaceId: string; owner: string },
+): Promise<void> {
+  if (rows.length === 0) return;
+  await tx.execute(
+    `INSERT INTO secrets (id, space_id, owner, ciphertext) SELECT id, $3, $4, ciphertext FROM unnest($1::uuid[], $2::bytea[]) AS new (id, ciphertext)`,
+    [rows.map((row) => row.id), rows.map((row) => row.ciphertext), of.spaceId, of.owner],
+  );
+}
+
+export async function deleteSecrets(tx: Transaction, ids: readonly string[]): Promise<void> {
+  if (ids.length > 0) await tx.execute(`DELETE FROM secrets WHERE id = ANY ($1::uuid[])`, [ids]);
+}
+
+export async function deleteSecretsOf(tx: Transaction, owner: string, spaceId: string): Promise<void> {
+  await tx.execute(`DELETE FROM secrets WHERE owner = $1 AND space_id = $2`, [owner, spaceId]);
+}

@@ -3,7 +3,7 @@
 
 import type { Queryable, Transaction } from "../database/database.ts";
 import type { SecretContext, Secrets } from "../secrets/secrets.ts";
-import { deleteSecret, findCiphertexts, insertSecret } from "./kept-secret-store.ts";
+import { deleteSecret, deleteSecrets, deleteSecretsOf, findCiphertexts, insertSecret, insertSecrets } from "./kept-secret-store.ts";
 
 export interface SecretToKeep {
   /** A UUID of the caller's making, so that the document naming it can be stored in the same transaction. */
@@ -26,6 +26,26 @@ export async function keepSecret(tx: Transaction, secrets: Secrets, secret: Secr
 /** Takes a secret out of the database. Backups and the write-ahead log hold its ciphertext for as long as they are kept. */
 export async function forgetSecret(tx: Transaction, id: string): Promise<void> {
   await deleteSecret(tx, id);
+}
+
+/** Stores many secrets of one document at once. */
+export async function keepSecrets(
+  tx: Transaction,
+  secrets: Secrets,
+  { spaceId, owner, texts }: { spaceId: string; owner: string; texts: readonly { id: string; text: string }[] },
+): Promise<void> {
+  const rows = texts.map(({ id, text }) => ({ id, ciphertext: secrets.encrypt(text, contextOf(id, spaceId)) }));
+  await insertSecrets(tx, rows, { spaceId, owner });
+}
+
+/** Like `forgetSecret`, for many. */
+export async function forgetSecrets(tx: Transaction, ids: readonly string[]): Promise<void> {
+  await deleteSecrets(tx, ids);
+}
+
+/** Takes all secrets of a document out, with the document itself. */
+export async function forgetSecretsOf(tx: Transaction, owner: string, spaceId: string): Promise<void> {
+  await deleteSecretsOf(tx, owner, spaceId);
 }
 
 /** The texts of secrets by id. An id that is not there is missing in the answer. @throws SecretUnreadable for a row that was tampered with */

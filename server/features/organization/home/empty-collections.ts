@@ -19,7 +19,6 @@ const collections: readonly { path: string; itemType: string; scope: RouteScope;
   { path: "/events/archives", itemType: "ArchivedEventFile", scope: "system", permission: "EventRetentionView" },
   { path: "/git-credentials", itemType: "GitCredential", scope: "space", permission: "GitCredentialView" },
   { path: "/issuetrackers", itemType: "IssueTracker", scope: "system", permission: "signed-in" },
-  { path: "/libraryvariablesets", itemType: "LibraryVariableSet", scope: "space", permission: "LibraryVariableSetView" },
   { path: "/observability/kubernetes-monitors", itemType: "KubernetesMonitor", scope: "space", permission: "MachineView" },
   { path: "/package-metadata", itemType: "PackageMetadata", scope: "space", permission: "BuildInformationPush" },
   { path: "/projects/import-export/import-files", itemType: "ProjectImportFile", scope: "space", permission: "ProjectCreate" },
@@ -39,7 +38,6 @@ const collections: readonly { path: string; itemType: string; scope: RouteScope;
   { path: "/teams", itemType: "Team", scope: "either", permission: "TeamView" },
   { path: "/tenants", itemType: "Tenant", scope: "space", permission: "TenantView" },
   { path: "/userroles", itemType: "UserRole", scope: "system", permission: "UserRoleView" },
-  { path: "/variables", itemType: "VariableSet", scope: "space", permission: "VariableView" },
 ];
 
 /** The given routes, and an empty collection at every address of the table that none of them answers. */

@@ -13,7 +13,9 @@ import { lifecycles } from "../../library/library.ts";
 import { channelPage, channelQuery, channels, createDefaultChannel } from "../channels/channels.ts";
 import { createProcess, getProcess, processIdOf } from "../processes/processes.ts";
 import { projectGroups } from "../project-groups/project-groups.ts";
-import { countUnfinishedTasksOfProject } from "./project-store.ts";
+import { createVariableSet, forgetVariablesOf, variableSetIdOf } from "../variables/variables.ts";
+import type { ProjectOfVariables } from "../variables/variables.ts";
+import { countUnfinishedTasksOfProject, setIncludedLibrarySets } from "./project-store.ts";
 
 export interface ConnectivityPolicy {
   SkipMachineBehavior: "None" | "SkipUnavailableMachines";
@@ -55,11 +57,16 @@ export const projects = defineResource({
         AutoDeployReleaseOverrides: [],
         DiscreteChannelRelease: false,
         ExtensionSettings: [],
-        IncludedLibraryVariableSetIds: [],
         ProjectTags: [],
         Templates: [],
         ReleaseCreationStrategy: {},
       }),
+      IncludedLibraryVariableSetIds: {
+        column: "settings",
+        key: "IncludedLibraryVariableSetIds",
+        empty: [],
+        references: { table: "library_variable_sets", kind: "library variable set" },
+      },
       ...keyed("deployment_settings", {
         ProjectConnectivityPolicy: connectivityDefault,
         DefaultGuidedFailureMode: "EnvironmentDefault",
@@ -79,7 +86,7 @@ export const projects = defineResource({
     Channels: `${base}/projects/${Id}/channels{?skip,take,partialName}`,
     DeploymentProcess: `${base}/projects/${Id}/deploymentprocesses`,
     DeploymentSettings: `${base}/projects/${Id}/deploymentsettings`,
-    Variables: `${base}/variables/variableset-${Id}`,
+    Variables: `${base}/variables/${variableSetIdOf(Id)}`,
     Summary: `${base}/projects/${Id}/summary`,
     Web: `/app#/${base.slice("/api/".length)}/projects/${Id}`,
   }),
@@ -87,7 +94,7 @@ export const projects = defineResource({
     Object.assign(document, {
       ClonedFromProjectId: null,
       DeploymentProcessId: processIdOf(document.Id),
-      VariableSetId: `variableset-${document.Id}`,
+      VariableSetId: variableSetIdOf(document.Id),
       IsVersionControlled: false,
       PersistenceSettings: { Type: "Database" },
     }),
@@ -97,15 +104,18 @@ export const projects = defineResource({
     if (values["TenantedDeploymentMode"] === "Tenanted")
       throw problem.invalid("Tenants are not supported yet: TenantedDeploymentMode cannot be Tenanted.");
   },
-  afterSave: async (tx, { current, spaceId, id, actor }) => {
+  afterSave: async (tx, { current, spaceId, id, actor, values }) => {
+    await setIncludedLibrarySets(tx, id, values["IncludedLibraryVariableSetIds"] as string[]);
     if (current !== undefined) return;
     await createProcess(tx, spaceId, id);
+    await createVariableSet(tx, spaceId, { kind: "project", id, name: String(values["Name"]) });
     await createDefaultChannel(tx, spaceId, actor, id);
   },
   beforeDelete: async (tx, project) => {
     if ((await countUnfinishedTasksOfProject(tx, project.Id)) > 0) {
       throw problem.invalid(`The project '${String(project["Name"])}' has unfinished tasks. Wait for them or cancel them first.`);
     }
+    await forgetVariablesOf(tx, project.SpaceId, { kind: "project", id: project.Id, name: String(project["Name"]) });
   },
 });
 
@@ -117,6 +127,15 @@ function filled<T extends object>(defaults: T, sent: unknown): T {
 
 export async function getProjectId(db: Queryable, spaceId: string, idOrSlug: string): Promise<string> {
   return (await projects.get(db, spaceId, idOrSlug)).Id;
+}
+
+/** What variables have to know of a project. */
+export function projectOfVariables(project: Document): ProjectOfVariables {
+  return {
+    id: project.Id,
+    name: String(project["Name"]),
+    includedLibrarySets: (project["IncludedLibraryVariableSetIds"] as string[] | null) ?? [],
+  };
 }
 
 /** The project a command names by name, id or slug. @throws Problem 400 */

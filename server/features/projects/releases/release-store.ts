@@ -14,11 +14,15 @@ export interface ReleaseRow {
   selected_packages: object[];
   custom_fields: Record<string, string>;
   process_snapshot_id: string;
+  /** Null for a release made before there were variables. */
+  variable_snapshot_id: string | null;
+  /** In the order in which the project includes the sets. */
+  library_variable_snapshot_ids: string[];
   assembled_at: Date;
 }
 
 const columns =
-  "r.id, r.number, r.space_id, r.project_id, r.channel_id, r.version, r.release_notes, r.ignore_channel_rules, r.selected_packages, r.custom_fields, r.process_snapshot_id, r.assembled_at";
+  "r.id, r.number, r.space_id, r.project_id, r.channel_id, r.version, r.release_notes, r.ignore_channel_rules, r.selected_packages, r.custom_fields, r.process_snapshot_id, r.variable_snapshot_id, r.library_variable_snapshot_ids, r.assembled_at";
 
 export interface ReleaseFilter {
   projectId?: string;
@@ -87,8 +91,9 @@ export async function lockReleases(tx: Transaction, projectId: string): Promise<
 
 export async function insertRelease(tx: Transaction, row: Omit<ReleaseRow, "assembled_at">): Promise<void> {
   await tx.execute(
-    `INSERT INTO releases (id, number, space_id, project_id, channel_id, version, release_notes, ignore_channel_rules, selected_packages, custom_fields, process_snapshot_id)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+    `INSERT INTO releases (id, number, space_id, project_id, channel_id, version, release_notes, ignore_channel_rules, selected_packages, custom_fields, process_snapshot_id,
+       variable_snapshot_id, library_variable_snapshot_ids)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
     [
       row.id,
       row.number,
@@ -101,6 +106,8 @@ export async function insertRelease(tx: Transaction, row: Omit<ReleaseRow, "asse
       JSON.stringify(row.selected_packages),
       JSON.stringify(row.custom_fields),
       row.process_snapshot_id,
+      row.variable_snapshot_id,
+      row.library_variable_snapshot_ids,
     ],
   );
 }
@@ -116,6 +123,18 @@ export async function updateRelease(
     change.channelId,
     change.notes,
     JSON.stringify(change.customFields),
+  ]);
+}
+
+export async function updateReleaseVariables(
+  tx: Transaction,
+  id: string,
+  snapshots: { projectSnapshotId: string; librarySnapshotIds: readonly string[] },
+): Promise<void> {
+  await tx.execute(`UPDATE releases SET variable_snapshot_id = $2, library_variable_snapshot_ids = $3 WHERE id = $1`, [
+    id,
+    snapshots.projectSnapshotId,
+    snapshots.librarySnapshotIds,
   ]);
 }
 

@@ -16,7 +16,8 @@ import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resou
 import type { Document } from "../../../platform/resources/resources.ts";
 import { channels, chooseChannel } from "../channels/channels.ts";
 import { freezeProcess, getProcess } from "../processes/processes.ts";
-import { findProjectByText, getProjectId, projects, versioningTemplateDefault } from "../projects/projects.ts";
+import { findProjectByText, getProjectId, projectOfVariables, projects, versioningTemplateDefault } from "../projects/projects.ts";
+import { freezeVariables } from "../variables/variables.ts";
 import * as store from "./release-store.ts";
 import type { ReleaseFilter, ReleaseRow } from "./release-store.ts";
 import { isReleaseVersion, nextVersion } from "./release-version.ts";
@@ -44,8 +45,8 @@ export function presentRelease(row: ReleaseRow) {
     BuildInformation: [],
     CustomFields: row.custom_fields,
     ProjectDeploymentProcessSnapshotId: row.process_snapshot_id,
-    ProjectVariableSetSnapshotId: null,
-    LibraryVariableSetSnapshotIds: [],
+    ProjectVariableSetSnapshotId: row.variable_snapshot_id,
+    LibraryVariableSetSnapshotIds: row.library_variable_snapshot_ids,
     Links: {
       Self: self,
       Project: `${base}/projects/${row.project_id}`,
@@ -53,6 +54,8 @@ export function presentRelease(row: ReleaseRow) {
       Deployments: `${self}/deployments{?skip,take}`,
       DeploymentTemplate: `${self}/deployments/template`,
       Progression: `${self}/progression`,
+      SnapshotVariables: `${self}/snapshot-variables`,
+      ...(row.variable_snapshot_id === null ? {} : { ProjectVariableSnapshot: `${base}/variables/${row.variable_snapshot_id}` }),
       Artifacts: `${base}/artifacts?regarding=${row.id}{&skip,take,order}`,
       Web: `/app#/${row.space_id}/releases/${row.id}`,
     },
@@ -94,6 +97,7 @@ async function createRelease(tx: Transaction, spaceId: string, actor: Actor, wan
   const withPackages = steps.flatMap((step) => step.Actions).find((action) => action.Packages.length > 0);
   if (withPackages !== undefined)
     throw problem.invalid(`The step '${withPackages.Name}' uses packages, which this server does not support yet.`);
+  const frozen = await freezeVariables(tx, spaceId, projectOfVariables(project));
   const { id, number } = await nextId(tx, "Releases");
   await store.insertRelease(tx, {
     id,
@@ -107,6 +111,8 @@ async function createRelease(tx: Transaction, spaceId: string, actor: Actor, wan
     selected_packages: [],
     custom_fields: Object.fromEntries(Object.entries(wanted.customFields).map(([name, value]) => [name, value ?? ""])),
     process_snapshot_id: snapshotId,
+    variable_snapshot_id: frozen.projectSnapshotId,
+    library_variable_snapshot_ids: frozen.librarySnapshotIds,
   });
   await recordEvent(tx, {
     spaceId,
@@ -116,6 +122,26 @@ async function createRelease(tx: Transaction, spaceId: string, actor: Actor, wan
     relatedDocumentIds: [id, projectId, channel.Id],
   });
   return getRelease(tx, spaceId, id);
+}
+
+/** Gives a release the variables as they are now; everything else of it stays frozen. @throws Problem 404 */
+export async function refreshVariables(tx: Transaction, spaceId: string, actor: Actor, id: string): Promise<ReleaseRow> {
+  const row = await getRelease(tx, spaceId, id, "FOR UPDATE");
+  const project = projectOfVariables(await projects.get(tx, spaceId, row.project_id));
+  await store.updateReleaseVariables(tx, row.id, await freezeVariables(tx, spaceId, project));
+  await recordEvent(tx, {
+    spaceId,
+    category: "Modified",
+    actor,
+    message: `Release ${row.version} of ${project.name} took the variables as they are now`,
+    relatedDocumentIds: [row.id, row.project_id],
+  });
+  return getRelease(tx, spaceId, row.id);
+}
+
+/** Ids of the snapshots a release carries, the project's first; none for one made before there were variables. */
+export function variableSnapshotIds(release: Pick<ReleaseRow, "variable_snapshot_id" | "library_variable_snapshot_ids">): string[] {
+  return [release.variable_snapshot_id ?? [], release.library_variable_snapshot_ids].flat();
 }
 
 function versionTaken(version: string) {
@@ -322,6 +348,16 @@ export function releaseRoutes(beforeDelete: BeforeReleaseDelete): Route[] {
           relatedDocumentIds: [row.id, row.project_id],
         });
         return ok(presentRelease(await getRelease(tx, space.id, row.id)));
+      },
+    }),
+    change({
+      method: "POST",
+      path: "/releases/{id}/snapshot-variables",
+      scope: "space",
+      permission: "ReleaseEdit",
+      answer: Release,
+      handler: async ({ tx, space, actor, params }) => {
+        return ok(presentRelease(await refreshVariables(tx, space.id, actor, params.id)));
       },
     }),
     change({

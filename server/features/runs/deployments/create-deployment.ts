@@ -5,11 +5,20 @@ import { actorOf, requirePermission } from "../../../platform/access/access.ts";
 import type { Caller } from "../../../platform/access/access.ts";
 import { nextId } from "../../../platform/database/database.ts";
 import type { Queryable, Transaction } from "../../../platform/database/database.ts";
+import type { Secrets } from "../../../platform/secrets/secrets.ts";
 import { enqueueTask } from "../../../engine/tasks/tasks.ts";
 import { environments } from "../../infrastructure/infrastructure.ts";
 import { lifecycleProgress, mayDeploy, phasesInForce } from "../../library/library.ts";
 import type { LifecycleProgress } from "../../library/library.ts";
-import { channels, findSnapshotSteps, projects } from "../../projects/projects.ts";
+import {
+  channels,
+  findSnapshotSteps,
+  keepAnswers,
+  loadVariableSnapshots,
+  projects,
+  readFormValues,
+  variableSnapshotIds,
+} from "../../projects/projects.ts";
 import type { ReleaseRow } from "../../projects/projects.ts";
 import { optionsVersion } from "./deployment.ts";
 import type { DeploymentOptions } from "./deployment.ts";
@@ -27,6 +36,8 @@ export interface NewDeployment {
   /** Ids or names of machines. */
   specificMachines: readonly string[];
   excludedMachines: readonly string[];
+  /** Answers to prompted variables by id, name or label, and what keeps the sensitive ones. Without it nothing was answered. */
+  answers?: { sent: Readonly<Record<string, string | null>>; secrets: Secrets };
 }
 
 /** How far a release has come on the lifecycle of its channel. */
@@ -64,6 +75,15 @@ export async function createDeployment(tx: Transaction, caller: Caller, wanted: 
     specificMachineIds: await machineIds(tx, spaceId, wanted.specificMachines),
     excludedMachineIds: await machineIds(tx, spaceId, wanted.excludedMachines),
   };
+  const variable_snapshot_ids = variableSnapshotIds(release);
+  const form = readFormValues(wanted.answers?.sent ?? {}, await loadVariableSnapshots(tx, variable_snapshot_ids), {
+    environmentId: environment.Id,
+    channelId: release.channel_id,
+    projectId: project.Id,
+  });
+  if (form.faults.length > 0) throw problem.invalid(form.faults);
+  if (wanted.answers !== undefined)
+    await keepAnswers(tx, wanted.answers.secrets, { spaceId, projectId: project.Id, texts: form.newSecrets });
   const actor = actorOf(caller);
   const { id, number } = await nextId(tx, "Deployments");
   const taskId = await enqueueTask(tx, {
@@ -94,6 +114,8 @@ export async function createDeployment(tx: Transaction, caller: Caller, wanted: 
     options_version: optionsVersion,
     deployed_by: caller.username,
     deployed_by_id: caller.userId,
+    variable_snapshot_ids,
+    form_values: form.values,
   });
   return (await store.findDeployment(tx, spaceId, id))!;
 }

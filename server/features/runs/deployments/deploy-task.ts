@@ -4,13 +4,14 @@
 import type { Agents } from "../../../engine/agents/agents.ts";
 import type { LineMasker } from "../../../engine/execution/execution.ts";
 import { decodePlan, encodePlan, rootBlock, runPlan } from "../../../engine/execution/execution.ts";
-import type { Plan } from "../../../engine/execution/execution.ts";
+import type { Plan, StepType } from "../../../engine/execution/execution.ts";
 import type { TaskHandler, TaskOutcome, TaskRun } from "../../../engine/tasks/tasks.ts";
 import { loadDeploymentSnapshot } from "./deployment-snapshot.ts";
 import { planDeployment } from "./plan-deployment.ts";
 
 export interface DeployTaskParts {
   agents: Agents;
+  stepTypes: readonly StepType[];
   readSecret: (secretId: string) => Promise<string>;
   prepareMasking: (secrets: readonly string[]) => { createMasker(): LineMasker };
 }
@@ -22,14 +23,17 @@ export function createDeployTask(parts: DeployTaskParts): TaskHandler {
   return {
     name: "Deploy",
     async run(run) {
-      const stored = run.task.plan === null ? await makePlan(run) : { ok: true as const, plan: decodePlan(run.task.plan) };
+      const stored = run.task.plan === null ? await makePlan(run, parts.stepTypes) : { ok: true as const, plan: decodePlan(run.task.plan) };
       if (!stored.ok) return refuse(run, stored.faults);
       return runPlan(stored.plan, run, parts);
     },
   };
 }
 
-async function makePlan(run: TaskRun): Promise<{ ok: true; plan: Plan } | { ok: false; faults: readonly string[] }> {
+async function makePlan(
+  run: TaskRun,
+  stepTypes: readonly StepType[],
+): Promise<{ ok: true; plan: Plan } | { ok: false; faults: readonly string[] }> {
   const { arguments: given, argumentsVersion, id } = run.task;
   if (argumentsVersion !== argumentsVersionKnown) {
     return {
@@ -44,7 +48,7 @@ async function makePlan(run: TaskRun): Promise<{ ok: true; plan: Plan } | { ok: 
   return run.guarded(async (tx) => {
     const snapshot = await loadDeploymentSnapshot(tx, deploymentId);
     if (snapshot === undefined) return { ok: false, faults: [`The deployment ${deploymentId} was deleted before it ran.`] };
-    const result = planDeployment(snapshot, id);
+    const result = planDeployment(snapshot, { taskId: id, stepTypes, nowMs: Date.now() });
     if (!result.ok) return result;
     return { ok: true, plan: decodePlan(await run.storePlan(tx, encodePlan(result.plan))) };
   });

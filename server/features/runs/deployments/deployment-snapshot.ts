@@ -2,8 +2,8 @@
 
 import type { Transaction } from "../../../platform/database/database.ts";
 import { environments } from "../../infrastructure/infrastructure.ts";
-import { findRelease, findSnapshotSteps, projects } from "../../projects/projects.ts";
-import type { ConnectivityPolicy, ProcessStep } from "../../projects/projects.ts";
+import { findRelease, findSnapshotSteps, loadVariableSnapshots, projects, withFormValues } from "../../projects/projects.ts";
+import type { ConnectivityPolicy, FrozenVariable, ProcessStep } from "../../projects/projects.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 import { optionsVersion } from "./deployment.ts";
 import * as store from "./deployment-store.ts";
@@ -40,6 +40,8 @@ export interface DeploymentSnapshot {
   environment: { id: string; name: string; slug: string };
   /** The process frozen with the release. */
   process: { snapshotId: string; steps: readonly ProcessStep[] };
+  /** The variables frozen with the deployment, with what a person answered to prompts. */
+  variables: readonly FrozenVariable[];
   /** Enabled machines of the environment as they are now; roles and options still choose among them. */
   machines: readonly CandidateMachine[];
 }
@@ -79,6 +81,7 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
     },
     environment: { id: environment.Id, name: String(environment["Name"]), slug: String(environment["Slug"]) },
     process: { snapshotId: row.process_snapshot_id, steps },
+    variables: withFormValues(await loadVariableSnapshots(tx, row.variable_snapshot_ids), row.form_values),
     machines: (await store.listCandidates(tx, environment.Id)).map((machine) => ({
       id: machine.id,
       name: machine.name,

@@ -1,6 +1,7 @@
 // SQL of deployments; the only writer of the table. The state of a deployment is that of its task.
 
 import type { Queryable, Transaction } from "../../../platform/database/database.ts";
+import type { FormValues } from "../../projects/projects.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 
 export interface DeploymentRow {
@@ -19,13 +20,19 @@ export interface DeploymentRow {
   deployed_by: string;
   deployed_by_id: string | null;
   created_at: Date;
+  /** What was frozen when the deployment was created, the project's variables first. */
+  variable_snapshot_ids: string[];
+  /** Answers to prompts by the id of the variable. */
+  form_values: FormValues;
   process_snapshot_id: string;
   release_version: string;
   task_state: string;
 }
 
 const columns = `d.id, d.number, d.space_id, d.name, d.project_id, d.release_id, d.channel_id, d.environment_id, d.task_id, d.comments, d.options,
-  d.options_version, d.deployed_by, d.deployed_by_id, d.created_at, r.process_snapshot_id, r.version AS release_version, t.state AS task_state`;
+  d.options_version, d.deployed_by, d.deployed_by_id, d.created_at, d.form_values,
+  COALESCE(d.variable_snapshot_ids, array_remove(array_prepend(r.variable_snapshot_id, r.library_variable_snapshot_ids), NULL)) AS variable_snapshot_ids,
+  r.process_snapshot_id, r.version AS release_version, t.state AS task_state`;
 const from = "deployments d JOIN releases r ON r.id = d.release_id JOIN tasks t ON t.id = d.task_id";
 
 export interface DeploymentFilter {
@@ -80,8 +87,9 @@ export async function insertDeployment(
   row: Omit<DeploymentRow, "created_at" | "process_snapshot_id" | "release_version" | "task_state">,
 ): Promise<void> {
   await tx.execute(
-    `INSERT INTO deployments (id, number, space_id, name, project_id, release_id, channel_id, environment_id, task_id, comments, options, options_version, deployed_by, deployed_by_id)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+    `INSERT INTO deployments (id, number, space_id, name, project_id, release_id, channel_id, environment_id, task_id, comments, options, options_version, deployed_by, deployed_by_id,
+       variable_snapshot_ids, form_values)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
     [
       row.id,
       row.number,
@@ -97,16 +105,23 @@ export async function insertDeployment(
       row.options_version,
       row.deployed_by,
       row.deployed_by_id,
+      row.variable_snapshot_ids,
+      JSON.stringify(row.form_values),
     ],
   );
 }
 
-export async function deleteDeployment(tx: Transaction, id: string): Promise<void> {
-  await tx.execute(`DELETE FROM deployments WHERE id = $1`, [id]);
+/** Answers what was given to prompts of the deleted ones, for their secrets. */
+export async function deleteDeployment(tx: Transaction, id: string): Promise<FormValues[]> {
+  const rows = await tx.query<{ form_values: FormValues }>(`DELETE FROM deployments WHERE id = $1 RETURNING form_values`, [id]);
+  return rows.map((row) => row.form_values);
 }
 
-export async function deleteDeploymentsOfRelease(tx: Transaction, releaseId: string): Promise<void> {
-  await tx.execute(`DELETE FROM deployments WHERE release_id = $1`, [releaseId]);
+export async function deleteDeploymentsOfRelease(tx: Transaction, releaseId: string): Promise<FormValues[]> {
+  const rows = await tx.query<{ form_values: FormValues }>(`DELETE FROM deployments WHERE release_id = $1 RETURNING form_values`, [
+    releaseId,
+  ]);
+  return rows.map((row) => row.form_values);
 }
 
 export async function countUnfinishedOfRelease(db: Queryable, releaseId: string): Promise<number> {

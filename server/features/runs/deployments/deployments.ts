@@ -6,13 +6,27 @@ import type { Static } from "@cuttle/contract/rest/shapes";
 import { CreateDeploymentCommand, CreateDeploymentResponse, Deployment, DeploymentBody } from "@cuttle/contract/rest/deployments";
 import { DeploymentTemplate, ReleaseProgression } from "@cuttle/contract/rest/releases";
 import { problem } from "../../../base/problems.ts";
+import { requirePermission } from "../../../platform/access/access.ts";
 import { recordEvent } from "../../../platform/audit/audit.ts";
 import type { Queryable } from "../../../platform/database/database.ts";
 import { change, created, nothing, ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
+import type { Secrets } from "../../../platform/secrets/secrets.ts";
 import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
 import { environments } from "../../infrastructure/infrastructure.ts";
-import { findProjectByText, findReleaseByVersion, findSnapshotVersion, getProcess, getRelease } from "../../projects/projects.ts";
+import {
+  compareWithFrozen,
+  findProjectByText,
+  findReleaseByVersion,
+  findSnapshotVersion,
+  forgetAnswers,
+  getProcess,
+  getRelease,
+  presentFormValues,
+  projectOfVariables,
+  projects,
+  refreshVariables,
+} from "../../projects/projects.ts";
 import { createDeployment, environmentNames, findEnvironmentByText, progressOf } from "./create-deployment.ts";
 import * as store from "./deployment-store.ts";
 import type { DeploymentFilter, DeploymentRow } from "./deployment-store.ts";
@@ -34,7 +48,7 @@ function present(row: DeploymentRow) {
     TenantId: null,
     TaskId: row.task_id,
     DeploymentProcessId: row.process_snapshot_id,
-    ManifestVariableSetId: null,
+    ManifestVariableSetId: row.variable_snapshot_ids[0] ?? null,
     Comments: row.comments,
     Created: row.created_at,
     DeployedBy: row.deployed_by,
@@ -43,7 +57,7 @@ function present(row: DeploymentRow) {
     FailureEncountered: row.task_state === "Failed",
     ForcePackageDownload: row.options.forcePackageDownload,
     ForcePackageRedeployment: row.options.forcePackageRedeployment,
-    FormValues: {},
+    FormValues: presentFormValues(row.form_values),
     QueueTime: null,
     QueueTimeExpiry: null,
     SkipActions: row.options.skipActionIds,
@@ -58,6 +72,7 @@ function present(row: DeploymentRow) {
       Release: `${base}/releases/${row.release_id}`,
       Environment: `${base}/environments/${row.environment_id}`,
       Project: `${base}/projects/${row.project_id}`,
+      ...(row.variable_snapshot_ids[0] === undefined ? {} : { Variables: `${base}/variables/${row.variable_snapshot_ids[0]}` }),
       Interruptions: `${base}/interruptions?regarding=${row.id}`,
       Artifacts: `${base}/artifacts?regarding=${row.id}`,
       Web: `/app#/${row.space_id}/deployments/${row.id}`,
@@ -75,15 +90,12 @@ async function getDeployment(db: Queryable, spaceId: string, id: string): Promis
 function refuseUnsupported(wanted: {
   TenantId?: string | null;
   UseGuidedFailure?: boolean | null;
-  FormValues?: object | null;
   QueueTime?: string | null;
   QueueTimeExpiry?: string | null;
 }): void {
   const faults: string[] = [];
   if (wanted.TenantId) faults.push("Tenants are not supported yet: TenantId must be empty.");
   if (wanted.UseGuidedFailure === true) faults.push("Guided failure is not supported yet: UseGuidedFailure must not be true.");
-  if (wanted.FormValues && Object.keys(wanted.FormValues).length > 0)
-    faults.push("Prompted variables are not supported yet: no values can be given.");
   if (wanted.QueueTime || wanted.QueueTimeExpiry)
     faults.push("Scheduled deployments are not supported yet: leave out the start and expiry times.");
   if (faults.length > 0) throw problem.invalid(faults);
@@ -105,7 +117,7 @@ async function deploymentPage(db: Queryable, spaceId: string, wanted: Static<typ
   });
 }
 
-export const deploymentRoutes: Route[] = [
+export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => [
   read({
     path: "/deployments",
     scope: "space",
@@ -181,12 +193,16 @@ export const deploymentRoutes: Route[] = [
       const names = await environmentNames(db, space.id);
       const open = new Set(progress.phases.filter((one) => one.isOpen).flatMap(({ phase }) => [...phase.automatic, ...phase.optional]));
       const process = await getProcess(db, space.id, release.project_id);
+      const changed = await compareWithFrozen(db, projectOfVariables(await projects.get(db, space.id, release.project_id)), {
+        projectSnapshotId: release.variable_snapshot_id,
+        librarySnapshotIds: release.library_variable_snapshot_ids,
+      });
       return ok({
         Id: null,
         DeploymentNotes: release.release_notes,
         IsDeploymentProcessModified: (await findSnapshotVersion(db, release.process_snapshot_id)) !== process.version,
-        IsVariableSetModified: false,
-        IsLibraryVariableSetModified: false,
+        IsVariableSetModified: changed.project,
+        IsLibraryVariableSetModified: changed.library,
         PromoteTo: [...open].map((id) => ({ Id: id, Name: names.get(id) ?? id, Links: {} })),
         TenantPromotions: [],
         Links: { Self: `/api/${space.id}/releases/${release.id}/deployments/template` },
@@ -217,6 +233,7 @@ export const deploymentRoutes: Route[] = [
         skip: body.SkipActions ?? [],
         specificMachines: body.SpecificMachineIds ?? [],
         excludedMachines: body.ExcludedMachineIds ?? [],
+        answers: { sent: body.FormValues ?? {}, secrets },
       });
       return created(present(row));
     },
@@ -228,10 +245,9 @@ export const deploymentRoutes: Route[] = [
     permission: "DeploymentCreate",
     body: CreateDeploymentCommand,
     answer: CreateDeploymentResponse,
-    handler: async ({ tx, space, caller, body }) => {
+    handler: async ({ tx, space, caller, actor, body }) => {
       refuseUnsupported({
         UseGuidedFailure: body.UseGuidedFailure ?? null,
-        FormValues: body.Variables ?? null,
         QueueTime: body.RunAt ?? null,
         QueueTimeExpiry: body.NoRunAfter ?? null,
       });
@@ -239,6 +255,10 @@ export const deploymentRoutes: Route[] = [
       const project = await findProjectByText(tx, space.id, body.ProjectName);
       const found = await findReleaseByVersion(tx, project.Id, body.ReleaseVersion.trim());
       if (found === undefined) throw problem.invalid(`The project '${String(project["Name"])}' has no release ${body.ReleaseVersion}.`);
+      if (body.UpdateVariableSnapshot === true) {
+        requirePermission(caller, "ReleaseEdit", { spaceId: space.id, projectId: project.Id });
+        await refreshVariables(tx, space.id, actor, found.id);
+      }
       const release = await getRelease(tx, space.id, found.id, "FOR SHARE");
       const wanted = new Map<string, string>();
       for (const text of body.EnvironmentNames) wanted.set((await findEnvironmentByText(tx, space.id, text)).Id, text);
@@ -254,6 +274,7 @@ export const deploymentRoutes: Route[] = [
             skip: body.SkipStepNames ?? [],
             specificMachines: body.SpecificMachineNames ?? [],
             excludedMachines: body.ExcludedMachineNames ?? [],
+            answers: { sent: body.Variables ?? {}, secrets },
           }),
         );
       }
@@ -271,7 +292,7 @@ export const deploymentRoutes: Route[] = [
       const row = await getDeployment(tx, space.id, params.id);
       if (["Queued", "Executing", "Cancelling"].includes(row.task_state))
         throw problem.invalid(`The deployment ${row.id} has not finished yet. Cancel its task ${row.task_id} or wait for it.`);
-      await store.deleteDeployment(tx, row.id);
+      await forgetAnswers(tx, await store.deleteDeployment(tx, row.id));
       await recordEvent(tx, {
         spaceId: space.id,
         category: "Deleted",
@@ -302,5 +323,5 @@ export async function beforeReleaseDelete(
   if ((await store.countUnfinishedOfRelease(tx, release.id)) > 0) {
     throw problem.invalid(`The release ${release.version} has unfinished deployments. Wait for them or cancel them first.`);
   }
-  await store.deleteDeploymentsOfRelease(tx, release.id);
+  await forgetAnswers(tx, await store.deleteDeploymentsOfRelease(tx, release.id));
 }

@@ -1,26 +1,41 @@
 // Turns the frozen snapshot of a deployment into its plan. Pure: no clock, no database, no names looked up later.
 
-import type { Plan, PlannedStep, PlannedTarget, PlannedVariable, RunCondition } from "../../../engine/execution/execution.ts";
+import type {
+  Plan,
+  PlannedAction,
+  PlannedProperties,
+  PlannedStep,
+  PlannedTarget,
+  PlannedValue,
+  StepType,
+} from "../../../engine/execution/execution.ts";
 import type { ProcessAction, ProcessStep, StoredProperties } from "../../projects/projects.ts";
 import { readAgentAddress } from "../../infrastructure/infrastructure.ts";
 import type { CandidateMachine, DeploymentSnapshot } from "./deployment-snapshot.ts";
 
 /** Targets of one step at once when the step does not say otherwise. */
 const parallelTargetsDefault = 10;
+const targetRoles = "Octopus.Action.TargetRoles";
 
 export type PlanResult = { ok: true; plan: Plan } | { ok: false; faults: readonly string[] };
 
+/** What a plan is made with besides the snapshot. */
+export interface PlanningParts {
+  taskId: string;
+  stepTypes: readonly StepType[];
+  nowMs: number;
+}
+
 /** The plan, or every reason why there can be none, each a sentence for people. */
-export function planDeployment(snapshot: DeploymentSnapshot, taskId: string): PlanResult {
+export function planDeployment(snapshot: DeploymentSnapshot, parts: PlanningParts): PlanResult {
   const faults: string[] = [];
   const steps: PlannedStep[] = [];
   for (const step of snapshot.process.steps) {
-    for (const action of step.Actions) {
-      if (!isWanted(action, snapshot)) continue;
-      const planned = planAction(step, action, steps.length + 1, snapshot);
-      if ("fault" in planned) faults.push(planned.fault);
-      else steps.push(planned);
-    }
+    const actions = step.Actions.filter((action) => isWanted(action, snapshot));
+    if (actions.length === 0) continue;
+    const planned = planStep(step, actions, steps.length + 1, snapshot, parts);
+    if ("faults" in planned) faults.push(...planned.faults);
+    else steps.push(planned);
   }
   if (faults.length > 0) return { ok: false, faults };
   if (steps.length === 0)
@@ -28,12 +43,17 @@ export function planDeployment(snapshot: DeploymentSnapshot, taskId: string): Pl
       ok: false,
       faults: [`The process of ${snapshot.project.name} has no step that runs in ${snapshot.environment.name}. Add a step, or enable one.`],
     };
+  const { environment, project, release } = snapshot;
   return {
     ok: true,
     plan: {
-      taskId,
-      title: `Deploy ${snapshot.project.name} release ${snapshot.release.version} to ${snapshot.environment.name}`,
-      variables: deploymentVariables(snapshot, taskId),
+      taskId: parts.taskId,
+      title: `Deploy ${project.name} release ${release.version} to ${environment.name}`,
+      scope: { environment: environment.id, channel: release.channelId, project: project.id, processOwner: project.id },
+      nowMs: parts.nowMs,
+      placeholders: "evaluated",
+      variables: [],
+      values: deploymentValues(snapshot, parts.taskId),
       steps,
     },
   };
@@ -46,79 +66,98 @@ function isWanted(action: ProcessAction, snapshot: DeploymentSnapshot): boolean 
   return action.Channels.length === 0 || action.Channels.includes(snapshot.release.channelId);
 }
 
-function planAction(
+function planStep(
   step: ProcessStep,
-  action: ProcessAction,
+  wanted: readonly ProcessAction[],
   number: number,
   snapshot: DeploymentSnapshot,
-): PlannedStep | { fault: string } {
-  const name = action.Name;
-  const text = (property: string): string | undefined => plainText(action.Properties, property) ?? plainText(step.Properties, property);
-  if (action.ActionType !== "Octopus.Script") {
-    return {
-      fault: `Step '${name}' has the type ${action.ActionType}, which this server cannot run yet. It runs script steps (Octopus.Script).`,
-    };
+  parts: PlanningParts,
+): PlannedStep | { faults: string[] } {
+  const faults: string[] = [];
+  const types = wanted.map((action) => parts.stepTypes.find((type) => type.name === action.ActionType));
+  for (const [at, action] of wanted.entries()) {
+    const type = types[at];
+    if (type === undefined) faults.push(unknownType(action, parts.stepTypes));
+    else faults.push(...type.check(checkedAction(step, action)));
   }
-  if (isTrue(text("Octopus.Action.RunOnServer"))) {
-    return {
-      fault: `Step '${name}' asks to run on the server, which is not available yet. Give it target roles instead (Octopus.Action.TargetRoles).`,
-    };
-  }
-  const source = text("Octopus.Action.Script.ScriptSource") ?? "Inline";
-  if (source !== "Inline")
-    return { fault: `Step '${name}' takes its script from '${source}', which is not available yet. Put the script into the step.` };
-  const syntax = text("Octopus.Action.Script.Syntax") ?? "Bash";
-  if (syntax !== "Bash" && syntax !== "PowerShell")
-    return { fault: `Step '${name}' is written in ${syntax}; this server runs Bash and PowerShell.` };
-  const body = text("Octopus.Action.Script.ScriptBody");
-  if (body === undefined) return { fault: `Step '${name}' has no script (Octopus.Action.Script.ScriptBody).` };
-  const condition = readCondition(step.Condition);
-  if (condition === undefined) return { fault: `Step '${name}' has the run condition ${step.Condition}, which is not available yet.` };
-  const roles = (text("Octopus.Action.TargetRoles") ?? "")
-    .split(",")
-    .map((role) => role.trim())
-    .filter((role) => role !== "");
-  if (roles.length === 0)
-    return { fault: `Step '${name}' names no target roles, so nobody knows where to run it (Octopus.Action.TargetRoles).` };
+  if (faults.length > 0) return { faults };
 
-  const targets: PlannedTarget[] = [];
-  for (const machine of snapshot.machines.filter((one) => isTarget(one, roles, snapshot))) {
-    const target = targetOf(machine);
-    if (typeof target === "string") return { fault: `Step '${name}' cannot run on ${machine.name}: ${target}` };
-    targets.push(target);
+  const roles = rolesOf(step, wanted);
+  const isOnce = types.every((type) => type?.runs === "once") && (wanted.length === 1 || roles.length === 0);
+  if (!isOnce && roles.length === 0) {
+    const name = wanted.find((_action, at) => types[at]?.runs === "targets")?.Name ?? step.Name;
+    return { faults: [`Step '${name}' names no target roles, so nobody knows where to run it (Octopus.Action.TargetRoles).`] };
   }
+  const targets: PlannedTarget[] = [];
+  if (!isOnce) {
+    for (const machine of snapshot.machines.filter((one) => isTarget(one, roles, snapshot))) {
+      const target = targetOf(machine);
+      if (typeof target === "string") return { faults: [`Step '${step.Name}' cannot run on ${machine.name}: ${target}`] };
+      targets.push(target);
+    }
+  }
+  const [only] = wanted;
   return {
-    id: action.Id,
+    // A step with one action is that action: its log and rows are named by it.
+    id: wanted.length === 1 && only !== undefined ? only.Id : step.Id,
     number,
-    name,
-    condition,
-    script: { syntax, body },
-    variables: [
-      { name: "Octopus.Step.Id", value: step.Id },
-      { name: "Octopus.Step.Name", value: step.Name },
-      { name: "Octopus.Step.Number", value: String(number) },
-      { name: "Octopus.Action.Id", value: action.Id },
-      { name: "Octopus.Action.Name", value: action.Name },
-      ...propertyVariables(step.Properties),
-      ...propertyVariables(action.Properties),
-    ],
+    name: wanted.length === 1 && only !== undefined ? only.Name : step.Name,
+    condition: step.Condition,
+    properties: plannedProperties(step.Properties),
+    roles,
+    runs: isOnce ? "once" : "targets",
     targets,
-    parallelMax: readParallelism(text("Octopus.Action.MaxParallelism")),
-    isolation: isTrue(text("OctopusBypassDeploymentMutex")) ? "none" : "full",
+    parallelMax: readParallelism(wanted.map((action) => textOf(step, action, "Octopus.Action.MaxParallelism")).find(Boolean)),
+    actions: wanted.map((action, at) => planAction(step, action, { number, at: at + 1, of: wanted.length })),
   };
 }
 
-/** Properties of steps and actions are variables of their scripts; the script itself is not. */
-function propertyVariables(properties: StoredProperties): PlannedVariable[] {
-  const variables: PlannedVariable[] = [];
-  for (const [name, value] of Object.entries(properties)) {
-    if (value === null || name === "Octopus.Action.Script.ScriptBody") continue;
-    variables.push(typeof value === "string" ? { name, value } : { name, secretId: value.secretId });
-  }
-  return variables;
+function planAction(step: ProcessStep, action: ProcessAction, place: { number: number; at: number; of: number }): PlannedAction {
+  const number = place.of === 1 ? String(place.number) : `${place.number}.${place.at}`;
+  return {
+    id: action.Id,
+    name: action.Name,
+    type: action.ActionType,
+    condition: action.Condition,
+    properties: plannedProperties(action.Properties),
+    packages: [],
+    values: [
+      { name: "Octopus.Step.Id", value: step.Id },
+      { name: "Octopus.Step.Name", value: step.Name },
+      { name: "Octopus.Step.Number", value: String(place.number) },
+      { name: "Octopus.Action.Id", value: action.Id },
+      { name: "Octopus.Action.Name", value: action.Name },
+      { name: "Octopus.Action.Number", value: number },
+      { name: "Octopus.Action.StepName", value: step.Name },
+    ],
+  };
 }
 
-function deploymentVariables(snapshot: DeploymentSnapshot, taskId: string): PlannedVariable[] {
+function unknownType(action: ProcessAction, types: readonly StepType[]): string {
+  const known = types.map((type) => type.name).join(", ");
+  return `Step '${action.Name}' has the type ${action.ActionType}, which this server cannot run yet. It runs: ${known}.`;
+}
+
+function checkedAction(step: ProcessStep, action: ProcessAction) {
+  return {
+    name: action.Name,
+    properties: { ...plannedProperties(step.Properties), ...plannedProperties(action.Properties) },
+    runsOnServer: isTrue(textOf(step, action, "Octopus.Action.RunOnServer")),
+    packageNames: [],
+  };
+}
+
+function rolesOf(step: ProcessStep, actions: readonly ProcessAction[]): string[] {
+  const texts = [plainText(step.Properties, targetRoles), ...actions.map((action) => plainText(action.Properties, targetRoles))];
+  const named = (texts.find((text) => text !== undefined) ?? "").split(",");
+  return named.map((role) => role.trim()).filter((role) => role !== "");
+}
+
+function plannedProperties(properties: StoredProperties): PlannedProperties {
+  return Object.fromEntries(Object.entries(properties).flatMap(([name, value]) => (value === null ? [] : [[name, value]])));
+}
+
+function deploymentValues(snapshot: DeploymentSnapshot, taskId: string): PlannedValue[] {
   const { deployment, environment, project, release, space } = snapshot;
   const values: Record<string, string> = {
     "Octopus.Task.Id": taskId,
@@ -159,16 +198,16 @@ function targetOf(machine: CandidateMachine): PlannedTarget | string {
   const { communicationStyle: style, uri, thumbprint, proxyId } = machine;
   const agent = readAgentAddress({ style, uri, thumbprint, proxyId });
   if (agent === undefined) return `its address ${machine.uri} is not of the form https://host:port/. Correct it at the machine.`;
-  return { machineId: machine.id, name: machine.name, agent };
-}
-
-function readCondition(condition: ProcessStep["Condition"]): RunCondition | undefined {
-  return condition === "Variable" ? undefined : condition;
+  return { machineId: machine.id, name: machine.name, roles: machine.roles, agent };
 }
 
 function readParallelism(text: string | undefined): number {
   const wanted = Number(text ?? parallelTargetsDefault);
   return Number.isInteger(wanted) && wanted > 0 ? wanted : parallelTargetsDefault;
+}
+
+function textOf(step: ProcessStep, action: ProcessAction, name: string): string | undefined {
+  return plainText(action.Properties, name) ?? plainText(step.Properties, name);
 }
 
 function plainText(properties: StoredProperties, name: string): string | undefined {

@@ -1,0 +1,173 @@
+// What variables are worth at one place of a run: the server's own values, the frozen variables by their scopes, the properties of the
+// step and the action, and the machine. Secrets are read when a place first needs them.
+
+import { createScopeResolver, createVariables, TemplateError } from "@cuttle/templates";
+import type { RunScope, ScopeResolver, Variable, Variables } from "@cuttle/templates";
+import type { Plan, PlannedAction, PlannedProperties, PlannedStep, PlannedTarget, PlannedValue } from "./plan.ts";
+import type { ScriptVariable } from "./script-body.ts";
+import { ActionFault } from "./step-type.ts";
+
+/** The text of the script is no variable of it. */
+const scriptBodyProperty = "Octopus.Action.Script.ScriptBody";
+
+export interface Place {
+  step: PlannedStep;
+  /** Undefined: of the step before its actions. */
+  action?: PlannedAction | undefined;
+  target?: PlannedTarget | undefined;
+}
+
+export interface PlaceValues {
+  variables: Variables;
+  scriptVariables(): ScriptVariable[];
+  property(name: string): string | undefined;
+  /** @throws ActionFault */
+  evaluate(name: string): string | undefined;
+  /** @throws ActionFault */
+  evaluateText(text: string): string;
+  /** @throws ActionFault */
+  isTruthy(text: string): boolean;
+  /** All that must not be shown in logs of this place: secrets, and what values and fields made of them. */
+  secrets(): string[];
+}
+
+export interface PlanValues {
+  at(place: Place): Promise<PlaceValues>;
+}
+
+export function createPlanValues(plan: Plan, readSecret: (secretId: string) => Promise<string>): PlanValues {
+  const texts = new Map<string, Promise<string>>();
+  let resolver: Promise<ScopeResolver> | undefined;
+
+  function secretText(id: string): Promise<string> {
+    let text = texts.get(id);
+    if (text === undefined) texts.set(id, (text = readSecret(id)));
+    return text;
+  }
+
+  async function prepare(): Promise<ScopeResolver> {
+    return createScopeResolver(
+      await Promise.all(
+        plan.variables.map(async ({ id, name, value, secretId, scope, origin }) =>
+          secretId === null
+            ? { id, name, value, scope, origin }
+            : { id, name, value: await secretText(secretId), sensitive: true, scope, origin },
+        ),
+      ),
+    );
+  }
+
+  async function read(values: readonly PlannedValue[]): Promise<Variable[]> {
+    return Promise.all(
+      values.map(async (one) =>
+        "secretId" in one
+          ? { name: one.name, value: await secretText(one.secretId), sensitive: true }
+          : { name: one.name, value: one.value },
+      ),
+    );
+  }
+
+  return {
+    async at({ step, action, target }) {
+      resolver ??= prepare();
+      const properties = { ...step.properties, ...action?.properties };
+      const fields = new Map((await read(valuesOf(properties))).map((one) => [one.name, one]));
+      const own = [
+        ...(await read(plan.values)),
+        ...(await read(action?.values ?? [])),
+        ...[...fields.values()].filter((one) => one.name !== scriptBodyProperty),
+        ...(target === undefined ? [] : machineValues(target)),
+        ...(await read(target?.values ?? [])),
+      ];
+      const variables = (await resolver).variablesAt(scopeOf(plan, { step, action, target }), { nowMs: plan.nowMs }, own);
+      const given = await Promise.all(texts.values());
+      return placeValues(plan, variables, fields, given);
+    },
+  };
+}
+
+/** `given`: the texts of all secrets that may stand in a value here. */
+function placeValues(plan: Plan, variables: Variables, fields: ReadonlyMap<string, Variable>, given: readonly string[]): PlaceValues {
+  const isLiteral = plan.placeholders === "literal";
+  const made = new Set(given);
+  const plain = createVariables(fields.values(), { nowMs: plan.nowMs });
+  const scriptBody = plain.getUnevaluated(scriptBodyProperty);
+  let evaluated: ScriptVariable[] | undefined;
+
+  function evaluateText(text: string): string {
+    if (isLiteral) return text;
+    const result = faulty(() => variables.evaluate(text), "A field");
+    // The script itself is no secret as a whole: its lines may be shown, the secrets in them not.
+    if (result.sensitive && result.text !== null && text !== scriptBody) made.add(result.text);
+    return result.text ?? "";
+  }
+
+  function property(name: string): string | undefined {
+    const text = plain.getUnevaluated(name);
+    return text === "" ? undefined : text;
+  }
+
+  /** A value that cannot be evaluated stays as it is: it must not stop an action that does not use it. */
+  function valueOf(name: string): string {
+    const text = variables.getUnevaluated(name) ?? "";
+    if (isLiteral) return text;
+    try {
+      const found = variables.get(name);
+      if (found?.sensitive === true && found.text !== null) made.add(found.text);
+      return found?.text ?? "";
+    } catch (error) {
+      if (error instanceof TemplateError) return text;
+      throw error;
+    }
+  }
+
+  const scriptVariables = (): ScriptVariable[] => (evaluated ??= variables.names().map((name) => ({ name, value: valueOf(name) })));
+  return {
+    variables,
+    scriptVariables,
+    property,
+    evaluate(name) {
+      const text = property(name);
+      return text === undefined ? undefined : evaluateText(text);
+    },
+    evaluateText,
+    isTruthy: (text) => faulty(() => variables.isTruthy(text), "A condition"),
+    secrets() {
+      scriptVariables();
+      return [...made].filter((text) => text !== "");
+    },
+  };
+}
+
+function faulty<T>(work: () => T, what: string): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof TemplateError) throw new ActionFault(`${what} cannot be evaluated: ${error.message}`);
+    throw error;
+  }
+}
+
+function valuesOf(properties: PlannedProperties): PlannedValue[] {
+  return Object.entries(properties).map(([name, value]) =>
+    typeof value === "string" ? { name, value } : { name, secretId: value.secretId },
+  );
+}
+
+function machineValues(target: PlannedTarget): Variable[] {
+  return [
+    { name: "Octopus.Machine.Id", value: target.machineId },
+    { name: "Octopus.Machine.Name", value: target.name },
+    ...(target.roles === undefined ? [] : [{ name: "Octopus.Machine.Roles", value: target.roles.join(",") }]),
+  ];
+}
+
+function scopeOf(plan: Plan, { step, action, target }: Place): RunScope {
+  return {
+    ...plan.scope,
+    action: action?.id,
+    machine: target?.machineId,
+    machineRoles: target?.roles,
+    stepRoles: step.roles,
+  };
+}

@@ -1,0 +1,18 @@
+// What the walk of a plan has in its hands everywhere.
+
+import type { TaskRun } from "../tasks/tasks.ts";
+import type { PartRows } from "./part-rows.ts";
+import type { Plan } from "./plan.ts";
+import type { PlanValues } from "./plan-values.ts";
+import type { LineMasker, ScriptRunParts } from "./run-script.ts";
+import type { StepType } from "./step-type.ts";
+
+export interface Walk {
+  plan: Plan;
+  run: TaskRun;
+  rows: PartRows;
+  values: PlanValues;
+  types: ReadonlyMap<string, StepType>;
+  prepareMasking: (secrets: readonly string[]) => { createMasker(): LineMasker };
+  script: ScriptRunParts;
+}

@@ -1,0 +1,129 @@
+// Runs one action at one place: makes what its step type works with, and stores what no script stores.
+
+import type { LogEntry } from "../tasks/tasks.ts";
+import type { PlannedAction, PlannedStep, PlannedTarget } from "./plan.ts";
+import { actionBlock, line, status } from "./plan-log.ts";
+import { runScript } from "./run-script.ts";
+import type { Walk } from "./plan-walk.ts";
+import { markDone } from "./step-run-store.ts";
+import type { ActionContext, ActionOutcome, EffectPart, PartResult, ScriptPart } from "./step-type.ts";
+import { ActionFault, mainPart } from "./step-type.ts";
+
+const blockStatus = { succeeded: "Success", skipped: "Skipped", failed: "Failed", canceled: "Canceled", unknown: "Failed" } as const;
+const canceledBefore: PartResult = { outcome: "canceled", exitCode: null, message: "Canceled before the script was started." };
+
+export async function runAction(
+  walk: Walk,
+  at: { step: PlannedStep; action: PlannedAction; target: PlannedTarget | undefined; opening: readonly LogEntry[] },
+): Promise<ActionOutcome> {
+  const { run, rows, plan } = walk;
+  const { step, action, target } = at;
+  const block = actionBlock(step, target, action);
+  /** Said with the first that is said, or with the first intent. */
+  const pending: LogEntry[] = [...at.opening];
+  /** The block has its state by what a part stored. */
+  let isClosed = false;
+  const takePending = (): LogEntry[] => pending.splice(0);
+
+  const type = walk.types.get(action.type);
+  if (type === undefined) throw new Error(`This node knows no step of the type ${action.type}. A newer node must finish this task.`);
+  const values = await walk.values.at({ step, action, target });
+  const createMasker = () => walk.prepareMasking(values.secrets()).createMasker();
+
+  async function rowOf(part: string) {
+    const known = rows.find(action, part, target);
+    if (known !== undefined && pending.length === 0) return known;
+    await run.log.append(takePending(), known === undefined ? (tx) => rows.intend(tx, action, part, [target]) : undefined);
+    const row = rows.find(action, part, target);
+    if (row === undefined) throw new Error(`The part '${part}' of ${action.id} has no row.`);
+    return row;
+  }
+
+  async function runScriptPart(script: ScriptPart): Promise<PartResult> {
+    const part = script.part ?? mainPart;
+    const on = action.worker ?? target;
+    if (on === undefined) throw new ActionFault("It has neither a target nor a worker to run on.");
+    // Of what was not even intended nothing is stored.
+    if (run.cancelRequested.aborted && rows.find(action, part, target) === undefined) return canceledBefore;
+    const bypasses = values.evaluate("OctopusBypassDeploymentMutex")?.trim().toLowerCase() === "true";
+    const result = await runScript(
+      run,
+      await rowOf(part),
+      {
+        taskId: run.task.id,
+        block,
+        endsBlock: script.ends === true,
+        machineName: on.name,
+        agent: on.agent,
+        body: script.body,
+        files: script.files ?? [],
+        arguments: script.arguments ?? [],
+        isolation: script.isolation ?? (bypasses ? "none" : "full"),
+        masker: createMasker,
+      },
+      walk.script,
+    );
+    if (script.ends === true) isClosed = true;
+    return result;
+  }
+
+  async function runEffectPart({ part, work, also }: EffectPart): Promise<PartResult> {
+    if (run.cancelRequested.aborted && rows.find(action, part, target) === undefined) return canceledBefore;
+    const row = await rowOf(part);
+    if (row.state === "done") return { outcome: row.outcome ?? "unknown", exitCode: row.exitCode, message: row.message };
+    const result = await work();
+    await run.log.append([], async (tx) => {
+      await markDone(tx, row.id, { ...result, logNext: 0, logState: null, completeAfterMs: null });
+      await also?.(tx, result);
+    });
+    return result;
+  }
+
+  async function say(category: (LogEntry & { kind: "line" })["category"], text: string): Promise<void> {
+    const masker = createMasker();
+    const shown = [...text.split("\n").flatMap((one) => masker.push(one)), ...masker.flush()];
+    await run.log.append([...takePending(), ...shown.map((one) => line(block, category, one))]);
+  }
+
+  const context: ActionContext = {
+    plan,
+    step,
+    action,
+    target,
+    variables: values.variables,
+    scriptVariables: () => values.scriptVariables(),
+    property: (name) => values.property(name),
+    evaluate: (name) => values.evaluate(name),
+    evaluateText: (text) => values.evaluateText(text),
+    runScript: runScriptPart,
+    runEffect: runEffectPart,
+    log: say,
+    block,
+    agents: walk.script.agents,
+    run,
+  };
+
+  let outcome: ActionOutcome;
+  try {
+    outcome = await type.run(context);
+  } catch (error) {
+    if (!(error instanceof ActionFault)) throw error;
+    outcome = { outcome: "failed", message: error.message };
+    isClosed = false;
+    pending.push(line(block, "Error", error.message));
+    await settle(outcome.message);
+  }
+  // The block of a step without targets that has one action is closed by the step.
+  if (!isClosed && (target !== undefined || step.actions.length > 1)) pending.push(status(block, blockStatus[outcome.outcome]));
+  if (pending.length > 0) await run.log.append(takePending());
+  return outcome;
+
+  /** What was intended with the opening of the step and never begun gets its result. */
+  async function settle(message: string): Promise<void> {
+    const row = type?.firstPart === undefined ? undefined : rows.find(action, type.firstPart, target);
+    if (row?.state !== "intended") return;
+    await run.log.append(takePending(), (tx) =>
+      markDone(tx, row.id, { outcome: "failed", exitCode: null, message, logNext: 0, logState: null, completeAfterMs: null }),
+    );
+  }
+}

@@ -1,0 +1,140 @@
+// Runs one step: its targets in parallel up to its limit, and for each of them its actions in order; or its actions once, without a target.
+
+import type { LogEntry } from "../tasks/tasks.ts";
+import { inParallel } from "./in-parallel.ts";
+import type { PlannedAction, PlannedStep, PlannedTarget } from "./plan.ts";
+import { actionBlock, line, openAction, openStep, openTarget, status, stepBlock, targetBlock } from "./plan-log.ts";
+import type { Walk } from "./plan-walk.ts";
+import { runAction } from "./run-action.ts";
+import type { ActionOutcome } from "./step-type.ts";
+import { ActionFault } from "./step-type.ts";
+
+type Place = PlannedTarget | undefined;
+
+const stepExpression = "Octopus.Step.ConditionVariableExpression";
+const actionExpression = "Octopus.Action.ConditionVariableExpression";
+/** Messages of single targets that the message of the step repeats. */
+const messagesMax = 3;
+
+/**
+ * `opening` is said first; `hasBegun`: by a former owner, so that its condition held. Answers what went wrong, in one sentence, or
+ * undefined.
+ */
+export async function runStep(
+  walk: Walk,
+  step: PlannedStep,
+  from: { opening: readonly LogEntry[]; hasBegun: boolean },
+): Promise<string | undefined> {
+  const { run, rows } = walk;
+  const block = stepBlock(step);
+  if (step.runs === "targets" && step.targets.length === 0) {
+    const text = "No deployment target of this environment has a role of this step; it was skipped.";
+    await run.log.append([...from.opening, openStep(step), line(block, "Warning", text), status(block, "Skipped")]);
+    return undefined;
+  }
+  const all: readonly Place[] = step.runs === "once" ? [undefined] : step.targets;
+  const chosen = await choosePlaces(walk, step, all);
+  if ("fault" in chosen) {
+    await run.log.append([...from.opening, openStep(step), line(block, "Error", chosen.fault), status(block, "Failed")]);
+    return `Step ${step.number} (${step.name}) failed. ${chosen.fault}`;
+  }
+  const { places } = chosen;
+  if (places.length === 0) {
+    await run.log.append([...from.opening, openStep(step), line(block, "Info", notHeld), status(block, "Skipped")]);
+    return undefined;
+  }
+
+  // The intent of what comes first is stored for the whole step, with the lines that announce it, before anything goes out.
+  const [first] = step.actions;
+  const firstPart = first === undefined || first.condition === "Variable" ? undefined : walk.types.get(first.type)?.firstPart;
+  const isOver = (place: Place): boolean =>
+    first !== undefined && step.actions.length === 1 && firstPart !== undefined && rows.find(first, firstPart, place)?.state === "done";
+  const entries: LogEntry[] = [...from.opening];
+  if (!places.every(isOver)) entries.push(openStep(step), status(block, "Running"));
+  for (const place of places)
+    if (place !== undefined && !isOver(place)) entries.push(openTarget(step, place), status(targetBlock(step, place), "Running"));
+  await run.log.append(
+    entries,
+    first === undefined || firstPart === undefined ? undefined : (tx) => rows.intend(tx, first, firstPart, places),
+  );
+
+  const results: ActionOutcome[] = [];
+  await inParallel(places, step.parallelMax, async (place) => {
+    results.push(await runPlace(walk, step, place));
+  });
+
+  const outcome = blockStatusOf(results);
+  await run.log.append([status(block, outcome)]);
+  if (outcome !== "Failed") return undefined;
+  const messages = results.flatMap((result) => ("message" in result ? [result.message] : []));
+  const more = messages.length > messagesMax ? ` And ${messages.length - messagesMax} more.` : "";
+  return `Step ${step.number} (${step.name}) failed. ${messages.slice(0, messagesMax).join(" ")}${more}`;
+}
+
+const notHeld = "The condition of this step does not hold; it was skipped.";
+
+/** Places where the step's own condition by an expression holds, or where a former owner found that it does. */
+async function choosePlaces(walk: Walk, step: PlannedStep, all: readonly Place[]): Promise<{ places: Place[] } | { fault: string }> {
+  if (step.condition !== "Variable") return { places: [...all] };
+  const places: Place[] = [];
+  try {
+    for (const place of all) {
+      const hasBegun = step.actions.some((action) => walk.rows.hasBegun(action, place));
+      const values = await walk.values.at({ step, target: place });
+      if (hasBegun || values.isTruthy(values.property(stepExpression) ?? "")) places.push(place);
+    }
+  } catch (error) {
+    if (error instanceof ActionFault) return { fault: error.message };
+    throw error;
+  }
+  return { places };
+}
+
+/** The actions of a step at one place, in order. The first failure is the place's. */
+async function runPlace(walk: Walk, step: PlannedStep, place: Place): Promise<ActionOutcome> {
+  const [only] = step.actions;
+  if (only !== undefined && step.actions.length === 1) return runAction(walk, { step, action: only, target: place, opening: [] });
+  let outcome: ActionOutcome = { outcome: "succeeded" };
+  for (const action of step.actions) {
+    const decision = await decide(walk, step, action, place, outcome);
+    const block = actionBlock(step, place, action);
+    const opening = [openAction(step, place, action)];
+    if (decision !== "run") {
+      await walk.run.log.append([...opening, status(block, decision)]);
+      if (decision === "Canceled" && outcome.outcome === "succeeded") outcome = { outcome: "canceled", message: canceledBefore };
+      continue;
+    }
+    const result = await runAction(walk, { step, action, target: place, opening: [...opening, status(block, "Running")] });
+    if (result.outcome !== "skipped" && (outcome.outcome === "succeeded" || outcome.outcome === "canceled")) outcome = result;
+  }
+  // The step's own block is closed by the step.
+  if (place !== undefined) await walk.run.log.append([status(targetBlock(step, place), blockStatusOf([outcome]))]);
+  return outcome;
+}
+
+const canceledBefore = "Canceled before all its actions were started.";
+
+async function decide(
+  walk: Walk,
+  step: PlannedStep,
+  action: PlannedAction,
+  place: Place,
+  before: ActionOutcome,
+): Promise<"run" | "Skipped" | "Canceled"> {
+  if (walk.rows.hasBegun(action, place)) return "run";
+  if (walk.run.cancelRequested.aborted) return "Canceled";
+  if (action.condition === "Success") return before.outcome === "succeeded" ? "run" : "Skipped";
+  const values = await walk.values.at({ step, action, target: place });
+  try {
+    return values.isTruthy(values.property(actionExpression) ?? "") ? "run" : "Skipped";
+  } catch (error) {
+    if (error instanceof ActionFault) return "Skipped";
+    throw error;
+  }
+}
+
+function blockStatusOf(results: readonly ActionOutcome[]): "Success" | "Failed" | "Canceled" | "Skipped" {
+  const bad = results.filter((result) => result.outcome !== "succeeded" && result.outcome !== "skipped");
+  if (bad.length === 0) return results.length > 0 && results.every((result) => result.outcome === "skipped") ? "Skipped" : "Success";
+  return bad.some((result) => result.outcome !== "canceled") ? "Failed" : "Canceled";
+}

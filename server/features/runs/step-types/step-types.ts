@@ -1,0 +1,8 @@
+// The kinds of steps that this server runs, each in a folder of its own.
+
+import type { StepType } from "../../../engine/execution/execution.ts";
+import { scriptStepType } from "./script/script.ts";
+
+export function createStepTypes(): StepType[] {
+  return [scriptStepType];
+}
