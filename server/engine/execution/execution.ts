@@ -22,7 +22,16 @@ export type { ScriptForAgents } from "./powershell-body.ts";
 export { composePowerShellScript, refusalOfBash, runPowerShellFromBash } from "./powershell-body.ts";
 export type { ScriptVariable } from "./script-body.ts";
 export { composeBashScript, scriptBytesMax } from "./script-body.ts";
-export type { ActionContext, ActionOutcome, CheckedAction, EffectPart, PartResult, ScriptPart, StepType } from "./step-type.ts";
+export type {
+  ActionContext,
+  ActionOutcome,
+  CheckedAction,
+  EffectPart,
+  FinalOutcome,
+  PartResult,
+  ScriptPart,
+  StepType,
+} from "./step-type.ts";
 export { ActionFault, mainPart } from "./step-type.ts";
 export type { LineMasker } from "./run-script.ts";
 export type { LateCompleter } from "./late-completer.ts";

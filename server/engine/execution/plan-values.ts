@@ -7,6 +7,8 @@ import type { Plan, PlannedAction, PlannedProperties, PlannedStep, PlannedTarget
 import type { ScriptVariable } from "./script-body.ts";
 import { ActionFault } from "./step-type.ts";
 
+/** Set once something has failed; conditions ask for the first. */
+const errorNames = ["Octopus.Deployment.Error", "Octopus.Deployment.ErrorDetail"];
 /** The text of the script is no variable of it. */
 const scriptBodyProperty = "Octopus.Action.Script.ScriptBody";
 
@@ -15,6 +17,8 @@ export interface Place {
   /** Undefined: of the step before its actions. */
   action?: PlannedAction | undefined;
   target?: PlannedTarget | undefined;
+  /** What went wrong before in this step, at this place. */
+  failure?: string | undefined;
 }
 
 export interface PlaceValues {
@@ -35,7 +39,12 @@ export interface PlanValues {
   at(place: Place): Promise<PlaceValues>;
 }
 
-export function createPlanValues(plan: Plan, readSecret: (secretId: string) => Promise<string>): PlanValues {
+/** `failure`: what went wrong so far, for conditions that ask for it; undefined while all went well. */
+export function createPlanValues(
+  plan: Plan,
+  readSecret: (secretId: string) => Promise<string>,
+  failure: () => string | undefined,
+): PlanValues {
   const texts = new Map<string, Promise<string>>();
   let resolver: Promise<ScopeResolver> | undefined;
 
@@ -68,20 +77,21 @@ export function createPlanValues(plan: Plan, readSecret: (secretId: string) => P
   }
 
   return {
-    async at({ step, action, target }) {
+    async at({ step, action, target, failure: own }) {
       resolver ??= prepare();
       const properties = { ...step.properties, ...action?.properties };
       const fields = new Map((await read(valuesOf(properties))).map((one) => [one.name, one]));
-      const own = [
+      const error = own ?? failure();
+      const given = [
         ...(await read(plan.values)),
+        ...(error === undefined ? [] : errorNames.map((name) => ({ name, value: error }))),
         ...(await read(action?.values ?? [])),
         ...[...fields.values()].filter((one) => one.name !== scriptBodyProperty),
         ...(target === undefined ? [] : machineValues(target)),
         ...(await read(target?.values ?? [])),
       ];
-      const variables = (await resolver).variablesAt(scopeOf(plan, { step, action, target }), { nowMs: plan.nowMs }, own);
-      const given = await Promise.all(texts.values());
-      return placeValues(plan, variables, fields, given);
+      const variables = (await resolver).variablesAt(scopeOf(plan, { step, action, target }), { nowMs: plan.nowMs }, given);
+      return placeValues(plan, variables, fields, await Promise.all(texts.values()));
     },
   };
 }

@@ -70,6 +70,8 @@ export interface PlannedStep {
   roles: readonly string[];
   /** `targets`: its actions run for each of them, in order. `once`: without a target. */
   runs: "targets" | "once";
+  /** Begins together with the step before it. */
+  startsWithPrevious?: boolean;
   targets: readonly PlannedTarget[];
   /** Targets at once. */
   parallelMax: number;

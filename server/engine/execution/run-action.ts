@@ -1,11 +1,14 @@
 // Runs one action at one place: makes what its step type works with, and stores what no script stores.
 
+import type { Transaction } from "../../platform/database/database.ts";
 import type { LogEntry } from "../tasks/tasks.ts";
 import type { PlannedAction, PlannedStep, PlannedTarget } from "./plan.ts";
 import { actionBlock, line, status } from "./plan-log.ts";
+import { readTimeLimitMinutes, timeLimitProperty } from "./retries.ts";
 import { runScript } from "./run-script.ts";
+import type { TimeLimit } from "./run-script.ts";
 import type { Walk } from "./plan-walk.ts";
-import { markDone } from "./step-run-store.ts";
+import { markDone, readAttemptAgeMs } from "./step-run-store.ts";
 import type { ActionContext, ActionOutcome, EffectPart, PartResult, ScriptPart } from "./step-type.ts";
 import { ActionFault, mainPart } from "./step-type.ts";
 
@@ -14,10 +17,18 @@ const canceledBefore: PartResult = { outcome: "canceled", exitCode: null, messag
 
 export async function runAction(
   walk: Walk,
-  at: { step: PlannedStep; action: PlannedAction; target: PlannedTarget | undefined; opening: readonly LogEntry[] },
+  at: {
+    step: PlannedStep;
+    action: PlannedAction;
+    target: PlannedTarget | undefined;
+    opening: readonly LogEntry[];
+    attempt: number;
+    /** False: when it fails it is tried again, so its failure is not yet that of the block. */
+    isLast: boolean;
+  },
 ): Promise<ActionOutcome> {
   const { run, rows, plan } = walk;
-  const { step, action, target } = at;
+  const { step, action, target, attempt } = at;
   const block = actionBlock(step, target, action);
   /** Said with the first that is said, or with the first intent. */
   const pending: LogEntry[] = [...at.opening];
@@ -31,10 +42,11 @@ export async function runAction(
   const createMasker = () => walk.prepareMasking(values.secrets()).createMasker();
 
   async function rowOf(part: string) {
-    const known = rows.find(action, part, target);
+    const known = rows.find(action, part, target, attempt);
     if (known !== undefined && pending.length === 0) return known;
-    await run.log.append(takePending(), known === undefined ? (tx) => rows.intend(tx, action, part, [target]) : undefined);
-    const row = rows.find(action, part, target);
+    const intend = (tx: Transaction) => rows.intend(tx, action, part, { targets: [target], attempt });
+    await run.log.append(takePending(), known === undefined ? intend : undefined);
+    const row = rows.find(action, part, target, attempt);
     if (row === undefined) throw new Error(`The part '${part}' of ${action.id} has no row.`);
     return row;
   }
@@ -44,7 +56,7 @@ export async function runAction(
     const on = action.worker ?? target;
     if (on === undefined) throw new ActionFault("It has neither a target nor a worker to run on.");
     // Of what was not even intended nothing is stored.
-    if (run.cancelRequested.aborted && rows.find(action, part, target) === undefined) return canceledBefore;
+    if (run.cancelRequested.aborted && rows.find(action, part, target, attempt) === undefined) return canceledBefore;
     const bypasses = values.evaluate("OctopusBypassDeploymentMutex")?.trim().toLowerCase() === "true";
     const result = await runScript(
       run,
@@ -52,7 +64,7 @@ export async function runAction(
       {
         taskId: run.task.id,
         block,
-        endsBlock: script.ends === true,
+        endsBlock: endsBlock(script),
         machineName: on.name,
         agent: on.agent,
         body: script.body,
@@ -60,15 +72,20 @@ export async function runAction(
         arguments: script.arguments ?? [],
         isolation: script.isolation ?? (bypasses ? "none" : "full"),
         masker: createMasker,
+        timeLimit,
       },
       walk.script,
     );
-    if (script.ends === true) isClosed = true;
+    if (endsBlock(script)) isClosed = true;
     return result;
   }
 
+  function endsBlock(script: ScriptPart): boolean {
+    return script.ends === true && at.isLast;
+  }
+
   async function runEffectPart({ part, work, also }: EffectPart): Promise<PartResult> {
-    if (run.cancelRequested.aborted && rows.find(action, part, target) === undefined) return canceledBefore;
+    if (run.cancelRequested.aborted && rows.find(action, part, target, attempt) === undefined) return canceledBefore;
     const row = await rowOf(part);
     if (row.state === "done") return { outcome: row.outcome ?? "unknown", exitCode: row.exitCode, message: row.message };
     const result = await work();
@@ -99,12 +116,16 @@ export async function runAction(
     runEffect: runEffectPart,
     log: say,
     block,
+    attempt,
     agents: walk.script.agents,
     run,
   };
 
   let outcome: ActionOutcome;
+  const ended = new AbortController();
+  let timeLimit: TimeLimit | undefined;
   try {
+    timeLimit = await startTimeLimit(ended.signal);
     outcome = await type.run(context);
   } catch (error) {
     if (!(error instanceof ActionFault)) throw error;
@@ -112,15 +133,40 @@ export async function runAction(
     isClosed = false;
     pending.push(line(block, "Error", error.message));
     await settle(outcome.message);
+  } finally {
+    ended.abort();
   }
+  if (outcome.outcome === "waiting") {
+    if (pending.length > 0) await run.log.append(takePending());
+    return outcome;
+  }
+  // Of an attempt that is followed by another one nothing is said but that it is over.
+  if (outcome.outcome === "failed" && !at.isLast) isClosed = true;
   // The block of a step without targets that has one action is closed by the step.
   if (!isClosed && (target !== undefined || step.actions.length > 1)) pending.push(status(block, blockStatus[outcome.outcome]));
   if (pending.length > 0) await run.log.append(takePending());
   return outcome;
 
+  /** Counts from when the first script of this attempt began, whichever node ran it then. */
+  async function startTimeLimit(until: AbortSignal): Promise<TimeLimit | undefined> {
+    const minutes = readTimeLimitMinutes(values.evaluate(timeLimitProperty));
+    if (minutes === undefined) return undefined;
+    const isTakenOver = run.task.epoch > 1 && rows.lastAttempt(action, target) >= attempt;
+    const ageMs = isTakenOver
+      ? await run.guarded((tx) =>
+          readAttemptAgeMs(tx, { taskId: run.task.id, action: action.id, machineId: target?.machineId ?? "", attempt }),
+        )
+      : 0;
+    const passed = new AbortController();
+    void run.clock.pause(Math.max(0, minutes * 60_000 - ageMs), AbortSignal.any([until, run.lost])).then((isOver) => {
+      if (isOver) passed.abort();
+    });
+    return { passed: passed.signal, minutes };
+  }
+
   /** What was intended with the opening of the step and never begun gets its result. */
   async function settle(message: string): Promise<void> {
-    const row = type?.firstPart === undefined ? undefined : rows.find(action, type.firstPart, target);
+    const row = type?.firstPart === undefined ? undefined : rows.find(action, type.firstPart, target, attempt);
     if (row?.state !== "intended") return;
     await run.log.append(takePending(), (tx) =>
       markDone(tx, row.id, { outcome: "failed", exitCode: null, message, logNext: 0, logState: null, completeAfterMs: null }),

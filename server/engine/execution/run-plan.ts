@@ -1,7 +1,10 @@
-// Walks a stored plan: steps in order. Everything already done is passed over by its rows, so the walk after a takeover is this same walk.
+// Walks a stored plan: groups of steps in order. Everything already done is passed over by its rows, so the walk after a takeover, or after
+// somebody answered what the task waited for, is this same walk.
 
+import type { Transaction } from "../../platform/database/database.ts";
 import type { Agents } from "../agents/agents.ts";
 import type { LogEntry, TaskOutcome, TaskRun } from "../tasks/tasks.ts";
+import { inParallel } from "./in-parallel.ts";
 import { openPartRows } from "./part-rows.ts";
 import type { Plan, PlannedStep } from "./plan.ts";
 import { line, now, openStep, rootBlock, status, stepBlock } from "./plan-log.ts";
@@ -9,7 +12,8 @@ import { createPlanValues } from "./plan-values.ts";
 import type { Walk } from "./plan-walk.ts";
 import type { LineMasker } from "./run-script.ts";
 import { runStep } from "./run-step.ts";
-import type { StepType } from "./step-type.ts";
+import { groupSteps, stepsAtOnceMax } from "./step-groups.ts";
+import type { StepType, WaitingOutcome } from "./step-type.ts";
 
 export interface PlanParts {
   agents: Agents;
@@ -28,11 +32,12 @@ const agentGoneMsDefault = 2 * 60_000;
 const cancelGraceMsDefault = 2 * 60_000;
 
 export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promise<TaskOutcome> {
+  const failures: string[] = [];
   const walk: Walk = {
     plan,
     run,
     rows: await openPartRows(run),
-    values: createPlanValues(plan, parts.readSecret),
+    values: createPlanValues(plan, parts.readSecret, () => (failures.length === 0 ? undefined : failures.join(" "))),
     types: new Map(parts.stepTypes.map((type) => [type.name, type])),
     prepareMasking: parts.prepareMasking,
     script: {
@@ -43,16 +48,29 @@ export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promi
   };
   // Goes out with the first step's lines; nobody waits for it.
   let opening: LogEntry[] = [{ kind: "block", id: rootBlock, parent: null, name: plan.title, at: now() }, status(rootBlock, "Running")];
-  const failures: string[] = [];
-  for (const step of plan.steps) {
-    const hasBegun = step.actions.some((action) => walk.rows.hasBegun(action));
-    const passOver = run.cancelRequested.aborted || !wanted(step, failures.length > 0);
-    // What was begun must be brought to its end even in a task that is being cancelled.
-    if (passOver && !hasBegun) {
-      const to = run.cancelRequested.aborted ? "Canceled" : "Skipped";
-      await run.log.append([...opening, openStep(step), status(stepBlock(step), to)]);
-    } else {
-      const failure = await runStep(walk, step, { opening, hasBegun });
+  for (const group of groupSteps(plan.steps)) {
+    if (group.length > 1 && opening.length > 0) await run.log.append(opening.splice(0));
+    const failed = failures.length > 0;
+    const ends = new Map<PlannedStep, string | undefined>();
+    const waiting: WaitingOutcome[] = [];
+    await inParallel(group, stepsAtOnceMax, async (step) => {
+      const hasBegun = step.actions.some((action) => walk.rows.hasBegun(action));
+      const passOver = run.cancelRequested.aborted || !wanted(step, failed);
+      // What was begun must be brought to its end even in a task that is being cancelled.
+      if (passOver && !hasBegun) {
+        const to = run.cancelRequested.aborted ? "Canceled" : "Skipped";
+        await run.log.append([...opening, openStep(step), status(stepBlock(step), to)]);
+        return;
+      }
+      const end = await runStep(walk, step, { opening, hasBegun });
+      if ("waiting" in end) waiting.push(...end.waiting);
+      else ends.set(step, end.failure);
+    });
+    // Nothing that stands after a step which waits is begun.
+    if (waiting.length > 0) return { state: "Waiting", isStill: (tx) => everyStill(tx, waiting) };
+    // What one of them came to is not seen by the others of the group.
+    for (const step of group) {
+      const failure = ends.get(step);
       if (failure !== undefined) failures.push(failure);
     }
     opening = [];
@@ -68,6 +86,12 @@ export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promi
   }
   await run.log.append([...opening, status(rootBlock, "Success")]);
   return { state: "Success" };
+}
+
+/** One answer is enough to go on with what waited for it. */
+async function everyStill(tx: Transaction, waiting: readonly WaitingOutcome[]): Promise<boolean> {
+  for (const one of waiting) if (!(await one.isStill(tx))) return false;
+  return true;
 }
 
 /** A condition by an expression is looked at where the step runs. */
