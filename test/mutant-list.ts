@@ -25,11 +25,49 @@ const simulation = "test/simulation/simulation.ts";
 const conformance = "test/simulation/model-conformance.test.ts";
 const requestStore = "server/engine/agents/agent-request-store.ts";
 
+const manual = "test/cluster/manual-intervention.test.ts";
+const steps = "test/cluster/steps.test.ts";
 const interruptions = "server/features/runs/interruptions/interruptions.test.ts";
 
 const operating = "test/long/operating-process.test.ts";
 
 export const mutants: readonly Mutant[] = [
+  {
+    rule: "D6",
+    name: "what stands after an approval starts before it is answered",
+    file: "server/engine/execution/run-plan.ts",
+    find: "if (waiting.length > 0) return",
+    put: "if (waiting.length > 99) return",
+    test: manual,
+    pattern: "nothing after it begins before the answer",
+  },
+  {
+    rule: "D6",
+    name: "the next machine of a rolling step begins while the one before waits for its approval",
+    file: "server/engine/execution/run-step.ts",
+    find: 'return "keepsPlace";',
+    put: "return undefined;",
+    test: manual,
+    pattern: "in a rolling step each machine asks",
+  },
+  {
+    rule: "D3 D5",
+    name: "an action whose outcome nobody knows is tried again",
+    file: "server/engine/execution/retries.ts",
+    find: 'return outcome === "failed" && ',
+    put: 'return outcome !== "succeeded" && ',
+    test: steps,
+    pattern: "an outcome that nobody knows is never tried again",
+  },
+  {
+    rule: "D2 D3",
+    name: "a retry goes out under the ticket of the attempt before",
+    file: "server/engine/execution/part-rows.ts",
+    find: "rows.get(keyOf(rowName(action, part), machineOf(target), attempt))",
+    put: "rows.get(keyOf(rowName(action, part), machineOf(target), 1))",
+    test: steps,
+    pattern: "what is known to have failed is tried again",
+  },
   {
     rule: "D1",
     name: "an answer that comes while the node lets go of the task is lost",

@@ -33,6 +33,8 @@ export interface ApiAnswer {
 
 export interface ApiNode {
   url: string;
+  /** For nodes beside it on the same database. */
+  connection: DatabaseConnection;
   database: Database;
   secrets: Secrets;
   routes: readonly Route[];
@@ -141,6 +143,7 @@ export async function startApiNode(
   }
   const node: ApiNode = {
     url,
+    connection,
     database,
     secrets,
     routes,
