@@ -29,10 +29,11 @@ import {
   releaseLeases,
   renewLeases,
 } from "../../server/engine/tasks/task-store.ts";
+import { findAnswer, insertInterruption, setAnswer } from "../../server/features/runs/interruptions/interruption-store.ts";
 import { enqueueTask, requestCancel, resumeTask } from "../../server/engine/tasks/tasks.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
 import type { Database, Transaction } from "../../server/platform/database/database.ts";
-import { errorCode, openDatabase } from "../../server/platform/database/database.ts";
+import { errorCode, nextId, openDatabase } from "../../server/platform/database/database.ts";
 import { eventually } from "../support/eventually.ts";
 import type { TestPostgres } from "../support/postgres.ts";
 import { startPostgres } from "../support/postgres.ts";
@@ -125,6 +126,7 @@ for (const seed of seeds) {
       connectionsMax: sessionsMax + 1,
     });
     try {
+      await database.execute(`INSERT INTO spaces (id, name, slug) VALUES ('Spaces-1', 'Default', 'default')`);
       for (const name of await compare(seed, database)) tried.add(name);
     } finally {
       await database.close();
@@ -222,6 +224,13 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
     const finish = { state: oneOf(["Success", "Failed"] as const), errorMessage: null };
     const plan = { version: 2, body: { n: nowMs } };
     const isAnswered = chance(0.3);
+    const question = { taskId, block: oneOf(["step-1", "step-2"]), attempt: 1 };
+    const asked = 1 + Math.floor(random() * 4);
+    const given = {
+      result: oneOf(["Proceed", "Abort"]),
+      notes: oneOf([null, "fine"]),
+      answeredBy: { id: "Users-1", username: "ann", displayName: "Ann", emailAddress: "" },
+    };
     const paused = running.filter((row) => row["owner"] === null);
     const wakened = paused.length > 0 && chance(0.8) ? (oneOf(paused)["task_id"] as string) : taskId;
     const programs: readonly Program[] = [
@@ -234,6 +243,10 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
       [guard, (tx) => pauseOwnTask(tx, taskId, isAnswered)],
       [guard, (tx) => pauseOwnTask(tx, taskId, isAnswered)],
       [(tx) => resumeTask(tx, wakened, async () => {})],
+      [guard, (tx) => ask(tx, question), (tx) => findAnswer(tx, question)],
+      [guard, (tx) => ask(tx, question)],
+      [(tx) => findAnswer(tx, question)],
+      [(tx) => resumeTask(tx, wakened, () => setAnswer(tx, `Interruptions-${asked}`, given))],
       [guard, (tx) => insertPlan(tx, taskId, plan)],
       [guard, (tx) => intendStepRuns(tx, { taskId, step, epoch: lease.epoch, attempt: 1, runs: tickets })],
       [guard, (tx) => listStepRuns(tx, taskId)],
@@ -260,6 +273,24 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
       argumentsVersion: 1,
       concurrencyTag: tag,
       actor: systemActor,
+    });
+  }
+
+  async function ask(tx: Transaction, question: { taskId: string; block: string; attempt: number }): Promise<boolean> {
+    const { id, number } = await nextId(tx, "Interruptions");
+    return insertInterruption(tx, {
+      id,
+      number,
+      space_id: "Spaces-1",
+      task_id: question.taskId,
+      block: question.block,
+      attempt: question.attempt,
+      type: "ManualIntervention",
+      title: "Approve",
+      instructions: "",
+      choices: ["Proceed", "Abort"],
+      responsible_team_ids: [],
+      related_document_ids: [],
     });
   }
 
@@ -385,6 +416,7 @@ async function compareTables(database: Database, tables: ModelTables): Promise<v
         "format_version",
       ],
     ],
+    ["interruptions", "id", ["id", "task_id", "block", "attempt", "type", "title", "result", "notes", "answered_by"]],
     ["task_log_parts", "task_id, epoch, ordinal", ["task_id", "epoch", "ordinal", "committed_bytes", "committed_lines", "file"]],
   ];
   for (const [table, order, names] of columns) {

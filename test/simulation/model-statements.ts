@@ -52,6 +52,10 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
   const queued = (id: unknown): Cell => model.cell("task_queue", text(id));
   const taskCell = (id: unknown): Cell => model.cell("tasks", text(id));
   const stepRun = (id: unknown): Cell => model.cell("step_runs", text(id));
+  const interruption = (id: unknown): Cell => model.cell("interruptions", text(id));
+  /** Interruptions by their natural key; the value of a row here is the id. */
+  const interruptionKey = (task: unknown, block: unknown, attempt: unknown): Cell =>
+    model.cell("interruption_keys", JSON.stringify([task, block, attempt]));
   const isNotDone = (row: Row): boolean => row["state"] !== "done";
 
   /** Step runs by their natural key; the value of a row here is the id. */
@@ -302,6 +306,47 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
       await model.hold(tx, cell);
       model.put(tx, cell, { category, message, related_document_ids: related });
       return counted(1);
+    },
+
+    "next-id-ids_interruptions": async () => answer([{ number: model.sequence("ids_interruptions") }]),
+
+    async "interruption-answer"(tx, [task, block, attempt]) {
+      const key = model.visible(tx, interruptionKey(task, block, attempt));
+      const row = key && model.visible(tx, interruption(key["id"]));
+      return answer(row === undefined ? [] : [row]);
+    },
+
+    async "interruption-ask"(tx, values) {
+      const [id, number, spaceId, task, block, attempt, type, title] = values;
+      const key = interruptionKey(task, block, attempt);
+      await model.hold(tx, key);
+      if (model.visible(tx, key) !== undefined) return counted(0);
+      model.put(tx, key, { id });
+      await model.hold(tx, interruption(id));
+      model.put(tx, interruption(id), {
+        id,
+        number,
+        space_id: spaceId,
+        task_id: task,
+        block,
+        attempt,
+        type,
+        title,
+        result: null,
+        notes: null,
+        answered_by: null,
+      });
+      return counted(1);
+    },
+
+    async "interruption-submit"(tx, [id, result, notes, answeredBy]) {
+      const row = await update(
+        tx,
+        interruption(id),
+        (one) => one["result"] === null,
+        (one) => ({ ...one, result, notes, answered_by: json(answeredBy) }),
+      );
+      return counted(row === undefined ? 0 : 1);
     },
 
     async "log-commit"(tx, values) {
