@@ -222,6 +222,11 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     const addresses = await http.listen(config.webListenPrefixes);
     undo.push(() => http.close());
 
+    const first = addresses[0];
+    if (first === undefined) throw new Error("The node listens nowhere.");
+    const host = first.host === undefined || first.host === "127.0.0.1" ? "localhost" : first.host;
+    const url = `http://${host.includes(":") ? `[${host}]` : host}:${first.port}${first.virtualDirectory}`;
+
     const engine = createTaskEngine({
       database,
       renewals,
@@ -230,11 +235,14 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
         createDeployTask({
           agents,
           stepTypes: createStepTypes(),
+          outputCipher: secrets,
+          webUrl: url,
           prepareMasking,
-          readSecret: async (id) => {
-            const text = (await readKeptSecrets(database, secrets, [id])).get(id);
-            if (text === undefined) throw new Error(`The secret ${id} of this deployment no longer exists.`);
-            return text;
+          readSecrets: async (ids) => {
+            const texts = await readKeptSecrets(database, secrets, ids);
+            const gone = ids.find((id) => !texts.has(id));
+            if (gone !== undefined) throw new Error(`The secret ${gone} of this deployment no longer exists.`);
+            return texts;
           },
         }),
         createHealthTask({ agents }),
@@ -260,10 +268,6 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
       await pause(config.stopDelayMs);
     });
 
-    const first = addresses[0];
-    if (first === undefined) throw new Error("The node listens nowhere.");
-    const host = first.host === undefined || first.host === "127.0.0.1" ? "localhost" : first.host;
-    const url = `http://${host.includes(":") ? `[${host}]` : host}:${first.port}${first.virtualDirectory}`;
     log.info({ url, thumbprint: identity.thumbprint, owner: engine.owner }, "The node is ready.");
     return { ready: { url, thumbprint: identity.thumbprint, nodeName: config.nodeName, commsPort: agentPort.port }, stop: stopAll };
   } catch (error) {

@@ -14,6 +14,7 @@ import { schedules } from "./0011-schedules.ts";
 import { packages } from "./0012-packages.ts";
 import { variables } from "./0013-variables.ts";
 import { interruptions } from "./0015-interruptions.ts";
+import { outputVariables } from "./0014-output-variables.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -31,4 +32,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0012-packages", sql: packages },
   { name: "0013-variables", sql: variables },
   { name: "0015-interruptions", sql: interruptions },
+  { name: "0014-output-variables", sql: outputVariables },
 ];

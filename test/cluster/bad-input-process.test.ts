@@ -21,6 +21,7 @@ import { startMortalNode } from "../support/mortal-node.ts";
 import { createObserver } from "../support/observer.ts";
 import type { Observer } from "../support/observer.ts";
 import { startPostgres } from "../support/postgres.ts";
+import { createMasterKey, createSecrets } from "../../server/platform/secrets/secrets.ts";
 import { scriptPlan } from "../support/script-plan.ts";
 import { floodGrowthMiBMax, floodThrough } from "../trials/flood-run.ts";
 
@@ -183,7 +184,8 @@ test("D1 D5: an agent that is gone for good: the deployment fails and names the 
           {
             agents: own,
             stepTypes: createStepTypes(),
-            readSecret: async () => "",
+            outputCipher: createSecrets(createMasterKey()),
+            readSecrets: async () => new Map(),
             prepareMasking: () => ({ createMasker: () => ({ push: (line) => [line], flush: () => [] }) }),
             agentGoneMs: 1_500,
           },

@@ -106,6 +106,28 @@ describe("a deployment with an approval", () => {
     });
   }
 
+  test("later steps know what was answered by whom, also on a node that took over", async (t) => {
+    const stage = await stageFor(t);
+    const first = await stage.node("first");
+    const output = (name: string) => `#{Octopus.Action[Approve].Output.Manual.${name}}`;
+    const body = `run after\n# ${output("Approved")} ${output("Notes")} ${output("ResponsibleUser.Username")} ${output("ResponsibleUser.EmailAddress")}`;
+    const taskId = await stage.deploy([
+      ...approved.slice(0, 2),
+      scriptStep("after", { action: { "Octopus.Action.Script.ScriptBody": body } }),
+      scriptStep("last", { action: { "Octopus.Action.Script.ScriptBody": body.replace("after", "last") } }),
+    ]);
+    const [question] = await stage.questions(taskId);
+    await waits(stage, taskId);
+    await first.close();
+    await stage.answer(question, "Proceed", "all green");
+    const second = await stage.node("second", { effect: "agent-start", when: "after", how: "die" });
+    await second.stopped;
+    await stage.node("third");
+    assert.equal((await stage.ended(taskId)).State, "Success");
+    for (const one of stage.agent.executions.slice(1)) assert.match(one.body, /# True all green admin admin@example.com/);
+    assert.equal(stage.agent.executions.length, 3);
+  });
+
   test("Abort fails the deployment: what needs success is skipped, what always runs does", async (t) => {
     const stage = await stageFor(t);
     await stage.node("only");

@@ -12,6 +12,7 @@ import { createStepTypes } from "../../server/features/runs/runs.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
 import type { Database } from "../../server/platform/database/database.ts";
 import { openDatabase } from "../../server/platform/database/database.ts";
+import { createMasterKey, createSecrets } from "../../server/platform/secrets/secrets.ts";
 import { eventually } from "../support/eventually.ts";
 import { createMemoryLogFolder } from "../support/memory-log-folder.ts";
 import type { MemoryLogFolder } from "../support/memory-log-folder.ts";
@@ -24,6 +25,28 @@ import type { ScriptedAgent } from "../support/scripted-agent.ts";
 import { createScriptedAgent } from "../support/scripted-agent.ts";
 
 const secret = "hunter2-hunter2";
+/** A sensitive output variable. */
+const keySet = "hunter3-hunter3";
+const outputs = {
+  color: "#{Octopus.Action[Step 1].Output.Color}",
+  key: "#{Octopus.Action[Step 1].Output[machine 1].Key}",
+};
+const encoded = (text: string): string => Buffer.from(text).toString("base64");
+const settingOutputs = [
+  "before",
+  `##octopus[setVariable name='${encoded("Color")}' value='${encoded("red")}']`,
+  `##octopus[setVariable name='${encoded("Key")}' value='${encoded(keySet)}' sensitive='${encoded("True")}']`,
+  `##octopus[setVariable name="${encoded("Color")}" value="${encoded("blue")}"]`,
+  `the key is ${keySet}`,
+];
+
+interface PlanOptions {
+  steps?: number;
+  machines?: number;
+  passesOn?: boolean;
+}
+/** As all nodes of a cluster have it. */
+const outputCipher = createSecrets(createMasterKey());
 const quickLease = { leaseMs: 400, renewalMs: 100, selfStopMs: 300 };
 
 let postgres: TestPostgres;
@@ -31,7 +54,8 @@ before(async () => {
   postgres = await startPostgres();
 });
 
-function planFor(taskId: string, steps: number, machines: number): Plan {
+/** `passesOn`: each later step asks for what the first one has set. */
+function planFor(taskId: string, { steps = 1, machines = 1, passesOn = false }: PlanOptions): Plan {
   const targets = Array.from({ length: machines }, (_, n) => ({
     machineId: `Machines-${n + 1}`,
     name: `machine ${n + 1}`,
@@ -43,7 +67,7 @@ function planFor(taskId: string, steps: number, machines: number): Plan {
     values: [{ name: "Octopus.Release.Number", value: "1.0.0" }],
     steps: Array.from({ length: steps }, (_, n) => ({
       id: `${n + 1}`,
-      body: `step ${n + 1}`,
+      body: passesOn && n > 0 ? `step ${n + 1} ${outputs.color}|${outputs.key}` : `step ${n + 1}`,
       values: [{ name: "Password", secretId: "secret-1" }],
       targets,
     })),
@@ -51,17 +75,16 @@ function planFor(taskId: string, steps: number, machines: number): Plan {
 }
 
 /** Runs a plan as deployments do: the stored plan counts, not the one made now. */
-function deployHandler(steps: number, machines: number): (agents: Agents) => TaskHandler {
+function deployHandler(options: PlanOptions): (agents: Agents) => TaskHandler {
   return (agents) => ({
     name: "Deploy",
     async run(run) {
-      const plan = decodePlan(
-        run.task.plan ?? (await run.guarded((tx) => run.storePlan(tx, encodePlan(planFor(run.task.id, steps, machines))))),
-      );
+      const plan = decodePlan(run.task.plan ?? (await run.guarded((tx) => run.storePlan(tx, encodePlan(planFor(run.task.id, options))))));
       return runPlan(plan, run, {
         agents,
         stepTypes: createStepTypes(),
-        readSecret: async () => secret,
+        outputCipher,
+        readSecrets: async (ids) => new Map(ids.map((id) => [id, secret])),
         prepareMasking: (secrets) => ({
           createMasker: () => ({
             push: (line) => [secrets.reduce((text, one) => text.replaceAll(one, "********"), line)],
@@ -84,7 +107,7 @@ interface Stage {
   close(): Promise<void>;
 }
 
-async function stage(options: { steps?: number; machines?: number; tombstones?: boolean; generation?: 1 | 2 } = {}): Promise<Stage> {
+async function stage(options: PlanOptions & { tombstones?: boolean; generation?: 1 | 2 } = {}): Promise<Stage> {
   const created = await postgres.createDatabase();
   const database = openDatabase({ connection: created.connection, applicationName: "cuttle-test-observer", connectionsMax: 3 });
   await database.execute(`INSERT INTO cluster_settings (name, value) VALUES ('lease', $1)`, [JSON.stringify(quickLease)]);
@@ -102,7 +125,7 @@ async function stage(options: { steps?: number; machines?: number; tombstones?: 
         connection: created.connection,
         folder,
         agents: agent,
-        handler: deployHandler(options.steps ?? 1, options.machines ?? 1),
+        handler: deployHandler(options),
         ...(stopAt ? { stopAt } : {}),
       });
       nodes.push(node);
@@ -202,6 +225,60 @@ describe("a node that dies", () => {
       }
     }
     await Promise.all([worker(), worker(), worker(), worker()]);
+  });
+
+  test("D3 D7 S2: wherever kill -9 hits, later steps see what the first one set, and a sensitive value is at no point readable at rest", async () => {
+    const behave = (body: string) => ({
+      lines: /^step 1$/m.test(body) ? settingOutputs : [`used ${keySet}`],
+      exitCode: 0,
+      questions: 4,
+    });
+    const options = { steps: 2, passesOn: true, tombstones: false };
+    const trial = await stage(options);
+    trial.agent.behave = behave;
+    const whole = await trial.node("whole");
+    assert.equal(await finalState(trial.database, await enqueue(trial.database)), "Success");
+    const from = whole.effects.indexOf("agent-start");
+    const to = whole.effects.lastIndexOf("agent-start");
+    assert.ok(whole.effects.includes("output-put") && to - from > 10, `the path sets outputs: ${whole.effects.join(" ")}`);
+    await trial.close();
+
+    const points = Array.from({ length: to - from + 2 }, (_, n) => from + n).values();
+    async function worker(): Promise<void> {
+      for (const effect of points) {
+        const set = await stage(options);
+        set.agent.behave = behave;
+        try {
+          const first = await set.node("first", { effect, when: "after", how: "die" });
+          const taskId = await enqueue(set.database);
+          const where = await Promise.race([first.stopped, finalState(set.database, taskId).then(() => "the end")]);
+          await set.node("second");
+          assert.equal(await finalState(set.database, taskId), "Success", `died at effect ${effect} (${where})`);
+          assert.deepEqual(
+            set.agent.executions.map((one) => /^step \d.*$/m.exec(one.body)?.[0]),
+            ["step 1", `step 2 blue|${keySet}`],
+            `died at effect ${effect} (${where})`,
+          );
+          const rows = await set.database.query<{ name: string; value: string | null; ciphertext: Buffer | null }>(
+            `SELECT name, value, ciphertext FROM output_variables WHERE task_id = $1 ORDER BY name`,
+            [taskId],
+          );
+          assert.deepEqual(
+            rows.map((row) => [row.name, row.value]),
+            [
+              ["Color", "blue"],
+              ["Key", null],
+            ],
+          );
+          assert.ok(!Buffer.from(rows[1]!.ciphertext!).includes(keySet));
+          assert.deepEqual(await linesOf(set, taskId, "step-1/Machines-1"), ["before", "the key is ********"]);
+          assert.deepEqual(await linesOf(set, taskId, "step-2/Machines-1"), ["used ********"]);
+        } finally {
+          await set.close();
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: 4 }, worker));
   });
 
   test("D6: a deployment that waits behind a dead node's one starts only after that one ended", async () => {

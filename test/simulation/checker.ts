@@ -5,6 +5,7 @@ import type { CallTerms } from "../../server/engine/agents/agents.ts";
 import type { LogEntry } from "../../server/engine/tasks/tasks.ts";
 import type { ModelTransaction, Row, RowChange } from "./model-tables.ts";
 import type { AgentCall, Execution } from "./simulated-agents.ts";
+import { outputMessage, outputName } from "./simulated-agents.ts";
 import type { SimulatedDatabase } from "./simulated-database.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 
@@ -63,6 +64,7 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
     if (failures.length < failuresMax) failures.push(`${rule}: ${what} (at ${nowMs().toFixed(1)} ms)`);
   }
 
+  const outputsWritten = new Set<string>();
   const isFinal = (row: Row | undefined): boolean => row !== undefined && row["completed_at"] !== null;
   const changed = (change: RowChange, columns: readonly string[]): boolean =>
     columns.some((column) => JSON.stringify(change.before?.[column]) !== JSON.stringify(change.after?.[column]));
@@ -170,6 +172,18 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
     else trace(`${key} of ${taskId} is answered with ${String(after?.["result"])}`);
   }
 
+  /**
+   * Each value that a script sets is another one, so one that is written again was applied twice: right for a commit that is repeated because
+   * its outcome was not heard, wrong for one that goes further in the script's output.
+   */
+  function checkOutput(tx: ModelTransaction, changes: readonly RowChange[], { after, key }: RowChange): void {
+    checkFence(tx, changes, String(after?.["task_id"]), `output ${key}`);
+    const value = String(after?.["value"]);
+    const goesFurther = changes.some((change) => change.table === "step_runs" && changed(change, ["log_next"]));
+    if (outputsWritten.has(value) && goesFurther) fail("D7", `the output "${value}" was applied again with later lines`);
+    outputsWritten.add(value);
+  }
+
   return {
     failures,
     fail,
@@ -185,6 +199,7 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
         else if (change.table === "tasks") checkTask(tx, changes, change);
         else if (change.table === "step_runs") checkStepRun(tx, changes, change);
         else if (change.table === "interruptions") checkInterruption(tx, changes, change);
+        else if (change.table === "output_variables") checkOutput(tx, changes, change);
         else if (change.table === "task_log_parts") {
           checkFence(tx, changes, String(change.after?.["task_id"]), "the log");
           if (Number(change.after?.["committed_bytes"]) < Number(change.before?.["committed_bytes"] ?? 0))
@@ -300,7 +315,8 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
       fail("D5", `"${script}" is said not to have been started, and was`);
     const block = `step-${String(row["step"])}/${String(row["machine_id"])}`;
     const lines = log.flatMap((entry) => (entry.kind === "line" && entry.block === block && entry.category === "Info" ? [entry.text] : []));
-    const truth = execution?.lines.map((line) => line.text) ?? [];
+    const said = execution?.lines.map((line) => line.text) ?? [];
+    const truth = said.filter((text) => !text.startsWith("##octopus["));
     const isComplete = outcome === "succeeded" || (outcome === "failed" && exitCode !== null);
     const expected = isComplete ? truth : truth.slice(0, lines.length);
     if (JSON.stringify(lines) !== JSON.stringify(expected))
@@ -308,6 +324,12 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
         "D7",
         `the log of "${script}" (${outcome}) has the lines [${lines.map((line) => line.split(" ").at(-1)).join(" ")}] of ${truth.length}`,
       );
+    const output = parts.database().row("output_variables", JSON.stringify([row["task_id"], row["step"], row["machine_id"], outputName]));
+    const set = said.filter((text) => text.startsWith("##octopus["));
+    const isOutput = (text: string | undefined): boolean =>
+      text === undefined ? output === undefined : output !== undefined && outputMessage(String(output["value"])) === text;
+    if (isComplete ? !isOutput(set.at(-1)) : ![undefined, ...set].some(isOutput))
+      fail("D7", `the output of "${script}" (${outcome}) is ${String(output?.["value"])}, and it set ${set.length}`);
     const endings = log.filter((entry) => entry.kind === "status" && entry.id === block && entry.status !== "Running");
     if (endings.length !== 1) fail("D3", `"${script}" has ${endings.length} results in the log`);
   }

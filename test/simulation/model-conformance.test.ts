@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { before, test } from "node:test";
+import { listOutputVariables, putOutputVariables } from "../../server/engine/execution/output-variable-store.ts";
 import {
   intendStepRuns,
   keepAgentTicket,
@@ -205,6 +206,10 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
     };
     if (tasks < 3) return [(tx) => enqueue(tx, newTag)];
     const tickets = machines.map((machineId) => ({ machineId, ticket: randomUUID() }));
+    const outputs = [
+      { action: step, machineId: "Machines-1", name: "Color", value: oneOf(["blue", ""]), ciphertext: null },
+      { action: step, machineId: "", name: "Key", value: null, ciphertext: Buffer.from([0, 1, 255]) },
+    ];
     const part = {
       epoch: lease.epoch,
       ordinal: oneOf([0, 1]),
@@ -254,6 +259,7 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
       [guard, (tx) => markFirstGenerationStart(tx, run), (tx) => keepAgentTicket(tx, run, "20260101-1")],
       [guard, (tx) => commitPart(tx, taskId, part), (tx) => markDone(tx, run, done)],
       [guard, (tx) => markDone(tx, run, done)],
+      [guard, (tx) => putOutputVariables(tx, taskId, outputs), (tx) => listOutputVariables(tx, taskId)],
       [(tx) => lockTagOf(tx, tag), (tx) => finishOwnTask(tx, lease, finish), (tx) => promoteNext(tx, tag)],
       [(tx) => requestCancel(tx, cancelled, systemActor)],
       [(tx) => releaseLeases(tx, owner)],
@@ -417,6 +423,7 @@ async function compareTables(database: Database, tables: ModelTables): Promise<v
       ],
     ],
     ["interruptions", "id", ["id", "task_id", "block", "attempt", "type", "title", "result", "notes", "answered_by"]],
+    ["output_variables", "task_id, action, machine_id, name", ["task_id", "action", "machine_id", "name", "value", "ciphertext"]],
     ["task_log_parts", "task_id, epoch, ordinal", ["task_id", "epoch", "ordinal", "committed_bytes", "committed_lines", "file"]],
   ];
   for (const [table, order, names] of columns) {

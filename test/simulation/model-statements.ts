@@ -367,6 +367,31 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
       );
     },
 
+    async "output-put"(tx, values) {
+      const [task, actions, machines, names, texts, ciphertexts] = values;
+      const columns = [actions, machines, names, texts, ciphertexts].map((one) => one as readonly (string | null)[]);
+      for (let n = 0; n < columns[0]!.length; n++) {
+        const [action, machine, name, value, ciphertext] = columns.map((one) => one[n] ?? null);
+        const cell = model.cell("output_variables", JSON.stringify([task, action, machine, name]));
+        await model.hold(tx, cell);
+        model.put(tx, cell, {
+          task_id: task,
+          action,
+          machine_id: machine,
+          name,
+          value,
+          ciphertext: ciphertext === null || ciphertext === undefined ? null : Buffer.from(ciphertext, "base64"),
+          ordinal: model.sequence("output_variables"),
+        });
+      }
+      return counted(columns[0]!.length);
+    },
+
+    async "output-list"(tx, [task]) {
+      const rows = seenRows(tx, "output_variables").map(({ row }) => row);
+      return answer(rows.filter((row) => row["task_id"] === task).sort((a, b) => (a["ordinal"] as number) - (b["ordinal"] as number)));
+    },
+
     async "step-run-intend"(tx, values) {
       const [task, step, attempt, version, epoch, machines, tickets] = values;
       let count = 0;

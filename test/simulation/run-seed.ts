@@ -259,7 +259,8 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
         return runPlan(plan, run, {
           agents: connected,
           stepTypes: createStepTypes(),
-          readSecret: async () => "",
+          outputCipher: { encrypt: (plain) => Buffer.from(plain), decrypt: (stored) => Buffer.from(stored).toString() },
+          readSecrets: async () => new Map(),
           prepareMasking: () => ({ createMasker: holdingMasker }),
           agentGoneMs,
           cancelGraceMs,

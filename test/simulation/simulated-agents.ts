@@ -74,6 +74,12 @@ const connectAttempts = { max: 5, pauseMs: 1_000 };
 const linesPerAnswer = 4;
 const secondGeneration = ["IScriptService", "IFileTransferService", "IScriptServiceV2"];
 
+/** How a script sets its output variable. */
+export function outputMessage(text: string): string {
+  return `##octopus[setVariable name='${Buffer.from(outputName).toString("base64")}' value='${Buffer.from(text).toString("base64")}']`;
+}
+export const outputName = "Line";
+
 export function createSimulatedAgents(parts: {
   time: VirtualTime;
   random: () => number;
@@ -108,7 +114,7 @@ export function createSimulatedAgents(parts: {
       exitCode,
       lines: Array.from({ length: lines }, (_, n) => ({
         atMs: startedMs + (durationMs * (n + 1)) / (lines + 1),
-        text: `${script} line ${n + 1}`,
+        text: n % 3 === 2 ? outputMessage(`${script} line ${n + 1}`) : `${script} line ${n + 1}`,
       })),
       cancelledMs: undefined,
       orphan: false,

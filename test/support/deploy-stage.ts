@@ -63,7 +63,9 @@ export async function startDeployStage(options: { machines?: number } = {}): Pro
           createDeployTask({
             agents,
             stepTypes: createStepTypes(),
-            readSecret: async () => "",
+            outputCipher: api.secrets,
+            webUrl: api.url,
+            readSecrets: async () => new Map(),
             prepareMasking: () => ({ createMasker: () => ({ push: (line) => [line], flush: () => [] }) }),
           }),
         ...(stopAt ? { stopAt } : {}),

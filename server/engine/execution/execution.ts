@@ -28,10 +28,14 @@ export type {
   CheckedAction,
   EffectPart,
   FinalOutcome,
+  EffectResult,
+  OutputValue,
   PartResult,
   ScriptPart,
   StepType,
 } from "./step-type.ts";
+export type { OutputCipher } from "./output-variables.ts";
+export type { MessagePlace, ServiceMessage, ServiceMessageHandler } from "./service-messages.ts";
 export { ActionFault, mainPart } from "./step-type.ts";
 export type { LineMasker } from "./run-script.ts";
 export type { LateCompleter } from "./late-completer.ts";

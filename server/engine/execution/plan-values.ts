@@ -4,11 +4,10 @@
 import { createScopeResolver, createVariables, TemplateError } from "@cuttle/templates";
 import type { RunScope, ScopeResolver, Variable, Variables } from "@cuttle/templates";
 import type { Plan, PlannedAction, PlannedProperties, PlannedStep, PlannedTarget, PlannedValue } from "./plan.ts";
+import { errorVariables } from "./run-state.ts";
 import type { ScriptVariable } from "./script-body.ts";
 import { ActionFault } from "./step-type.ts";
 
-/** Set once something has failed; conditions ask for the first. */
-const errorNames = ["Octopus.Deployment.Error", "Octopus.Deployment.ErrorDetail"];
 /** The text of the script is no variable of it. */
 const scriptBodyProperty = "Octopus.Action.Script.ScriptBody";
 
@@ -39,59 +38,60 @@ export interface PlanValues {
   at(place: Place): Promise<PlaceValues>;
 }
 
-/** `failure`: what went wrong so far, for conditions that ask for it; undefined while all went well. */
 export function createPlanValues(
   plan: Plan,
-  readSecret: (secretId: string) => Promise<string>,
-  failure: () => string | undefined,
+  parts: {
+    /** Texts by id; fails when one of them is not there or cannot be decrypted. */
+    readSecrets: (ids: readonly string[]) => Promise<ReadonlyMap<string, string>>;
+    /** What the run has made so far, as it is seen at a target. */
+    made: (target: PlannedTarget | undefined) => readonly Variable[];
+  },
 ): PlanValues {
-  const texts = new Map<string, Promise<string>>();
-  let resolver: Promise<ScopeResolver> | undefined;
+  const texts = new Map<string, string>();
+  let resolver: ScopeResolver | undefined;
 
-  function secretText(id: string): Promise<string> {
-    let text = texts.get(id);
-    if (text === undefined) texts.set(id, (text = readSecret(id)));
+  async function readMissing(ids: readonly string[]): Promise<void> {
+    const missing = [...new Set(ids)].filter((id) => !texts.has(id));
+    if (missing.length > 0) for (const [id, text] of await parts.readSecrets(missing)) texts.set(id, text);
+  }
+
+  function textOf(secretId: string): string {
+    const text = texts.get(secretId);
+    if (text === undefined) throw new Error(`The secret ${secretId} was not read.`);
     return text;
   }
 
-  async function prepare(): Promise<ScopeResolver> {
-    return createScopeResolver(
-      await Promise.all(
-        plan.variables.map(async ({ id, name, value, secretId, scope, origin }) =>
-          secretId === null
-            ? { id, name, value, scope, origin }
-            : { id, name, value: await secretText(secretId), sensitive: true, scope, origin },
-        ),
-      ),
-    );
-  }
+  const variableOf = (one: PlannedValue): Variable =>
+    "secretId" in one ? { name: one.name, value: textOf(one.secretId), sensitive: true } : { name: one.name, value: one.value };
 
-  async function read(values: readonly PlannedValue[]): Promise<Variable[]> {
-    return Promise.all(
-      values.map(async (one) =>
-        "secretId" in one
-          ? { name: one.name, value: await secretText(one.secretId), sensitive: true }
-          : { name: one.name, value: one.value },
+  function resolve(): ScopeResolver {
+    return (resolver ??= createScopeResolver(
+      plan.variables.map(({ id, name, value, secretId, scope, origin }) =>
+        secretId === null ? { id, name, value, scope, origin } : { id, name, value: textOf(secretId), sensitive: true, scope, origin },
       ),
-    );
+    ));
   }
 
   return {
-    async at({ step, action, target, failure: own }) {
-      resolver ??= prepare();
-      const properties = { ...step.properties, ...action?.properties };
-      const fields = new Map((await read(valuesOf(properties))).map((one) => [one.name, one]));
-      const error = own ?? failure();
-      const given = [
-        ...(await read(plan.values)),
-        ...(error === undefined ? [] : errorNames.map((name) => ({ name, value: error }))),
-        ...(await read(action?.values ?? [])),
+    async at({ step, action, target, failure }) {
+      const properties = valuesOf({ ...step.properties, ...action?.properties });
+      const system = [...plan.values, ...(action?.values ?? [])];
+      const ofTarget = target?.values ?? [];
+      await readMissing([
+        ...plan.variables.flatMap((one) => one.secretId ?? []),
+        ...[...system, ...properties, ...ofTarget].flatMap((one) => ("secretId" in one ? one.secretId : [])),
+      ]);
+      const fields = new Map(properties.map((one) => [one.name, variableOf(one)]));
+      const own = [
+        ...system.map(variableOf),
         ...[...fields.values()].filter((one) => one.name !== scriptBodyProperty),
         ...(target === undefined ? [] : machineValues(target)),
-        ...(await read(target?.values ?? [])),
+        ...ofTarget.map(variableOf),
+        ...parts.made(target),
+        ...(failure === undefined ? [] : errorVariables(failure)),
       ];
-      const variables = (await resolver).variablesAt(scopeOf(plan, { step, action, target }), { nowMs: plan.nowMs }, given);
-      return placeValues(plan, variables, fields, await Promise.all(texts.values()));
+      const variables = resolve().variablesAt(scopeOf(plan, { step, action, target }), { nowMs: plan.nowMs }, own);
+      return placeValues(plan, variables, fields, [...texts.values()]);
     },
   };
 }

@@ -5,6 +5,7 @@ import type { LogEntry } from "../tasks/tasks.ts";
 import type { PlannedAction, PlannedStep, PlannedTarget } from "./plan.ts";
 import { actionBlock, line, status } from "./plan-log.ts";
 import { readTimeLimitMinutes, timeLimitProperty } from "./retries.ts";
+import { createScriptMessages } from "./script-messages.ts";
 import { runScript } from "./run-script.ts";
 import type { TimeLimit } from "./run-script.ts";
 import type { Walk } from "./plan-walk.ts";
@@ -39,7 +40,9 @@ export async function runAction(
   const type = walk.types.get(action.type);
   if (type === undefined) throw new Error(`This node knows no step of the type ${action.type}. A newer node must finish this task.`);
   const values = await walk.values.at({ step, action, target });
-  const createMasker = () => walk.prepareMasking(values.secrets()).createMasker();
+  /** Set by a script of this action, and perhaps not committed yet. */
+  const learned = new Set<string>();
+  const createMasker = () => walk.prepareMasking([...values.secrets(), ...walk.outputs.secrets(), ...learned]).createMasker();
 
   async function rowOf(part: string) {
     const known = rows.find(action, part, target, attempt);
@@ -57,6 +60,11 @@ export async function runAction(
     if (on === undefined) throw new ActionFault("It has neither a target nor a worker to run on.");
     // Of what was not even intended nothing is stored.
     if (run.cancelRequested.aborted && rows.find(action, part, target, attempt) === undefined) return canceledBefore;
+    const messages = createScriptMessages({
+      outputs: walk.outputs,
+      handlers: walk.handlers,
+      place: { run, step, action, target, ranOn: on, block },
+    });
     const bypasses = values.evaluate("OctopusBypassDeploymentMutex")?.trim().toLowerCase() === "true";
     const result = await runScript(
       run,
@@ -73,6 +81,14 @@ export async function runAction(
         isolation: script.isolation ?? (bypasses ? "none" : "full"),
         masker: createMasker,
         timeLimit,
+        messages: {
+          ...messages,
+          secretOf(message) {
+            const secret = messages.secretOf(message);
+            if (secret !== undefined && secret !== "") learned.add(secret);
+            return secret;
+          },
+        },
       },
       walk.script,
     );
@@ -89,10 +105,13 @@ export async function runAction(
     const row = await rowOf(part);
     if (row.state === "done") return { outcome: row.outcome ?? "unknown", exitCode: row.exitCode, message: row.message };
     const result = await work();
+    const { outputs = [] } = result;
     await run.log.append([], async (tx) => {
       await markDone(tx, row.id, { ...result, logNext: 0, logState: null, completeAfterMs: null });
+      await walk.outputs.put(tx, { action, target }, outputs);
       await also?.(tx, result);
     });
+    walk.outputs.keep({ action, target }, outputs);
     return result;
   }
 
@@ -114,6 +133,7 @@ export async function runAction(
     evaluateText: (text) => values.evaluateText(text),
     runScript: runScriptPart,
     runEffect: runEffectPart,
+    outputs: () => walk.outputs.of(action, target),
     log: say,
     block,
     attempt,

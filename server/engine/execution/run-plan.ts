@@ -4,6 +4,8 @@
 import type { Transaction } from "../../platform/database/database.ts";
 import type { Agents } from "../agents/agents.ts";
 import type { LogEntry, TaskOutcome, TaskRun } from "../tasks/tasks.ts";
+import type { OutputCipher } from "./output-variables.ts";
+import { openOutputs } from "./output-variables.ts";
 import { inParallel } from "./in-parallel.ts";
 import { openPartRows } from "./part-rows.ts";
 import type { Plan, PlannedStep } from "./plan.ts";
@@ -11,17 +13,23 @@ import { line, now, openStep, rootBlock, status, stepBlock } from "./plan-log.ts
 import { createPlanValues } from "./plan-values.ts";
 import type { Walk } from "./plan-walk.ts";
 import type { LineMasker } from "./run-script.ts";
+import { createRunState } from "./run-state.ts";
 import { runStep } from "./run-step.ts";
+import type { StepEnd } from "./run-step.ts";
 import { groupSteps, stepsAtOnceMax } from "./step-groups.ts";
+import type { ServiceMessageHandler } from "./service-messages.ts";
 import type { StepType, WaitingOutcome } from "./step-type.ts";
 
 export interface PlanParts {
   agents: Agents;
   stepTypes: readonly StepType[];
-  /** The secret's text. Fails when it cannot be decrypted. */
-  readSecret: (secretId: string) => Promise<string>;
+  /** Texts by id. Fails when one of them is not there or cannot be decrypted. */
+  readSecrets: (ids: readonly string[]) => Promise<ReadonlyMap<string, string>>;
   /** Prepares the masking of these values once; each script's output gets a masker of its own. */
   prepareMasking: (secrets: readonly string[]) => { createMasker(): LineMasker };
+  outputCipher: OutputCipher;
+  /** For service messages other than those of output variables and levels. */
+  messageHandlers?: readonly ServiceMessageHandler[];
   agentGoneMs?: number;
   cancelGraceMs?: number;
 }
@@ -32,12 +40,19 @@ const agentGoneMsDefault = 2 * 60_000;
 const cancelGraceMsDefault = 2 * 60_000;
 
 export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promise<TaskOutcome> {
-  const failures: string[] = [];
+  const rows = await openPartRows(run);
+  const outputs = await openOutputs(plan, run, parts.outputCipher);
+  const state = createRunState();
   const walk: Walk = {
     plan,
     run,
-    rows: await openPartRows(run),
-    values: createPlanValues(plan, parts.readSecret, () => (failures.length === 0 ? undefined : failures.join(" "))),
+    rows,
+    outputs,
+    values: createPlanValues(plan, {
+      readSecrets: parts.readSecrets,
+      made: (target) => [...state.variables(), ...outputs.variablesAt(target)],
+    }),
+    handlers: new Map((parts.messageHandlers ?? []).map((handler) => [handler.name, handler])),
     types: new Map(parts.stepTypes.map((type) => [type.name, type])),
     prepareMasking: parts.prepareMasking,
     script: {
@@ -48,10 +63,11 @@ export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promi
   };
   // Goes out with the first step's lines; nobody waits for it.
   let opening: LogEntry[] = [{ kind: "block", id: rootBlock, parent: null, name: plan.title, at: now() }, status(rootBlock, "Running")];
+  const { failures } = state;
   for (const group of groupSteps(plan.steps)) {
     if (group.length > 1 && opening.length > 0) await run.log.append(opening.splice(0));
     const failed = failures.length > 0;
-    const ends = new Map<PlannedStep, string | undefined>();
+    const ends = new Map<PlannedStep, StepEnd>();
     const waiting: WaitingOutcome[] = [];
     await inParallel(group, stepsAtOnceMax, async (step) => {
       const hasBegun = step.actions.some((action) => walk.rows.hasBegun(action));
@@ -60,18 +76,19 @@ export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promi
       if (passOver && !hasBegun) {
         const to = run.cancelRequested.aborted ? "Canceled" : "Skipped";
         await run.log.append([...opening, openStep(step), status(stepBlock(step), to)]);
+        ends.set(step, { status: to });
         return;
       }
-      const end = await runStep(walk, step, { opening, hasBegun });
+      const end = await runStep(walk, step, opening);
       if ("waiting" in end) waiting.push(...end.waiting);
-      else ends.set(step, end.failure);
+      else ends.set(step, end);
     });
     // Nothing that stands after a step which waits is begun.
     if (waiting.length > 0) return { state: "Waiting", isStill: (tx) => everyStill(tx, waiting) };
-    // What one of them came to is not seen by the others of the group.
+    // What one of them came to is not seen by the others of the group, so that it does not matter which ended first.
     for (const step of group) {
-      const failure = ends.get(step);
-      if (failure !== undefined) failures.push(failure);
+      const end = ends.get(step);
+      if (end !== undefined) state.ended(step, end.status, end.failure);
     }
     opening = [];
   }

@@ -9,18 +9,21 @@
 
 import { agentExitCode } from "@cuttle/contract/agent/exit-codes";
 import { isolationMutexTimeoutNoneMs, processState, scriptIsolationLevel } from "@cuttle/contract/agent/script";
-import type { ProcessOutput, ScriptFile, ScriptStatusResponseV2, StartScriptCommandV2 } from "@cuttle/contract/agent/script";
+import type { ScriptFile, ScriptStatusResponseV2, StartScriptCommandV2 } from "@cuttle/contract/agent/script";
+import type { Transaction } from "../../platform/database/database.ts";
 import { describeAgentAddress } from "../agents/agents.ts";
 import type { AgentAddress, Agents, Answer, CallTerms } from "../agents/agents.ts";
 import type { LogEntry, TaskRun } from "../tasks/tasks.ts";
 import { line, status } from "./plan-log.ts";
 import type { ScriptForAgents } from "./powershell-body.ts";
-import type { OutputState } from "./script-output.ts";
-import { readOutput, restoreOutputState } from "./script-output.ts";
+import type { ScriptMessages } from "./script-messages.ts";
+import type { OutputState, ReadLine } from "./script-output.ts";
+import { readLine, restoreOutputState, showLine } from "./script-output.ts";
 import type { StepOutcome, StepRun } from "./step-run-store.ts";
 import { keepAgentTicket, markCompleted, markDone, markFirstGenerationStart, markProgress } from "./step-run-store.ts";
 import { chooseGeneration, talkFirstGeneration, talkSecondGeneration } from "./script-conversation.ts";
 import type { ScriptConversation, ScriptGeneration } from "./script-conversation.ts";
+import type { ServiceMessage } from "./service-messages.ts";
 import type { PartResult } from "./step-type.ts";
 
 /** Replaces secrets in lines. Each line pushed comes out once, in order, perhaps later when it may be part of a longer secret. */
@@ -56,9 +59,10 @@ export interface ScriptOnTarget {
   files: readonly ScriptFile[];
   arguments: readonly string[];
   isolation: "full" | "none";
-  /** Asked for once the body is made, which may make further secrets. */
+  /** Of all secrets known by now: asked for once the body is made, and again when a line has made a secret. */
   masker: () => LineMasker;
   timeLimit?: TimeLimit | undefined;
+  messages: ScriptMessages;
 }
 
 /** Pauses between questions about a running script: quick at first, then calmer; new output makes it quick again. */
@@ -78,7 +82,9 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
   let cursor = row.logNext;
   let read = cursor;
   /** Read from the agent, not yet given out by the masker. */
-  const heldOutput: ProcessOutput[] = [];
+  const heldOutput: ReadLine[] = [];
+  /** Of lines given out and not yet committed. */
+  const dueMessages: ServiceMessage[] = [];
   /** Whether any StartScript of ours, now or by a former owner, may have reached the agent. */
   let mayHaveStarted = row.state === "started" || row.firstEpoch !== run.task.epoch;
   let unansweredStart = false;
@@ -95,8 +101,13 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     const firstSequence = response.NextLogSequence - response.Logs.length;
     const fresh = response.Logs.slice(Math.max(0, read - firstSequence));
     for (const one of fresh) {
-      heldOutput.push(one);
-      entries.push(...show(masker().push(one.Text)));
+      const next = readLine(one);
+      if (next.message !== undefined && script.messages.secretOf(next.message) !== undefined) {
+        entries.push(...show(masker().flush()));
+        ownMasker = undefined;
+      }
+      heldOutput.push(next);
+      entries.push(...show(masker().push(next.text)));
     }
     read = Math.max(read, response.NextLogSequence);
     return entries;
@@ -107,12 +118,26 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     for (const text of texts) {
       const next = heldOutput.shift();
       if (next === undefined) throw new Error("The masker gave out more lines than went in.");
-      const { state, line: shown } = readOutput(output, { ...next, Text: text });
+      const { state, line: shown } = showLine(output, { ...next, text });
       output = state;
       cursor += 1;
       if (shown !== undefined) entries.push({ kind: "line", block: script.block, ...shown });
+      if (next.message === undefined) continue;
+      dueMessages.push(next.message);
+      const refusal = script.messages.refuse(next.message);
+      if (refusal !== undefined) entries.push(line(script.block, "Error", refusal));
     }
     return entries;
+  }
+
+  /** Makes lines true, with all that they said. */
+  async function commit(entries: readonly LogEntry[], mark: (tx: Transaction) => Promise<void>): Promise<void> {
+    const messages = dueMessages.splice(0);
+    await run.log.append(entries, async (tx) => {
+      if (messages.length > 0) await script.messages.apply(tx, messages);
+      await mark(tx);
+    });
+    script.messages.applied(messages);
   }
 
   /** Asks until the agent answers, it is clear that it will not, or the lease is gone. */
@@ -153,7 +178,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     if (script.endsBlock) entries.push(status(script.block, blockStatus[result.outcome]));
     // A ticket of the first generation is never started again, so forgetting it harms nobody, and the agent's cleaner does it too.
     const completeAfterMs = mayHaveStarted && generation === 2 ? completionQuarantineMs : null;
-    await run.log.append(entries, (tx) => markDone(tx, row.id, { ...result, logNext: cursor, logState: output, completeAfterMs }));
+    await commit(entries, (tx) => markDone(tx, row.id, { ...result, logNext: cursor, logState: output, completeAfterMs }));
     if (mayForget && conversation !== undefined && (generation === 1 || (row.firstEpoch === run.task.epoch && !unansweredStart))) {
       const answer = await conversation.complete(read);
       if (answer.ok && generation === 2) await run.log.append([], (tx) => markCompleted(tx, [row.id]));
@@ -261,7 +286,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     }
     if (entries.length > 0 || row.state === "intended") {
       if (row.state === "intended") row.state = "started";
-      await run.log.append(entries, (tx) => markProgress(tx, row.id, { logNext: cursor, logState: output }));
+      await commit(entries, (tx) => markProgress(tx, row.id, { logNext: cursor, logState: output }));
       if (entries.length > 0) pauseMs = statusPauseMs.first;
     }
     if (mustEnd() && cancelSentMs === undefined) {

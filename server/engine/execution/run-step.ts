@@ -7,6 +7,7 @@ import { actionBlock, line, openAction, openStep, openTarget, status, stepBlock,
 import type { Walk } from "./plan-walk.ts";
 import { readParallelMax } from "./retries.ts";
 import { runAttempts } from "./run-attempts.ts";
+import type { StepStatus } from "./run-state.ts";
 import type { ActionOutcome, FinalOutcome, WaitingOutcome } from "./step-type.ts";
 import { ActionFault } from "./step-type.ts";
 
@@ -19,28 +20,35 @@ const firstAttempt = 1;
 /** Messages of single targets that the message of the step repeats. */
 const messagesMax = 3;
 
-/** What a step came to: what went wrong, in one sentence, or nothing; or what it waits for. */
-export type StepEnd = { failure: string | undefined } | { waiting: readonly WaitingOutcome[] };
+export interface StepEnd {
+  status: StepStatus;
+  /** What went wrong, in one sentence. */
+  failure?: string;
+}
 
-/** `opening` is said first; `hasBegun`: by a former owner, so that its condition held. */
-export async function runStep(walk: Walk, step: PlannedStep, from: { opening: readonly LogEntry[]; hasBegun: boolean }): Promise<StepEnd> {
+/** `opening` is said first. Answers what the step came to, or what it waits for. */
+export async function runStep(
+  walk: Walk,
+  step: PlannedStep,
+  opening: readonly LogEntry[],
+): Promise<StepEnd | { waiting: readonly WaitingOutcome[] }> {
   const { run, rows } = walk;
   const block = stepBlock(step);
   if (step.runs === "targets" && step.targets.length === 0) {
     const text = "No deployment target of this environment has a role of this step; it was skipped.";
-    await run.log.append([...from.opening, openStep(step), line(block, "Warning", text), status(block, "Skipped")]);
-    return { failure: undefined };
+    await run.log.append([...opening, openStep(step), line(block, "Warning", text), status(block, "Skipped")]);
+    return { status: "Skipped" };
   }
   const all: readonly Place[] = step.runs === "once" ? [undefined] : step.targets;
   const chosen = await choosePlaces(walk, step, all);
   if ("fault" in chosen) {
-    await run.log.append([...from.opening, openStep(step), line(block, "Error", chosen.fault), status(block, "Failed")]);
-    return { failure: `Step ${step.number} (${step.name}) failed. ${chosen.fault}` };
+    await run.log.append([...opening, openStep(step), line(block, "Error", chosen.fault), status(block, "Failed")]);
+    return { status: "Failed", failure: `Step ${step.number} (${step.name}) failed. ${chosen.fault}` };
   }
   const { places } = chosen;
   if (places.length === 0) {
-    await run.log.append([...from.opening, openStep(step), line(block, "Info", notHeld), status(block, "Skipped")]);
-    return { failure: undefined };
+    await run.log.append([...opening, openStep(step), line(block, "Info", notHeld), status(block, "Skipped")]);
+    return { status: "Skipped" };
   }
 
   // The intent of what comes first is stored for the whole step, with the lines that announce it, before anything goes out.
@@ -51,7 +59,7 @@ export async function runStep(walk: Walk, step: PlannedStep, from: { opening: re
     step.actions.length === 1 &&
     firstPart !== undefined &&
     rows.find(first, firstPart, place, firstAttempt)?.state === "done";
-  const entries: LogEntry[] = [...from.opening];
+  const entries: LogEntry[] = [...opening];
   if (!places.every(isOver)) entries.push(openStep(step), status(block, "Running"));
   for (const place of places)
     if (place !== undefined && !isOver(place)) entries.push(openTarget(step, place), status(targetBlock(step, place), "Running"));
@@ -75,10 +83,10 @@ export async function runStep(walk: Walk, step: PlannedStep, from: { opening: re
 
   const outcome = blockStatusOf(results);
   await run.log.append([status(block, outcome)]);
-  if (outcome !== "Failed") return { failure: undefined };
+  if (outcome !== "Failed") return { status: outcome === "Success" ? "Succeeded" : outcome };
   const messages = results.flatMap((result) => ("message" in result ? [result.message] : []));
   const more = messages.length > messagesMax ? ` And ${messages.length - messagesMax} more.` : "";
-  return { failure: `Step ${step.number} (${step.name}) failed. ${messages.slice(0, messagesMax).join(" ")}${more}` };
+  return { status: "Failed", failure: `Step ${step.number} (${step.name}) failed. ${messages.slice(0, messagesMax).join(" ")}${more}` };
 }
 
 /** The window of a rolling step, which may be an expression. */

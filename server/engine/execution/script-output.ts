@@ -4,6 +4,8 @@
 import type { ProcessOutput } from "@cuttle/contract/agent/script";
 import { processOutputSource } from "@cuttle/contract/agent/script";
 import type { LogCategory } from "../tasks/tasks.ts";
+import type { ServiceMessage } from "./service-messages.ts";
+import { levelOf, readServiceMessage, showMessage } from "./service-messages.ts";
 
 /** What must be remembered between two answers of the agent. Version 1 of the stored form. */
 export interface OutputState {
@@ -14,33 +16,37 @@ export interface OutputState {
 
 export const initialOutputState: OutputState = { v: 1, level: "Info" };
 
-const levels: Readonly<Record<string, LogCategory>> = {
-  "stdout-default": "Info",
-  "stdout-verbose": "Verbose",
-  "stdout-highlight": "Highlight",
-  "stdout-wait": "Wait",
-  "stdout-warning": "Warning",
-  "stdout-error": "Error",
-};
-
 export interface OutputLine {
   category: LogCategory;
   at: string;
   text: string;
 }
 
-/** The line to show, if any, and the state after it. A service message that is known here is acted on and not shown. */
-export function readOutput(state: OutputState, output: ProcessOutput): { state: OutputState; line: OutputLine | undefined } {
+/** One line of output; what is said by it is taken out before masking, which would replace secrets in it as well. */
+export interface ReadLine {
+  source: ProcessOutput["Source"];
+  at: string;
+  /** May be shown once it is masked. */
+  text: string;
+  message: ServiceMessage | undefined;
+}
+
+export function readLine(output: ProcessOutput): ReadLine {
   const at = output.Occurred.toISOString();
-  if (output.Source === processOutputSource.debug) return { state, line: { category: "Verbose", at, text: output.Text } };
-  if (output.Source === processOutputSource.stdErr) return { state, line: { category: "Error", at, text: output.Text } };
-  const switched = /^##octopus\[(stdout-[a-z]+)\]\s*$/.exec(output.Text);
-  const level = switched === null ? undefined : levels[switched[1]!];
-  if (level !== undefined) return { state: { v: 1, level }, line: undefined };
-  // Other service messages carry values in base64; they are not meant for people.
-  const message = /^##octopus\[([A-Za-z-]{1,40})[\s\]]/.exec(output.Text);
-  if (message !== null) return { state, line: { category: "Verbose", at, text: `##octopus[${message[1]} …]` } };
-  return { state, line: { category: state.level, at, text: output.Text } };
+  const message = output.Source === processOutputSource.stdOut ? readServiceMessage(output.Text) : undefined;
+  return { source: output.Source, at, text: message === undefined ? output.Text : showMessage(message), message };
+}
+
+/** The line to show, if any, and the state after it. */
+export function showLine(
+  state: OutputState,
+  { source, at, text, message }: ReadLine,
+): { state: OutputState; line: OutputLine | undefined } {
+  if (source === processOutputSource.debug) return { state, line: { category: "Verbose", at, text } };
+  if (source === processOutputSource.stdErr) return { state, line: { category: "Error", at, text } };
+  if (message === undefined) return { state, line: { category: state.level, at, text } };
+  const level = levelOf(message);
+  return level === undefined ? { state, line: { category: "Verbose", at, text } } : { state: { v: 1, level }, line: undefined };
 }
 
 /** Reads a stored state; anything unknown starts over, which can only show a line in the wrong level. */

@@ -56,6 +56,16 @@ export interface PartResult {
   message: string | null;
 }
 
+/** What an action sets for those after it. */
+export interface OutputValue {
+  name: string;
+  value: string;
+  sensitive: boolean;
+}
+
+/** Of an effect that is no script: with what it sets, stored with its result. */
+export type EffectResult = PartResult & { outputs?: readonly OutputValue[] };
+
 /** The main part; the row of a step of former versions. */
 export const mainPart = "";
 
@@ -78,9 +88,9 @@ export interface ScriptPart {
 export interface EffectPart {
   part: string;
   /** Called again after a takeover unless its result was stored: it must be harmless twice. */
-  work: () => Promise<PartResult>;
+  work: () => Promise<EffectResult>;
   /** Inside the guarded transaction that stores the result. */
-  also?: (tx: Transaction, result: PartResult) => Promise<void>;
+  also?: (tx: Transaction, result: EffectResult) => Promise<void>;
 }
 
 export interface ActionContext {
@@ -103,6 +113,8 @@ export interface ActionContext {
   runScript(part: ScriptPart): Promise<PartResult>;
   /** Brings another effect to its one result. */
   runEffect(part: EffectPart): Promise<PartResult>;
+  /** What scripts and effects of this action have set so far at this place, by name as it was written. */
+  outputs(): ReadonlyMap<string, string>;
   /** Says something in the action's log. Secrets of this action are masked. */
   log(category: LogCategory, text: string): Promise<void>;
   /** The id of the action's block in the log. */

@@ -2,7 +2,7 @@
 // is there already and is followed from where the step runs stand.
 
 import type { Agents } from "../../../engine/agents/agents.ts";
-import type { LineMasker } from "../../../engine/execution/execution.ts";
+import type { LineMasker, OutputCipher } from "../../../engine/execution/execution.ts";
 import { decodePlan, encodePlan, rootBlock, runPlan } from "../../../engine/execution/execution.ts";
 import type { Plan, StepType } from "../../../engine/execution/execution.ts";
 import type { TaskHandler, TaskOutcome, TaskRun } from "../../../engine/tasks/tasks.ts";
@@ -12,7 +12,9 @@ import { planDeployment } from "./plan-deployment.ts";
 export interface DeployTaskParts {
   agents: Agents;
   stepTypes: readonly StepType[];
-  readSecret: (secretId: string) => Promise<string>;
+  outputCipher: OutputCipher;
+  webUrl: string;
+  readSecrets: (ids: readonly string[]) => Promise<ReadonlyMap<string, string>>;
   prepareMasking: (secrets: readonly string[]) => { createMasker(): LineMasker };
 }
 
@@ -23,7 +25,7 @@ export function createDeployTask(parts: DeployTaskParts): TaskHandler {
   return {
     name: "Deploy",
     async run(run) {
-      const stored = run.task.plan === null ? await makePlan(run, parts.stepTypes) : { ok: true as const, plan: decodePlan(run.task.plan) };
+      const stored = run.task.plan === null ? await makePlan(run, parts) : { ok: true as const, plan: decodePlan(run.task.plan) };
       if (!stored.ok) return refuse(run, stored.faults);
       return runPlan(stored.plan, run, parts);
     },
@@ -32,7 +34,7 @@ export function createDeployTask(parts: DeployTaskParts): TaskHandler {
 
 async function makePlan(
   run: TaskRun,
-  stepTypes: readonly StepType[],
+  parts: Pick<DeployTaskParts, "stepTypes" | "webUrl">,
 ): Promise<{ ok: true; plan: Plan } | { ok: false; faults: readonly string[] }> {
   const { arguments: given, argumentsVersion, id } = run.task;
   if (argumentsVersion !== argumentsVersionKnown) {
@@ -48,7 +50,7 @@ async function makePlan(
   return run.guarded(async (tx) => {
     const snapshot = await loadDeploymentSnapshot(tx, deploymentId);
     if (snapshot === undefined) return { ok: false, faults: [`The deployment ${deploymentId} was deleted before it ran.`] };
-    const result = planDeployment(snapshot, { taskId: id, stepTypes, nowMs: Date.now() });
+    const result = planDeployment(snapshot, { taskId: id, nowMs: Date.now(), stepTypes: parts.stepTypes, webUrl: parts.webUrl });
     if (!result.ok) return result;
     return { ok: true, plan: decodePlan(await run.storePlan(tx, encodePlan(result.plan))) };
   });

@@ -35,7 +35,9 @@ export interface DeploymentSnapshot {
     options: DeploymentOptions;
   };
   space: { id: string; name: string };
-  release: { id: string; version: string; notes: string | null; channelId: string };
+  release: { id: string; version: string; notes: string | null; channelId: string; customFields: Readonly<Record<string, string>> };
+  /** What else the run is told about itself and what was before it. */
+  facts: store.DeploymentFacts;
   project: { id: string; name: string; slug: string; connectivity: ConnectivityPolicy };
   environment: { id: string; name: string; slug: string };
   /** The process frozen with the release. */
@@ -59,6 +61,7 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
   const project = await projects.get(tx, row.space_id, row.project_id);
   const environment = await environments.get(tx, row.space_id, row.environment_id);
   const steps = await findSnapshotSteps(tx, row.process_snapshot_id);
+  const facts = (await store.findFacts(tx, row.id))!;
   if (steps === undefined) throw new Error(`The frozen process ${row.process_snapshot_id} of ${row.id} is missing.`);
   return {
     deployment: {
@@ -71,8 +74,15 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
       deployedById: row.deployed_by_id,
       options: row.options,
     },
-    space: { id: row.space_id, name: (await store.findSpaceName(tx, row.space_id))! },
-    release: { id: release.id, version: release.version, notes: release.release_notes, channelId: release.channel_id },
+    facts,
+    space: { id: row.space_id, name: facts.space_name },
+    release: {
+      id: release.id,
+      version: release.version,
+      notes: release.release_notes,
+      channelId: release.channel_id,
+      customFields: release.custom_fields,
+    },
     project: {
       id: project.Id,
       name: String(project["Name"]),

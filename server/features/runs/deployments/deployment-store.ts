@@ -163,9 +163,52 @@ export async function listCandidates(db: Queryable, environmentId: string): Prom
   );
 }
 
-export async function findSpaceName(db: Queryable, spaceId: string): Promise<string | undefined> {
-  const [row] = await db.query<{ name: string }>(`SELECT name FROM spaces WHERE id = $1`, [spaceId]);
-  return row?.name;
+/** What a run is told about itself and what was before it. */
+export interface DeploymentFacts {
+  space_name: string;
+  channel_name: string;
+  project_group_id: string;
+  project_group_name: string;
+  environment_sort_order: number;
+  task_description: string;
+  queued_at: Date;
+  deployer_display_name: string | null;
+  deployer_email: string | null;
+  release_assembled_at: Date;
+  /** The release of the project before this one. */
+  previous_release_id: string | null;
+  previous_release_version: string | null;
+  /** The last one that succeeded in this environment. */
+  current_deployment_id: string | null;
+  current_release_id: string | null;
+  current_release_version: string | null;
+  /** The same, of another release. */
+  former_release_id: string | null;
+  former_release_version: string | null;
+}
+
+export async function findFacts(db: Queryable, deploymentId: string): Promise<DeploymentFacts | undefined> {
+  const succeeded = `SELECT p.id, q.id AS release_id, q.version
+      FROM deployments p JOIN tasks pt ON pt.id = p.task_id JOIN releases q ON q.id = p.release_id
+     WHERE p.project_id = d.project_id AND p.environment_id = d.environment_id AND p.number < d.number AND pt.state = 'Success'`;
+  const [row] = await db.query<DeploymentFacts>(
+    `SELECT s.name AS space_name, c.name AS channel_name, g.id AS project_group_id, g.name AS project_group_name,
+            e.sort_order AS environment_sort_order, t.description AS task_description, t.queued_at,
+            u.display_name AS deployer_display_name, u.email_address AS deployer_email, r.assembled_at AS release_assembled_at,
+            previous.id AS previous_release_id, previous.version AS previous_release_version,
+            current.id AS current_deployment_id, current.release_id AS current_release_id, current.version AS current_release_version,
+            former.release_id AS former_release_id, former.version AS former_release_version
+       FROM deployments d JOIN spaces s ON s.id = d.space_id JOIN channels c ON c.id = d.channel_id JOIN projects p ON p.id = d.project_id
+       JOIN project_groups g ON g.id = p.project_group_id JOIN environments e ON e.id = d.environment_id
+       JOIN tasks t ON t.id = d.task_id JOIN releases r ON r.id = d.release_id LEFT JOIN users u ON u.id = d.deployed_by_id
+       LEFT JOIN LATERAL (SELECT id, version FROM releases o WHERE o.project_id = d.project_id AND o.number < r.number
+                           ORDER BY o.number DESC LIMIT 1) previous ON true
+       LEFT JOIN LATERAL (${succeeded} ORDER BY p.number DESC LIMIT 1) current ON true
+       LEFT JOIN LATERAL (${succeeded} AND p.release_id <> d.release_id ORDER BY p.number DESC LIMIT 1) former ON true
+      WHERE d.id = $1`,
+    [deploymentId],
+  );
+  return row;
 }
 
 /** Ids of machines named by id or name. */

@@ -1,17 +1,10 @@
 // Turns the frozen snapshot of a deployment into its plan. Pure: no clock, no database, no names looked up later.
 
-import type {
-  Plan,
-  PlannedAction,
-  PlannedProperties,
-  PlannedStep,
-  PlannedTarget,
-  PlannedValue,
-  StepType,
-} from "../../../engine/execution/execution.ts";
+import type { Plan, PlannedAction, PlannedProperties, PlannedStep, PlannedTarget, StepType } from "../../../engine/execution/execution.ts";
 import type { ProcessAction, ProcessStep, StoredProperties } from "../../projects/projects.ts";
 import { readAgentAddress } from "../../infrastructure/infrastructure.ts";
 import type { CandidateMachine, DeploymentSnapshot } from "./deployment-snapshot.ts";
+import { machineValues, systemValues } from "./system-values.ts";
 
 /** Targets of one step at once when the step does not say otherwise. */
 const parallelTargetsDefault = 10;
@@ -24,6 +17,8 @@ export interface PlanningParts {
   taskId: string;
   stepTypes: readonly StepType[];
   nowMs: number;
+  /** Where people reach the portal. */
+  webUrl: string;
 }
 
 /** The plan, or every reason why there can be none, each a sentence for people. */
@@ -56,8 +51,8 @@ export function planDeployment(snapshot: DeploymentSnapshot, parts: PlanningPart
       scope: { environment: environment.id, channel: release.channelId, project: project.id, processOwner: project.id },
       nowMs: parts.nowMs,
       placeholders: "evaluated",
-      variables: [],
-      values: deploymentValues(snapshot, parts.taskId),
+      variables: snapshot.variables.map(({ id, name, value, secretId, scope, origin }) => ({ id, name, value, secretId, scope, origin })),
+      values: systemValues(snapshot, { taskId: parts.taskId, webUrl: parts.webUrl, steps }),
       steps,
     },
   };
@@ -161,29 +156,6 @@ function plannedProperties(properties: StoredProperties): PlannedProperties {
   return Object.fromEntries(Object.entries(properties).flatMap(([name, value]) => (value === null ? [] : [[name, value]])));
 }
 
-function deploymentValues(snapshot: DeploymentSnapshot, taskId: string): PlannedValue[] {
-  const { deployment, environment, project, release, space } = snapshot;
-  const values: Record<string, string> = {
-    "Octopus.Task.Id": taskId,
-    "Octopus.Space.Id": space.id,
-    "Octopus.Space.Name": space.name,
-    "Octopus.Project.Id": project.id,
-    "Octopus.Project.Name": project.name,
-    "Octopus.Environment.Id": environment.id,
-    "Octopus.Environment.Name": environment.name,
-    "Octopus.Release.Id": release.id,
-    "Octopus.Release.Number": release.version,
-    "Octopus.Release.Notes": release.notes ?? "",
-    "Octopus.Release.Channel.Id": release.channelId,
-    "Octopus.Deployment.Id": deployment.id,
-    "Octopus.Deployment.Name": deployment.name,
-    "Octopus.Deployment.Comments": deployment.comments ?? "",
-    "Octopus.Deployment.Created": deployment.createdAt.toISOString(),
-    "Octopus.Deployment.CreatedBy.DisplayName": deployment.deployedBy,
-  };
-  return Object.entries(values).map(([name, value]) => ({ name, value }));
-}
-
 function isTarget(machine: CandidateMachine, roles: readonly string[], snapshot: DeploymentSnapshot): boolean {
   const { specificMachineIds, excludedMachineIds } = snapshot.deployment.options;
   if (specificMachineIds.length > 0 && !specificMachineIds.includes(machine.id)) return false;
@@ -202,7 +174,7 @@ function targetOf(machine: CandidateMachine): PlannedTarget | string {
   const { communicationStyle: style, uri, thumbprint, proxyId } = machine;
   const agent = readAgentAddress({ style, uri, thumbprint, proxyId });
   if (agent === undefined) return `its address ${machine.uri} is not of the form https://host:port/. Correct it at the machine.`;
-  return { machineId: machine.id, name: machine.name, roles: machine.roles, agent };
+  return { machineId: machine.id, name: machine.name, roles: machine.roles, agent, values: machineValues(machine, agent) };
 }
 
 function readParallelism(text: string | undefined): number {

@@ -1,7 +1,8 @@
 // The step type Octopus.Manual: asks a person and goes on only with the answer. The question is a row; while it has no answer the task waits for
 // it without a node, and nothing that stands after the step is started.
 
-import type { ActionContext, ActionOutcome, StepType } from "../../../../engine/execution/execution.ts";
+import type { ActionContext, ActionOutcome, OutputValue, StepType } from "../../../../engine/execution/execution.ts";
+import type { AnsweredBy } from "../../interruptions/interruptions.ts";
 import { askPerson, findAnswer, manualChoices } from "../../interruptions/interruptions.ts";
 
 const property = {
@@ -61,9 +62,13 @@ export const manualInterventionStepType: StepType = {
           "Info",
           `${answeredBy.displayName} answered with ${answer.result}.${answer.notes === null ? "" : ` ${answer.notes}`}`,
         );
-        return answer.result === "Proceed"
-          ? { outcome: "succeeded", exitCode: null, message: null }
-          : { outcome: "failed", exitCode: null, message: `${answeredBy.displayName} answered with ${answer.result}.` };
+        const isApproved = answer.result === "Proceed";
+        return {
+          outcome: isApproved ? "succeeded" : "failed",
+          exitCode: null,
+          message: isApproved ? null : `${answeredBy.displayName} answered with ${answer.result}.`,
+          outputs: outputsOf({ isApproved, notes: answer.notes, answeredBy }),
+        };
       },
     });
     return taken.outcome === "succeeded"
@@ -71,6 +76,19 @@ export const manualInterventionStepType: StepType = {
       : { outcome: taken.outcome, message: taken.message ?? "The answer could not be taken." };
   },
 };
+
+/** What later steps may ask for, as `Octopus.Action[name].Output.Manual.Notes` and so on. */
+function outputsOf(answer: { isApproved: boolean; notes: string | null; answeredBy: AnsweredBy }): OutputValue[] {
+  const { answeredBy } = answer;
+  return Object.entries({
+    "Manual.Notes": answer.notes ?? "",
+    "Manual.Approved": answer.isApproved ? "True" : "False",
+    "Manual.ResponsibleUser.Id": answeredBy.id ?? "",
+    "Manual.ResponsibleUser.Username": answeredBy.username,
+    "Manual.ResponsibleUser.DisplayName": answeredBy.displayName,
+    "Manual.ResponsibleUser.EmailAddress": answeredBy.emailAddress,
+  }).map(([name, value]) => ({ name, value, sensitive: false }));
+}
 
 function namesIn(text: string | undefined): string[] {
   return (text ?? "")
