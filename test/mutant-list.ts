@@ -78,6 +78,15 @@ export const mutants: readonly Mutant[] = [
     pattern: "an outcome that nobody knows is never tried again",
   },
   {
+    rule: "D6",
+    name: "a machine that was excluded gets the later steps too",
+    file: "server/engine/execution/run-step.ts",
+    find: "!walk.excluded.has(target.machineId)",
+    put: "target !== undefined",
+    test: "test/cluster/guided-failure.test.ts",
+    pattern: "Exclude leaves the machine out",
+  },
+  {
     rule: "D2 D3",
     name: "a retry goes out under the ticket of the attempt before",
     file: "server/engine/execution/part-rows.ts",

@@ -197,6 +197,21 @@ describe("time limits", () => {
     assert.equal(stage.agent.cancelled.length, 1);
   });
 
+  test("it counts on after a takeover: what has run too long under a dead node is ended by the next", async (t) => {
+    const stage = await stageFor(t);
+    stage.agent.behave = () => ({ lines: [], exitCode: 0, questions: 1, until: () => false });
+    const first = await stage.node("first", { effect: "agent-status", when: "after", how: "die" });
+    const taskId = await stage.deploy([scriptStep("slow", { action: { "Octopus.Action.ExecutionTimeout.Minutes": "60" } })]);
+    await first.stopped;
+    const { database } = stage.api;
+    const aged = await database.execute(`UPDATE step_runs SET started_at = started_at - interval '1 hour' WHERE state = 'started'`);
+    assert.equal(aged, 1);
+    await stage.node("second");
+    const task = await stage.ended(taskId);
+    assert.match(task.ErrorMessage, /time limit of 60 minutes has passed/);
+    assert.deepEqual([stage.agent.executions.length, stage.agent.cancelled.length], [1, 1]);
+  });
+
   test("D8: one that is ended by a cancel of the task is cancelled all the same", async (t) => {
     const stage = await stageFor(t);
     stage.agent.behave = () => ({ lines: [], exitCode: 0, questions: 1, until: () => false });

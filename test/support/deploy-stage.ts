@@ -18,8 +18,8 @@ export interface DeployStage {
   api: ApiNode;
   agent: ScriptedAgent;
   node(name: string, stopAt?: StopPoint): Promise<MortalNode>;
-  /** Makes a project of these steps and deploys its first release; answers the task's id. */
-  deploy(steps: readonly object[]): Promise<string>;
+  /** Makes a project of these steps and deploys its first release, with `more` in the request; answers the task's id. */
+  deploy(steps: readonly object[], more?: object): Promise<string>;
   task(taskId: string): Promise<Json>;
   /** The task once it has ended. */
   ended(taskId: string): Promise<Json>;
@@ -73,11 +73,11 @@ export async function startDeployStage(options: { machines?: number } = {}): Pro
       nodes.push(node);
       return node;
     },
-    async deploy(steps) {
+    async deploy(steps, more) {
       const project = await make.project(api, `Shop ${++projects}`);
       await api.put(`/api/projects/${project.Id}/deploymentprocesses`, { Steps: steps });
       const release = await make.release(api, project.Id, "1.0.0");
-      return (await api.post("/api/deployments", { ReleaseId: release.Id, EnvironmentId: environment.Id })).TaskId;
+      return (await api.post("/api/deployments", { ReleaseId: release.Id, EnvironmentId: environment.Id, ...more })).TaskId;
     },
     task: (taskId) => api.get(`/api/tasks/${taskId}`),
     ended: (taskId) =>

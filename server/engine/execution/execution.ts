@@ -34,6 +34,8 @@ export type {
   ScriptPart,
   StepType,
 } from "./step-type.ts";
+export type { FailedAttempt, GuidedFailure, Guidance } from "./guided-failure.ts";
+export { guidances } from "./guided-failure.ts";
 export type { OutputCipher } from "./output-variables.ts";
 export type { MessagePlace, ServiceMessage, ServiceMessageHandler } from "./service-messages.ts";
 export { ActionFault, mainPart } from "./step-type.ts";

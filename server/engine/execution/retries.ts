@@ -37,8 +37,8 @@ export function readTimeLimitMinutes(text: string | undefined): number | undefin
  * Only what is known to have failed is tried again. An outcome that nobody knows may be a script that still runs, and one that was canceled was
  * meant to end.
  */
-export function mayTryAgain(outcome: string, attempt: number, retries: Retries): boolean {
-  return outcome === "failed" && attempt < retries.attemptsMax;
+export function mayTryAgain(outcome: string, attempt: number, attemptsMax: number): boolean {
+  return outcome === "failed" && attempt < attemptsMax;
 }
 
 /** How many at once: the first text that is a whole number above zero. */

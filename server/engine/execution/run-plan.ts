@@ -4,6 +4,7 @@
 import type { Transaction } from "../../platform/database/database.ts";
 import type { Agents } from "../agents/agents.ts";
 import type { LogEntry, TaskOutcome, TaskRun } from "../tasks/tasks.ts";
+import type { GuidedFailure } from "./guided-failure.ts";
 import type { OutputCipher } from "./output-variables.ts";
 import { openOutputs } from "./output-variables.ts";
 import { inParallel } from "./in-parallel.ts";
@@ -30,6 +31,8 @@ export interface PlanParts {
   outputCipher: OutputCipher;
   /** For service messages other than those of output variables and levels. */
   messageHandlers?: readonly ServiceMessageHandler[];
+  /** Who decides about failures in plans that ask for it. */
+  guidedFailure?: GuidedFailure;
   agentGoneMs?: number;
   cancelGraceMs?: number;
 }
@@ -60,6 +63,9 @@ export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promi
       agentGoneMs: parts.agentGoneMs ?? agentGoneMsDefault,
       cancelGraceMs: parts.cancelGraceMs ?? cancelGraceMsDefault,
     },
+    guidedFailure: parts.guidedFailure,
+    excluded: new Set(),
+    excludedNow: new Set(),
   };
   // Goes out with the first step's lines; nobody waits for it.
   let opening: LogEntry[] = [{ kind: "block", id: rootBlock, parent: null, name: plan.title, at: now() }, status(rootBlock, "Running")];
@@ -90,6 +96,7 @@ export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promi
       const end = ends.get(step);
       if (end !== undefined) state.ended(step, end.status, end.failure);
     }
+    for (const machineId of walk.excludedNow) walk.excluded.add(machineId);
     opening = [];
   }
   if (run.cancelRequested.aborted) {

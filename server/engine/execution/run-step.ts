@@ -7,6 +7,7 @@ import { actionBlock, line, openAction, openStep, openTarget, status, stepBlock,
 import type { Walk } from "./plan-walk.ts";
 import { readParallelMax } from "./retries.ts";
 import { runAttempts } from "./run-attempts.ts";
+import type { AttemptsOutcome } from "./run-attempts.ts";
 import type { StepStatus } from "./run-state.ts";
 import type { ActionOutcome, FinalOutcome, WaitingOutcome } from "./step-type.ts";
 import { ActionFault } from "./step-type.ts";
@@ -39,7 +40,7 @@ export async function runStep(
     await run.log.append([...opening, openStep(step), line(block, "Warning", text), status(block, "Skipped")]);
     return { status: "Skipped" };
   }
-  const all: readonly Place[] = step.runs === "once" ? [undefined] : step.targets;
+  const all: readonly Place[] = step.runs === "once" ? [undefined] : step.targets.filter((target) => !walk.excluded.has(target.machineId));
   const chosen = await choosePlaces(walk, step, all);
   if ("fault" in chosen) {
     await run.log.append([...opening, openStep(step), line(block, "Error", chosen.fault), status(block, "Failed")]);
@@ -47,7 +48,8 @@ export async function runStep(
   }
   const { places } = chosen;
   if (places.length === 0) {
-    await run.log.append([...opening, openStep(step), line(block, "Info", notHeld), status(block, "Skipped")]);
+    const why = all.length === 0 ? "All its machines were excluded from this deployment; it was skipped." : notHeld;
+    await run.log.append([...opening, openStep(step), line(block, "Info", why), status(block, "Skipped")]);
     return { status: "Skipped" };
   }
 
@@ -122,10 +124,12 @@ async function choosePlaces(walk: Walk, step: PlannedStep, all: readonly Place[]
 /** The actions of a step at one place, in order. The first failure is the place's. */
 async function runPlace(walk: Walk, step: PlannedStep, place: Place): Promise<ActionOutcome> {
   const [only] = step.actions;
-  if (only !== undefined && step.actions.length === 1) return runAttempts(walk, { step, action: only, target: place, opening: [] });
+  if (only !== undefined && step.actions.length === 1)
+    return leaveOut(walk, place, await runAttempts(walk, { step, action: only, target: place, opening: [] }));
   let outcome: FinalOutcome = { outcome: "succeeded" };
+  let isExcluded = false;
   for (const action of step.actions) {
-    const decision = await decide(walk, step, action, place, outcome);
+    const decision = isExcluded ? "Skipped" : await decide(walk, step, action, place, outcome);
     const block = actionBlock(step, place, action);
     const opening = [openAction(step, place, action)];
     if (decision !== "run") {
@@ -133,7 +137,9 @@ async function runPlace(walk: Walk, step: PlannedStep, place: Place): Promise<Ac
       if (decision === "Canceled" && outcome.outcome === "succeeded") outcome = { outcome: "canceled", message: canceledBefore };
       continue;
     }
-    const result = await runAttempts(walk, { step, action, target: place, opening: [...opening, status(block, "Running")] });
+    const ended = await runAttempts(walk, { step, action, target: place, opening: [...opening, status(block, "Running")] });
+    isExcluded = ended.outcome === "excluded";
+    const result = leaveOut(walk, place, ended);
     // Nothing after it is begun here.
     if (result.outcome === "waiting") return result;
     if (result.outcome !== "skipped" && (outcome.outcome === "succeeded" || outcome.outcome === "canceled")) outcome = result;
@@ -141,6 +147,13 @@ async function runPlace(walk: Walk, step: PlannedStep, place: Place): Promise<Ac
   // The step's own block is closed by the step.
   if (place !== undefined) await walk.run.log.append([status(targetBlock(step, place), blockStatusOf([outcome]))]);
   return outcome;
+}
+
+/** A machine that was excluded has not failed: nothing more is asked of it. */
+function leaveOut(walk: Walk, place: Place, ended: AttemptsOutcome): ActionOutcome {
+  if (ended.outcome !== "excluded") return ended;
+  if (place !== undefined) walk.excludedNow.add(place.machineId);
+  return { outcome: "skipped" };
 }
 
 const canceledBefore = "Canceled before all its actions were started.";

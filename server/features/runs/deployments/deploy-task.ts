@@ -6,6 +6,7 @@ import type { LineMasker, OutputCipher } from "../../../engine/execution/executi
 import { decodePlan, encodePlan, rootBlock, runPlan } from "../../../engine/execution/execution.ts";
 import type { Plan, StepType } from "../../../engine/execution/execution.ts";
 import type { TaskHandler, TaskOutcome, TaskRun } from "../../../engine/tasks/tasks.ts";
+import { guidedFailure } from "../interruptions/interruptions.ts";
 import { loadDeploymentSnapshot } from "./deployment-snapshot.ts";
 import { planDeployment } from "./plan-deployment.ts";
 
@@ -27,7 +28,7 @@ export function createDeployTask(parts: DeployTaskParts): TaskHandler {
     async run(run) {
       const stored = run.task.plan === null ? await makePlan(run, parts) : { ok: true as const, plan: decodePlan(run.task.plan) };
       if (!stored.ok) return refuse(run, stored.faults);
-      return runPlan(stored.plan, run, parts);
+      return runPlan(stored.plan, run, { ...parts, guidedFailure });
     },
   };
 }

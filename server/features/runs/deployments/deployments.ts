@@ -63,7 +63,7 @@ function present(row: DeploymentRow) {
     SkipActions: row.options.skipActionIds,
     SpecificMachineIds: row.options.specificMachineIds,
     ExcludedMachineIds: row.options.excludedMachineIds,
-    UseGuidedFailure: false,
+    UseGuidedFailure: row.options.useGuidedFailure ?? false,
     Changes: [],
     ChangesMarkdown: "",
     Links: {
@@ -87,15 +87,9 @@ async function getDeployment(db: Queryable, spaceId: string, id: string): Promis
 }
 
 /** Wishes that would silently not come true are refused instead. */
-function refuseUnsupported(wanted: {
-  TenantId?: string | null;
-  UseGuidedFailure?: boolean | null;
-  QueueTime?: string | null;
-  QueueTimeExpiry?: string | null;
-}): void {
+function refuseUnsupported(wanted: { TenantId?: string | null; QueueTime?: string | null; QueueTimeExpiry?: string | null }): void {
   const faults: string[] = [];
   if (wanted.TenantId) faults.push("Tenants are not supported yet: TenantId must be empty.");
-  if (wanted.UseGuidedFailure === true) faults.push("Guided failure is not supported yet: UseGuidedFailure must not be true.");
   if (wanted.QueueTime || wanted.QueueTimeExpiry)
     faults.push("Scheduled deployments are not supported yet: leave out the start and expiry times.");
   if (faults.length > 0) throw problem.invalid(faults);
@@ -233,6 +227,7 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
         skip: body.SkipActions ?? [],
         specificMachines: body.SpecificMachineIds ?? [],
         excludedMachines: body.ExcludedMachineIds ?? [],
+        useGuidedFailure: body.UseGuidedFailure ?? null,
         answers: { sent: body.FormValues ?? {}, secrets },
       });
       return created(present(row));
@@ -247,7 +242,6 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
     answer: CreateDeploymentResponse,
     handler: async ({ tx, space, caller, actor, body }) => {
       refuseUnsupported({
-        UseGuidedFailure: body.UseGuidedFailure ?? null,
         QueueTime: body.RunAt ?? null,
         QueueTimeExpiry: body.NoRunAfter ?? null,
       });
@@ -274,6 +268,7 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
             skip: body.SkipStepNames ?? [],
             specificMachines: body.SpecificMachineNames ?? [],
             excludedMachines: body.ExcludedMachineNames ?? [],
+            useGuidedFailure: body.UseGuidedFailure ?? null,
             answers: { sent: body.Variables ?? {}, secrets },
           }),
         );

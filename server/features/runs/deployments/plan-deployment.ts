@@ -51,6 +51,7 @@ export function planDeployment(snapshot: DeploymentSnapshot, parts: PlanningPart
       scope: { environment: environment.id, channel: release.channelId, project: project.id, processOwner: project.id },
       nowMs: parts.nowMs,
       placeholders: "evaluated",
+      isGuided: snapshot.deployment.options.useGuidedFailure ?? false,
       variables: snapshot.variables.map(({ id, name, value, secretId, scope, origin }) => ({ id, name, value, secretId, scope, origin })),
       values: systemValues(snapshot, { taskId: parts.taskId, webUrl: parts.webUrl, steps }),
       steps,
@@ -118,6 +119,7 @@ function planAction(step: ProcessStep, action: ProcessAction, place: { number: n
     name: action.Name,
     type: action.ActionType,
     condition: action.Condition,
+    isRequired: action.IsRequired,
     properties: plannedProperties(action.Properties),
     packages: [],
     values: [

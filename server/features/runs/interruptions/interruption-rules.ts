@@ -1,11 +1,12 @@
 // What an interruption asks and who may answer it. Pure: no database, no clock.
 
+import { guidances } from "../../../engine/execution/execution.ts";
+
 export type InterruptionType = "ManualIntervention" | "GuidedFailure";
 
 /** What a person may answer; the first is what lets a manual step go on. */
 export const manualChoices = ["Proceed", "Abort"] as const;
-/** Guided failure. A required step offers neither to go on without it nor to leave the machine out. */
-export const guidedChoices = ["Fail", "Retry", "Ignore", "Exclude"] as const;
+/** A required step offers neither to go on without it nor to leave the machine out. */
 const guidedChoicesOfRequired: readonly string[] = ["Fail", "Retry"];
 
 /** Notes are a paragraph or a log extract, not a document. */
@@ -46,7 +47,7 @@ export function choiceField(type: InterruptionType): "Result" | "Guidance" {
 }
 
 export function guidedChoicesFor(step: { isRequired: boolean; hasTarget: boolean }): string[] {
-  return guidedChoices.filter(
+  return guidances.filter(
     (choice) => (!step.isRequired || guidedChoicesOfRequired.includes(choice)) && (choice !== "Exclude" || step.hasTarget),
   );
 }

@@ -16,29 +16,16 @@ import { change, ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
 import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
 import { findUserDocument } from "../../organization/organization.ts";
+import { createGuidedFailure } from "./guided-failure.ts";
 import { formOf, hasResponsibility, mayTakeResponsibility, readAnswer } from "./interruption-rules.ts";
-import type { Asker, InterruptionType, Responsibility } from "./interruption-rules.ts";
+import type { Asker, Responsibility } from "./interruption-rules.ts";
+import type { Question } from "./interruption.ts";
 import * as store from "./interruption-store.ts";
 import type { InterruptionRow } from "./interruption-store.ts";
 
 export { findAnswer } from "./interruption-store.ts";
 export type { AnsweredBy } from "./interruption-store.ts";
-export { guidedChoicesFor, manualChoices } from "./interruption-rules.ts";
-
-/** What a task asks. */
-export interface Question {
-  spaceId: string;
-  taskId: string;
-  /** Of the task's log; with `attempt` it names the question, which a takeover asks again without harm. */
-  block: string;
-  attempt: number;
-  type: InterruptionType;
-  title: string;
-  instructions: string;
-  choices: readonly string[];
-  responsibleTeamIds: readonly string[];
-  relatedDocumentIds: readonly string[];
-}
+export { manualChoices } from "./interruption-rules.ts";
 
 /** Stores the question and its event once, however often it is asked. The caller has passed the guard of the task. */
 export async function askPerson(tx: Transaction, question: Question): Promise<void> {
@@ -68,6 +55,9 @@ export async function askPerson(tx: Transaction, question: Question): Promise<vo
     relatedDocumentIds: [id, ...relatedDocumentIds],
   });
 }
+
+/** What the engine asks when an action fails in a deployment with guided failure. */
+export const guidedFailure = createGuidedFailure(askPerson);
 
 /** Teams do not exist yet, so nobody is in one: an interruption that names a team is for those who may submit any. */
 const teamIds: readonly string[] = [];
