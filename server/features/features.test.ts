@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Route } from "../platform/http/http.ts";
+import { askPerson, manualChoices } from "./runs/interruptions/interruptions.ts";
 import { make, startApiNode } from "../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../test/support/api-node.ts";
 import { makeNupkg, makeTar } from "../../test/support/archives.ts";
@@ -22,6 +23,7 @@ let seen: {
   deployment: Json;
   key: Json;
   build: Json;
+  interruption: Json;
 };
 
 before(async () => {
@@ -41,7 +43,9 @@ before(async () => {
   await pushPackage("Sample.1.0.0");
   await pushNupkg("Nuget");
   const build = await node.post("/api/build-information", buildBody("Sample"));
-  seen = { build, environment, machine, worker, proxy, tagSet, tenant, project, release, librarySet, deployment, key };
+  const interruption = await askFor(deployment.TaskId);
+  await node.put(interruption.Links.Responsible);
+  seen = { build, interruption, environment, machine, worker, proxy, tagSet, tenant, project, release, librarySet, deployment, key };
 });
 after(() => node.close());
 
@@ -75,6 +79,27 @@ const buildBody = (packageId: string) => ({
   Version: "1.0.0",
   OctopusBuildInformation: { Branch: "main", Commits: [{ Id: "abc", Comment: "a change" }] },
 });
+
+/** A question that a task asks, as a step of its process would. */
+async function askFor(taskId: string): Promise<Json> {
+  const title = fresh("Question");
+  await node.database.transaction((tx) =>
+    askPerson(tx, {
+      spaceId: "Spaces-1",
+      taskId,
+      block: title,
+      attempt: 1,
+      type: "ManualIntervention",
+      title,
+      instructions: "Look at it",
+      choices: manualChoices,
+      responsibleTeamIds: [],
+      relatedDocumentIds: [],
+    }),
+  );
+  const { Items } = await node.get(`/api/interruptions?regarding=${taskId}`);
+  return Items.find((one: Json) => one.Title === title);
+}
 
 const workerBody = (name: string) => ({
   Name: name,
@@ -250,6 +275,12 @@ const changes: Record<string, () => Promise<Change> | Change> = {
     return { path: `/api/deployments/${deployment.Id}` };
   },
   "POST /tasks": () => ({ path: "/api/tasks", body: { Name: "Health" } }),
+  "PUT /interruptions/{id}/responsible": async () => ({ path: (await askFor(seen.deployment.TaskId)).Links.Responsible }),
+  "POST /interruptions/{id}/submit": async () => {
+    const { Links } = await askFor(seen.deployment.TaskId);
+    await node.put(Links.Responsible);
+    return { path: Links.Submit, body: { Result: "Proceed" } };
+  },
   "POST /tasks/{id}/cancel": async () => ({ path: `/api/tasks/${(await node.post("/api/tasks", { Name: "Health" })).Id}/cancel` }),
   "PUT /octopusservernodes/{id}": () => ({ path: "/api/octopusservernodes/OctopusServerNodes-test", body: { MaxConcurrentTasks: 7 } }),
   "DELETE /octopusservernodes/{id}": async () => {
@@ -355,29 +386,31 @@ describe("every route that reads", () => {
                           ? { id: seen.project.Id, version: "1.0.0" }
                           : path.startsWith("/channels")
                             ? { id: "Channels-1" }
-                            : path.startsWith("/deploymentprocesses")
-                              ? { id: `deploymentprocess-${seen.project.Id}` }
-                              : path.startsWith("/libraryvariablesets")
-                                ? { id: seen.librarySet.Id }
-                                : path.startsWith("/variables")
-                                  ? { id: `variableset-${seen.project.Id}` }
-                                  : path.startsWith("/releases")
-                                    ? { id: seen.release.Id }
-                                    : path.startsWith("/deployments")
-                                      ? { id: seen.deployment.Id }
-                                      : path.startsWith("/tasks")
-                                        ? { id: seen.deployment.TaskId }
-                                        : path.startsWith("/events")
-                                          ? { id: "Events-1" }
-                                          : path.startsWith("/octopusservernodes")
-                                            ? { id: "OctopusServerNodes-test" }
-                                            : path.startsWith("/spaces")
-                                              ? { id: "Spaces-1" }
-                                              : path.startsWith("/users")
-                                                ? { id: "Users-1", userId: "Users-1" }
-                                                : path.startsWith("/configuration/certificates") || path.startsWith("/certificates")
-                                                  ? { id: "certificate-global" }
-                                                  : {};
+                            : path.startsWith("/interruptions")
+                              ? { id: seen.interruption.Id }
+                              : path.startsWith("/deploymentprocesses")
+                                ? { id: `deploymentprocess-${seen.project.Id}` }
+                                : path.startsWith("/libraryvariablesets")
+                                  ? { id: seen.librarySet.Id }
+                                  : path.startsWith("/variables")
+                                    ? { id: `variableset-${seen.project.Id}` }
+                                    : path.startsWith("/releases")
+                                      ? { id: seen.release.Id }
+                                      : path.startsWith("/deployments")
+                                        ? { id: seen.deployment.Id }
+                                        : path.startsWith("/tasks")
+                                          ? { id: seen.deployment.TaskId }
+                                          : path.startsWith("/events")
+                                            ? { id: "Events-1" }
+                                            : path.startsWith("/octopusservernodes")
+                                              ? { id: "OctopusServerNodes-test" }
+                                              : path.startsWith("/spaces")
+                                                ? { id: "Spaces-1" }
+                                                : path.startsWith("/users")
+                                                  ? { id: "Users-1", userId: "Users-1" }
+                                                  : path.startsWith("/configuration/certificates") || path.startsWith("/certificates")
+                                                    ? { id: "certificate-global" }
+                                                    : {};
 
   const queryOf = (path: string) => (/^\/variables\/(names|preview)$/.test(path) ? `?project=${seen.project.Id}` : "");
   const addressOf = (route: Route) =>
@@ -424,6 +457,7 @@ describe("every route that reads", () => {
           address.includes("{") ||
           notYet.test(address) ||
           address.endsWith("/cancel") ||
+          address.endsWith("/submit") ||
           address.endsWith("/snapshot-variables")
         )
           continue;
