@@ -13,6 +13,7 @@ export interface Mutant {
 }
 
 const takeover = "test/cluster/takeover.test.ts";
+const stepTypes = "test/cluster/step-types.test.ts";
 const twoNodes = "test/cluster/two-nodes-process.test.ts";
 const hosts = "server/platform/database/database-hosts.test.ts";
 const commits = "server/platform/database/commit-outcome.test.ts";
@@ -707,6 +708,60 @@ export const mutants: readonly Mutant[] = [
     put: "",
     test: takeover,
     pattern: "later steps see what the first one set",
+  },
+  {
+    rule: "D5",
+    name: "an action goes on after the one before it failed on its target",
+    file: "server/engine/execution/run-step.ts",
+    find: 'return before.outcome === "succeeded" ? "run" : "Skipped";',
+    put: 'return "run";',
+    test: stepTypes,
+    pattern: "a failed one skips what follows",
+  },
+  {
+    rule: "D5",
+    name: "the condition of a step is not asked for each target",
+    file: "server/engine/execution/run-step.ts",
+    find: 'if (hasBegun || values.isTruthy(values.property(stepExpression) ?? "")) places.push(place);',
+    put: "places.push(place);",
+    test: stepTypes,
+    pattern: "hold per target",
+  },
+  {
+    rule: "D2, rule 4",
+    name: "all parts of an action are one",
+    file: "server/engine/execution/part-rows.ts",
+    find: "return `${action.id}/${part}`;",
+    put: "return action.id;",
+    test: stepTypes,
+    pattern: "goes on after a kill at any effect",
+  },
+  {
+    rule: "rule 5, D7",
+    name: "what an effect sets is kept by its node only",
+    file: "server/engine/execution/run-action.ts",
+    find: "await walk.outputs.put(tx, { action, target }, outputs);",
+    put: "",
+    test: stepTypes,
+    pattern: "goes on after a kill at any effect",
+  },
+  {
+    rule: "S2",
+    name: "what is made of a secret is shown",
+    file: "server/engine/execution/plan-values.ts",
+    find: "if (found?.sensitive === true && found.text !== null) made.add(found.text);",
+    put: "",
+    test: stepTypes,
+    pattern: "values are those of the scope",
+  },
+  {
+    rule: "D5",
+    name: "values for another target tag hold too",
+    file: "server/engine/execution/plan-values.ts",
+    find: "machineRoles: target?.roles,",
+    put: 'machineRoles: ["web", "first"],',
+    test: stepTypes,
+    pattern: "values are those of the scope",
   },
   {
     rule: "rule 6, D3",

@@ -78,7 +78,8 @@ export async function runAction(
         body: script.body,
         files: script.files ?? [],
         arguments: script.arguments ?? [],
-        isolation: script.isolation ?? (bypasses ? "none" : "full"),
+        // A worker serves many tasks at once.
+        isolation: script.isolation ?? (bypasses || action.worker !== undefined ? "none" : "full"),
         masker: createMasker,
         timeLimit,
         messages: {

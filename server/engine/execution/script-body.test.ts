@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { composeBashScript } from "./script-body.ts";
+import { readServiceMessage } from "./service-messages.ts";
 
 function runBash(script: string): string {
   const { stdout, stderr, status } = spawnSync("/bin/bash", ["-s"], { input: script, encoding: "utf8", timeout: 10_000 });
@@ -58,4 +59,27 @@ test("a value of a megabyte and a script with Windows line ends are carried whol
 test("the same values give the same bytes, so that a repeated start is the same start", () => {
   const variables = [{ name: "A", value: "1" }];
   assert.equal(composeBashScript(variables, "echo"), composeBashScript(variables, "echo"));
+});
+
+test("parameters are the script's arguments, as bash reads them", () => {
+  assert.equal(runBash(composeBashScript([], 'printf "%s|" "$#" "$@"', "one 'two words' \"$((1+2))\"\n four")), "4|one|two words|3|four|");
+  assert.equal(runBash(composeBashScript([], 'printf "%s" "$#"', " ")), "0");
+});
+
+test("artifacts, progress and outputs are said by service messages", () => {
+  const script = `cd "$(mktemp -d)"; printf abc > "a b.txt"; new_octopusartifact "a b.txt" "it's"; new_octopusartifact "$PWD/a b.txt"
+    update_progress 50 "half way"; set_octopusvariable Key "x y" -sensitive; write_wait soon; new_octopusartifact nothing 2>/dev/null || echo refused; rm "a b.txt"; rmdir "$PWD"`;
+  const lines = runBash(composeBashScript([], script)).trimEnd().split("\n");
+  const said = lines.flatMap((line) => readServiceMessage(line) ?? []).map(({ name, attributes }) => [name, ...attributes.values()]);
+  const [first, second] = said;
+  assert.deepEqual([first?.[0], first?.[2], first?.[3]], ["createArtifact", "it's", "3"]);
+  assert.match(String(first?.[1]), /^\/.*\/a b\.txt$/);
+  assert.deepEqual(second, ["createArtifact", first?.[1], "a b.txt", "3"]);
+  assert.deepEqual(said.slice(2), [
+    ["progress", "50", "half way"],
+    ["setVariable", "Key", "x y", "True"],
+    ["stdout-wait"],
+    ["stdout-default"],
+  ]);
+  assert.equal(lines.at(-1), "refused");
 });

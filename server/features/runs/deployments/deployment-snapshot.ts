@@ -46,7 +46,18 @@ export interface DeploymentSnapshot {
   variables: readonly FrozenVariable[];
   /** Enabled machines of the environment as they are now; roles and options still choose among them. */
   machines: readonly CandidateMachine[];
+  /** The worker pools with their enabled workers as they are now; empty when no step runs on one. */
+  workerPools: readonly CandidatePool[];
 }
+
+export interface CandidatePool {
+  id: string;
+  name: string;
+  isDefault: boolean;
+  workers: readonly CandidateWorker[];
+}
+
+export type CandidateWorker = Omit<CandidateMachine, "roles" | "machinePolicyId">;
 
 /** Undefined when the deployment was deleted. @throws ProcessNotReadable for a process of a newer version */
 export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: string): Promise<DeploymentSnapshot | undefined> {
@@ -103,5 +114,31 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
       proxyId: machine.proxy_id,
       thumbprint: machine.thumbprint,
     })),
+    workerPools: steps.some((step) => [step, ...step.Actions].some(runsOnServer)) ? await loadPools(tx, row.space_id) : [],
   };
+}
+
+/** Whether a step or an action asks to run on the server or a worker instead of on its targets. */
+export function runsOnServer({ Properties }: Pick<ProcessStep, "Properties">): boolean {
+  const text = Properties["Octopus.Action.RunOnServer"];
+  return typeof text === "string" && text.toLowerCase() === "true";
+}
+
+async function loadPools(tx: Transaction, spaceId: string): Promise<CandidatePool[]> {
+  const pools = new Map<string, CandidatePool & { workers: CandidateWorker[] }>();
+  for (const { pool_id: id, pool_name: name, pool_is_default: isDefault, worker } of await store.listPoolWorkers(tx, spaceId)) {
+    const pool = pools.get(id) ?? { id, name, isDefault, workers: [] };
+    pools.set(id, pool);
+    if (worker === null) continue;
+    pool.workers.push({
+      id: worker.id,
+      name: worker.name,
+      healthStatus: worker.health_status as CandidateMachine["healthStatus"],
+      communicationStyle: worker.communication_style as CandidateMachine["communicationStyle"],
+      uri: worker.uri,
+      proxyId: worker.proxy_id,
+      thumbprint: worker.thumbprint,
+    });
+  }
+  return [...pools.values()];
 }

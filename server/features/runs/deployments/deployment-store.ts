@@ -163,6 +163,27 @@ export async function listCandidates(db: Queryable, environmentId: string): Prom
   );
 }
 
+export interface PoolWorkerRow {
+  pool_id: string;
+  pool_name: string;
+  pool_is_default: boolean;
+  /** Null for a pool without an enabled worker. */
+  worker: Omit<CandidateRow, "roles" | "machine_policy_id"> | null;
+}
+
+/** The worker pools of a space with their enabled workers, by name. */
+export async function listPoolWorkers(db: Queryable, spaceId: string): Promise<PoolWorkerRow[]> {
+  return db.query<PoolWorkerRow>(
+    `SELECT p.id AS pool_id, p.name AS pool_name, p.is_default AS pool_is_default,
+            CASE WHEN w.id IS NULL THEN NULL ELSE jsonb_build_object('id', w.id, 'name', w.name, 'health_status', w.health_status,
+              'communication_style', w.communication_style, 'uri', w.uri, 'thumbprint', w.thumbprint, 'proxy_id', w.proxy_id) END AS worker
+       FROM worker_pools p LEFT JOIN worker_pool_members m ON m.worker_pool_id = p.id
+       LEFT JOIN workers w ON w.id = m.worker_id AND NOT w.is_disabled
+      WHERE p.space_id = $1 ORDER BY p.sort_order, lower(p.name), lower(w.name)`,
+    [spaceId],
+  );
+}
+
 /** What a run is told about itself and what was before it. */
 export interface DeploymentFacts {
   space_name: string;

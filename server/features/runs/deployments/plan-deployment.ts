@@ -1,9 +1,19 @@
 // Turns the frozen snapshot of a deployment into its plan. Pure: no clock, no database, no names looked up later.
 
-import type { Plan, PlannedAction, PlannedProperties, PlannedStep, PlannedTarget, StepType } from "../../../engine/execution/execution.ts";
+import type {
+  Plan,
+  PlannedAction,
+  PlannedProperties,
+  PlannedStep,
+  PlannedTarget,
+  PlannedValue,
+  StepType,
+} from "../../../engine/execution/execution.ts";
 import type { ProcessAction, ProcessStep, StoredProperties } from "../../projects/projects.ts";
 import { readAgentAddress } from "../../infrastructure/infrastructure.ts";
+import { chooseWorker } from "./choose-worker.ts";
 import type { CandidateMachine, DeploymentSnapshot } from "./deployment-snapshot.ts";
+import { runsOnServer } from "./deployment-snapshot.ts";
 import { machineValues, systemValues } from "./system-values.ts";
 
 /** Targets of one step at once when the step does not say otherwise. */
@@ -83,9 +93,10 @@ function planStep(
   if (faults.length > 0) return { faults };
 
   const roles = rolesOf(step, wanted);
-  const isOnce = types.every((type) => type?.runs === "once") && (wanted.length === 1 || roles.length === 0);
+  const needsTarget = (action: ProcessAction, at: number): boolean => types[at]?.runs === "targets" && !asksForServer(step, action);
+  const isOnce = roles.length === 0 ? !wanted.some(needsTarget) : wanted.length === 1 && types.every((type) => type?.runs === "once");
   if (!isOnce && roles.length === 0) {
-    const name = wanted.find((_action, at) => types[at]?.runs === "targets")?.Name ?? step.Name;
+    const name = wanted.find(needsTarget)?.Name ?? step.Name;
     return { faults: [`Step '${name}' names no target roles, so nobody knows where to run it (Octopus.Action.TargetRoles).`] };
   }
   const targets: PlannedTarget[] = [];
@@ -96,6 +107,16 @@ function planStep(
       targets.push(target);
     }
   }
+  const actions: PlannedAction[] = [];
+  for (const [at, action] of wanted.entries()) {
+    const place = { number, at: at + 1, of: wanted.length };
+    if (types[at]?.runs === "targets" && asksForServer(step, action)) {
+      const chosen = chooseWorker(snapshot, action, roles, turnOf(parts.taskId) + number + at);
+      if ("fault" in chosen) faults.push(chosen.fault);
+      else actions.push(planAction(step, action, place, chosen));
+    } else actions.push(planAction(step, action, place, { values: [] }));
+  }
+  if (faults.length > 0) return { faults };
   const [only] = wanted;
   return {
     // A step with one action is that action: its log and rows are named by it.
@@ -108,11 +129,16 @@ function planStep(
     runs: isOnce ? "once" : "targets",
     targets,
     parallelMax: readParallelism(wanted.map((action) => textOf(step, action, "Octopus.Action.MaxParallelism")).find(Boolean)),
-    actions: wanted.map((action, at) => planAction(step, action, { number, at: at + 1, of: wanted.length })),
+    actions,
   };
 }
 
-function planAction(step: ProcessStep, action: ProcessAction, place: { number: number; at: number; of: number }): PlannedAction {
+function planAction(
+  step: ProcessStep,
+  action: ProcessAction,
+  place: { number: number; at: number; of: number },
+  on: { worker?: PlannedTarget; values: readonly PlannedValue[] },
+): PlannedAction {
   const number = place.of === 1 ? String(place.number) : `${place.number}.${place.at}`;
   return {
     id: action.Id,
@@ -130,7 +156,9 @@ function planAction(step: ProcessStep, action: ProcessAction, place: { number: n
       { name: "Octopus.Action.Name", value: action.Name },
       { name: "Octopus.Action.Number", value: number },
       { name: "Octopus.Action.StepName", value: step.Name },
+      ...on.values,
     ],
+    ...(on.worker === undefined ? {} : { worker: on.worker }),
   };
 }
 
@@ -143,7 +171,7 @@ function checkedAction(step: ProcessStep, action: ProcessAction) {
   return {
     name: action.Name,
     properties: { ...plannedProperties(step.Properties), ...plannedProperties(action.Properties) },
-    runsOnServer: isTrue(textOf(step, action, "Octopus.Action.RunOnServer")),
+    runsOnServer: asksForServer(step, action),
     packageNames: [],
   };
 }
@@ -193,6 +221,11 @@ function plainText(properties: StoredProperties, name: string): string | undefin
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-function isTrue(text: string | undefined): boolean {
-  return text?.toLowerCase() === "true";
+/** Tasks have numbers, so that one after the other goes to another worker. */
+function turnOf(taskId: string): number {
+  return Number(/\d+$/.exec(taskId)?.[0].slice(-9) ?? 0);
+}
+
+function asksForServer(step: ProcessStep, action: ProcessAction): boolean {
+  return runsOnServer(action) || (action.Properties["Octopus.Action.RunOnServer"] === undefined && runsOnServer(step));
 }
