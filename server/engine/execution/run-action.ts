@@ -66,9 +66,12 @@ export async function runAction(
       place: { run, step, action, target, ranOn: on, block },
     });
     const bypasses = values.evaluate("OctopusBypassDeploymentMutex")?.trim().toLowerCase() === "true";
+    const row = await rowOf(part);
+    // After a takeover the opening of the step may have opened the block again, which a stored result closes no more.
+    const isReopened = row.state === "done" && !isLeftClosed();
     const result = await runScript(
       run,
-      await rowOf(part),
+      row,
       {
         taskId: run.task.id,
         block,
@@ -93,8 +96,13 @@ export async function runAction(
       },
       walk.script,
     );
-    if (endsBlock(script)) isClosed = true;
+    if (endsBlock(script) && !isReopened) isClosed = true;
     return result;
+  }
+
+  /** As run-step.ts has it: the block of an action whose first part was done is not opened again. */
+  function isLeftClosed(): boolean {
+    return step.actions.length === 1 && type?.firstPart !== undefined && rows.find(action, type.firstPart, target, 1)?.state === "done";
   }
 
   function endsBlock(script: ScriptPart): boolean {
