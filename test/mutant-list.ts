@@ -32,6 +32,10 @@ const transfers = "server/engine/transfer/transfer.test.ts";
 const packageTakeover = "test/cluster/package-takeover.test.ts";
 const packageSteps = "server/features/runs/step-types/deploy-package/deploy-package.test.ts";
 const journals = "server/features/runs/step-types/deploy-package/journal.test.ts";
+const manual = "test/cluster/manual-intervention.test.ts";
+const steps = "test/cluster/steps.test.ts";
+const interruptions = "server/features/runs/interruptions/interruptions.test.ts";
+
 const operating = "test/long/operating-process.test.ts";
 const variables = "server/features/projects/variables/variables.test.ts";
 const variableRoutes = "server/features/projects/variables/variable-routes.ts";
@@ -113,6 +117,87 @@ export const mutants: readonly Mutant[] = [
     put: "return [spaced.toUpperCase(), spaced.toUpperCase(), spaced.toUpperCase(),",
     test: "server/platform/secrets/masking.test.ts",
     pattern: "what a shell prints",
+  },
+  {
+    rule: "D6",
+    name: "what stands after an approval starts before it is answered",
+    file: "server/engine/execution/run-plan.ts",
+    find: "if (waiting.length > 0) return",
+    put: "if (waiting.length > 99) return",
+    test: manual,
+    pattern: "nothing after it begins before the answer",
+  },
+  {
+    rule: "D6",
+    name: "what stands after an approval starts before it is answered, in some run of many nodes",
+    file: "server/engine/execution/run-plan.ts",
+    find: "if (waiting.length > 0) return",
+    put: "if (waiting.length > 99) return",
+    test: simulation,
+    pattern: 100,
+  },
+  {
+    rule: "D1",
+    name: "an answer is lost in some order of events",
+    file: "server/engine/tasks/task-engine.ts",
+    find: "!(await isStill(tx))",
+    put: "false",
+    test: simulation,
+    pattern: 300,
+  },
+  {
+    rule: "D6",
+    name: "the next machine of a rolling step begins while the one before waits for its approval",
+    file: "server/engine/execution/run-step.ts",
+    find: 'return "keepsPlace";',
+    put: "return undefined;",
+    test: manual,
+    pattern: "in a rolling step each machine asks",
+  },
+  {
+    rule: "D3 D5",
+    name: "an action whose outcome nobody knows is tried again",
+    file: "server/engine/execution/retries.ts",
+    find: 'return outcome === "failed" && ',
+    put: 'return outcome !== "succeeded" && ',
+    test: steps,
+    pattern: "an outcome that nobody knows is never tried again",
+  },
+  {
+    rule: "D6",
+    name: "a machine that was excluded gets the later steps too",
+    file: "server/engine/execution/run-step.ts",
+    find: "!walk.excluded.has(target.machineId)",
+    put: "target !== undefined",
+    test: "test/cluster/guided-failure.test.ts",
+    pattern: "Exclude leaves the machine out",
+  },
+  {
+    rule: "D2 D3",
+    name: "a retry goes out under the ticket of the attempt before",
+    file: "server/engine/execution/part-rows.ts",
+    find: "rows.get(keyOf(rowName(action, part), machineOf(target), attempt))",
+    put: "rows.get(keyOf(rowName(action, part), machineOf(target), 1))",
+    test: steps,
+    pattern: "what is known to have failed is tried again",
+  },
+  {
+    rule: "D1",
+    name: "an answer that comes while the node lets go of the task is lost",
+    file: "server/engine/tasks/task-engine.ts",
+    find: "!(await isStill(tx))",
+    put: "false",
+    test: interruptions,
+    pattern: "before it has let go",
+  },
+  {
+    rule: "D8",
+    name: "a task that waits for a person cannot be cancelled",
+    file: "server/engine/tasks/task-store.ts",
+    find: " OR (owner IS NULL AND cancel_requested))`",
+    put: ")`",
+    test: interruptions,
+    pattern: "cancelled while it waits",
   },
   {
     rule: "A3",
@@ -677,7 +762,7 @@ export const mutants: readonly Mutant[] = [
     rule: "rule 1, D4",
     name: "conformance: a lease that lasts is taken away",
     file: "server/engine/tasks/task-store.ts",
-    find: "WHERE $5 > 0 AND state = 'running' AND lease_until < now() - $6 * interval '1 millisecond'",
+    find: 'WHERE $5 > 0 AND ${isForfeited("$6")}',
     put: "WHERE $5 > 0 AND state = 'running' AND $6 >= 0",
     test: conformance,
     pattern: "the model of the database",
@@ -722,8 +807,8 @@ export const mutants: readonly Mutant[] = [
     rule: "rule 4, D2",
     name: "simulation: a takeover makes a new attempt with a new ticket",
     file: "server/engine/execution/part-rows.ts",
-    find: "attempt: firstAttempt,",
-    put: "attempt: run.task.epoch,",
+    find: "        attempt,\n        runs",
+    put: "        attempt: run.task.epoch,\n        runs",
     test: simulation,
     pattern: 500,
   },

@@ -24,6 +24,7 @@ export const ServerTask = object({
   IsCompleted: flag(),
   FinishedSuccessfully: flag(),
   HasPendingInterruptions: flag(),
+  PendingInterruptionTypes: list(text()),
   HasWarningsOrErrors: flag(),
   CanRerun: flag(),
   Links: links(),
@@ -94,7 +95,7 @@ export const TaskWaiting = object({
   IsWaiting: flag(),
   Reasons: list(
     object({
-      Kind: oneOf(["TasksAhead", "TaskCap", "NoNode", "Starting", "NodeLost", "AgentSilent"]),
+      Kind: oneOf(["TasksAhead", "TaskCap", "NoNode", "Starting", "NodeLost", "AgentSilent", "Interruption"]),
       Message: text(),
       /** What it waits for: tasks, nodes or machines. */
       RelatedDocumentIds: list(id()),

@@ -15,6 +15,7 @@ import { packages } from "./0012-packages.ts";
 import { variables } from "./0013-variables.ts";
 import { packageArchives } from "./0016-package-archives.ts";
 import { artifacts } from "./0018-artifacts.ts";
+import { interruptions } from "./0015-interruptions.ts";
 import { outputVariables } from "./0014-output-variables.ts";
 import { dashboards } from "./0017-dashboards.ts";
 
@@ -35,6 +36,7 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0013-variables", sql: variables },
   { name: "0016-package-archives", sql: packageArchives },
   { name: "0018-artifacts", sql: artifacts },
+  { name: "0015-interruptions", sql: interruptions },
   { name: "0014-output-variables", sql: outputVariables },
   { name: "0017-dashboards", sql: dashboards },
 ];

@@ -1,11 +1,7 @@
 // What of the first-ranked endpoints is not as the reference has it, each with a reason that names what brings it. Nothing else may differ.
 
 /** Endpoints that are not there yet: "METHOD /path" → what brings them. */
-export const absentEndpoints: Readonly<Record<string, string>> = {
-  "GET /interruptions/{id}": "steps: manual interventions and guided failure",
-  "PUT /interruptions/{id}/responsible": "steps: manual interventions and guided failure",
-  "POST /interruptions/{id}/submit": "steps: manual interventions and guided failure",
-};
+export const absentEndpoints: Readonly<Record<string, string>> = {};
 
 /** Members that a document lacks: document → member → why. */
 export const absentMembers: Readonly<Record<string, Readonly<Record<string, string>>>> = {

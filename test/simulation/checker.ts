@@ -24,6 +24,8 @@ export interface Checker {
   /** A client was answered. */
   acknowledged(taskId: string): void;
   cancelAsked(taskId: string): void;
+  /** Between the first step of this task and the others stands an approval. */
+  approvalNeeded(taskId: string): void;
   /** The log as somebody was shown it. */
   shown(taskId: string, entries: readonly LogEntry[]): void;
   fail(rule: string, what: string): void;
@@ -51,6 +53,7 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
   const processOf = new Map<string, string>();
   const acknowledged = new Set<string>();
   const cancelAsked = new Set<string>();
+  const approvals = new Set<string>();
   /** When a task was no longer held by an owner and epoch. */
   const lostAt = new Map<string, number>();
   /** When a process heard that its task is to be cancelled. */
@@ -111,8 +114,18 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
       if (isOther) lostAt.set(`${key} ${ownerOf(before)} ${String(before["epoch"])}`, nowMs());
     }
     if (after?.["state"] !== "running") return;
-    if (before?.["state"] === "running" && before["owner"] !== after["owner"]) {
+    if (before?.["owner"] !== null && after["owner"] === null) {
+      if (before?.["state"] !== "running" || processOf.get(ownerOf(before)) !== tx.client)
+        fail("D4", `${tx.client} let ${key} wait, which it did not hold`);
+      trace(`${tx.client} lets ${key} wait for a person`);
+      return;
+    }
+    if (before?.["state"] === "running" && before["owner"] !== after["owner"] && before["owner"] !== null) {
       if ((before["lease_until"] as number) >= nowMs()) fail("D4", `${tx.client} took ${key} before the lease of its owner ended`);
+    }
+    if (before?.["state"] === "running" && before["owner"] === null && after["owner"] !== null) {
+      const mayGoOn = (before["lease_until"] as number) < nowMs() || before["cancel_requested"] === true;
+      if (!mayGoOn) fail("D6", `${tx.client} goes on with ${key}, which still waits for a person`);
     }
     if (before?.["owner"] !== after["owner"] || before?.["state"] !== "running") {
       if (after["epoch"] !== Number(before?.["epoch"] ?? 0) + 1) fail("D4", `${key} changed its owner without a new epoch`);
@@ -153,6 +166,19 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
     if (after?.["state"] === "done") lastResultAt.set(taskId, nowMs());
   }
 
+  function checkInterruption(tx: ModelTransaction, changes: readonly RowChange[], { before, after, key }: RowChange): void {
+    const taskId = String(after?.["task_id"]);
+    if (before === undefined) {
+      checkFence(tx, changes, taskId, `the question ${key}`);
+      const asked = parts
+        .database()
+        .rows("interruptions")
+        .filter((row) => row["task_id"] === taskId);
+      if (asked.length > 1) fail("D3", `${taskId} asks ${asked.length} times`);
+    } else if (before["result"] !== null) fail("D3", `the answer to ${key} was changed`);
+    else trace(`${key} of ${taskId} is answered with ${String(after?.["result"])}`);
+  }
+
   /**
    * Each value that a script sets is another one, so one that is written again was applied twice: right for a commit that is repeated because
    * its outcome was not heard, wrong for one that goes further in the script's output.
@@ -170,6 +196,7 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
     fail,
     knows: (owner, process) => void processOf.set(owner, process.name),
     acknowledged: (taskId) => void acknowledged.add(taskId),
+    approvalNeeded: (taskId) => void approvals.add(taskId),
     cancelAsked: (taskId) => void cancelAsked.add(taskId),
     shown: (taskId, entries) => void shown.push({ taskId, entries }),
 
@@ -182,7 +209,8 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
           if (change.before === undefined) firstDueAt.set(change.key, change.after?.["next_due"] as number);
         } else if (change.table === "schedule_firings") {
           if (change.before === undefined && change.after !== undefined) firings.push(change.after);
-        } else if (change.table === "output_variables") checkOutput(tx, changes, change);
+        } else if (change.table === "interruptions") checkInterruption(tx, changes, change);
+        else if (change.table === "output_variables") checkOutput(tx, changes, change);
         else if (change.table === "task_log_parts") {
           checkFence(tx, changes, String(change.after?.["task_id"]), "the log");
           if (Number(change.after?.["committed_bytes"]) < Number(change.before?.["committed_bytes"] ?? 0))
@@ -236,6 +264,12 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
         fail("D2", `"${script}" was started with another ticket than the stored one`);
       const earlier = rows.filter((one) => one["task_id"] === row["task_id"] && Number(one["step"]) < Number(row["step"]));
       if (earlier.some((one) => one["state"] !== "done")) fail("D6", `"${script}" was started before an earlier step was done`);
+      const isApproved = parts
+        .database()
+        .rows("interruptions")
+        .some((one) => one["task_id"] === row["task_id"] && one["result"] === "Proceed");
+      if (Number(row["step"]) > 1 && approvals.has(String(row["task_id"])) && !isApproved)
+        fail("D6", `"${script}" was started before the approval in front of it was given`);
       if (Number(row["step"]) > 1 && earlier.length === 0) fail("D6", `"${script}" was started before an earlier step was begun`);
     },
 
@@ -266,11 +300,12 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
         const rows = database.rows("step_runs").filter((row) => row["task_id"] === id);
         if (rows.some((row) => row["state"] !== "done")) fail("D3", `${id} ended as ${state} with a step run that has no result`);
         const bad = rows.filter((row) => row["outcome"] !== "succeeded");
-        if (state === "Success" && (bad.length > 0 || rows.length !== machines * steps(id)))
+        const scripts = rows.filter((row) => row["machine_id"] !== "");
+        if (state === "Success" && (bad.length > 0 || scripts.length !== machines * steps(id)))
           fail("D5", `${id} is a success with ${rows.length} results, ${bad.length} of them bad`);
         if (state === "Failed" && bad.length === 0) fail("D5", `${id} failed without a bad result: ${String(task["error_message"])}`);
         if (state === "Canceled" && !cancelAsked.has(id)) fail("D8", `${id} was canceled and nobody asked`);
-        for (const row of rows) checkResult(row, executions, logs.get(id) ?? []);
+        for (const row of scripts) checkResult(row, executions, logs.get(id) ?? []);
         for (const one of shown) {
           if (one.taskId !== id) continue;
           const now = logs.get(id) ?? [];

@@ -34,16 +34,18 @@ import {
   lockOwnTask,
   lockTagOf,
   ownsTask,
+  pauseOwnTask,
   promoteNext,
   readLeaseSettings,
   releaseLeases,
   renewLeases,
   sendHint,
 } from "../../server/engine/tasks/task-store.ts";
-import { enqueueTask, requestCancel } from "../../server/engine/tasks/tasks.ts";
+import { findAnswer, insertInterruption, setAnswer } from "../../server/features/runs/interruptions/interruption-store.ts";
+import { enqueueTask, requestCancel, resumeTask } from "../../server/engine/tasks/tasks.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
 import type { Database, Transaction } from "../../server/platform/database/database.ts";
-import { errorCode, openDatabase } from "../../server/platform/database/database.ts";
+import { errorCode, nextId, openDatabase } from "../../server/platform/database/database.ts";
 import { eventually } from "../support/eventually.ts";
 import type { TestPostgres } from "../support/postgres.ts";
 import { startPostgres } from "../support/postgres.ts";
@@ -140,6 +142,7 @@ for (const seed of seeds) {
       connectionsMax: sessionsMax + 1,
     });
     try {
+      await database.execute(`INSERT INTO spaces (id, name, slug) VALUES ('Spaces-1', 'Default', 'default')`);
       for (const name of await compare(seed, database)) tried.add(name);
     } finally {
       await database.close();
@@ -250,6 +253,16 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
     const lastTask = oneOf([taskId, null]);
     /** Of each side. */
     const due = new WeakMap<Transaction, { missed: number; dueAt?: Date }>();
+    const isAnswered = chance(0.3);
+    const question = { taskId, block: oneOf(["step-1", "step-2"]), attempt: 1 };
+    const asked = 1 + Math.floor(random() * 4);
+    const given = {
+      result: oneOf(["Proceed", "Abort"]),
+      notes: oneOf([null, "fine"]),
+      answeredBy: { id: "Users-1", username: "ann", displayName: "Ann", emailAddress: "" },
+    };
+    const paused = running.filter((row) => row["owner"] === null);
+    const wakened = paused.length > 0 && chance(0.8) ? (oneOf(paused)["task_id"] as string) : taskId;
     const programs: readonly Program[] = [
       [(tx) => enqueue(tx, newTag)],
       [(tx) => enqueue(tx, newTag)],
@@ -257,6 +270,13 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
       [(tx) => claimTasks(tx, claim)],
       [(tx) => hasClaimable(tx, claim), (tx) => sendHint(tx, "ServerTasks-1 queued")],
       [(tx) => renewLeases(tx, renewal)],
+      [guard, (tx) => pauseOwnTask(tx, taskId, isAnswered)],
+      [guard, (tx) => pauseOwnTask(tx, taskId, isAnswered)],
+      [(tx) => resumeTask(tx, wakened, async () => {})],
+      [guard, (tx) => ask(tx, question), (tx) => findAnswer(tx, question)],
+      [guard, (tx) => ask(tx, question)],
+      [(tx) => findAnswer(tx, question)],
+      [(tx) => resumeTask(tx, wakened, () => setAnswer(tx, `Interruptions-${asked}`, given))],
       [guard, (tx) => insertPlan(tx, taskId, plan)],
       [guard, (tx) => intendStepRuns(tx, { taskId, step, epoch: lease.epoch, attempt: 1, runs: tickets })],
       [guard, (tx) => listStepRuns(tx, taskId)],
@@ -321,6 +341,24 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
     const row = await tables.lock(tx, cell, () => true);
     if (row !== undefined) tables.put(tx, cell, { ...row, next_due: nowMs - ms });
     return { rows: [], count: row === undefined ? 0 : 1 };
+  }
+
+  async function ask(tx: Transaction, question: { taskId: string; block: string; attempt: number }): Promise<boolean> {
+    const { id, number } = await nextId(tx, "Interruptions");
+    return insertInterruption(tx, {
+      id,
+      number,
+      space_id: "Spaces-1",
+      task_id: question.taskId,
+      block: question.block,
+      attempt: question.attempt,
+      type: "ManualIntervention",
+      title: "Approve",
+      instructions: "",
+      choices: ["Proceed", "Abort"],
+      responsible_team_ids: [],
+      related_document_ids: [],
+    });
   }
 
   function committed(table: string): Row[] {
@@ -458,6 +496,7 @@ async function compareTables(database: Database, tables: ModelTables, nowMs: num
     ],
     ["schedules", "trigger", ["trigger", "kind", "interval_ms", "last_task_id"]],
     ["schedule_firings", "trigger, due_at", ["trigger", "task_id", "missed_count"]],
+    ["interruptions", "id", ["id", "task_id", "block", "attempt", "type", "title", "result", "notes", "answered_by"]],
     ["output_variables", "task_id, action, machine_id, name", ["task_id", "action", "machine_id", "name", "value", "ciphertext"]],
     ["task_log_parts", "task_id, epoch, ordinal", ["task_id", "epoch", "ordinal", "committed_bytes", "committed_lines", "file"]],
   ];

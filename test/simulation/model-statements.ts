@@ -47,10 +47,18 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
   };
   const isOwn = (owner: unknown, epoch: unknown) => (row: Row) =>
     row["owner"] === owner && row["epoch"] === epoch && row["state"] === "running";
+  /** A lease that has been over for so long, or a task that waits for a person and is to be cancelled. */
+  const isForfeited = (row: Row, tx: ModelTransaction, overdueMs: number): boolean =>
+    row["state"] === "running" &&
+    ((row["lease_until"] as number) < tx.startedMs - overdueMs || (row["owner"] === null && row["cancel_requested"] === true));
   const isUnfinished = (row: Row): boolean => row["completed_at"] === null;
   const queued = (id: unknown): Cell => model.cell("task_queue", text(id));
   const taskCell = (id: unknown): Cell => model.cell("tasks", text(id));
   const stepRun = (id: unknown): Cell => model.cell("step_runs", text(id));
+  const interruption = (id: unknown): Cell => model.cell("interruptions", text(id));
+  /** Interruptions by their natural key; the value of a row here is the id. */
+  const interruptionKey = (task: unknown, block: unknown, attempt: unknown): Cell =>
+    model.cell("interruption_keys", JSON.stringify([task, block, attempt]));
   const isNotDone = (row: Row): boolean => row["state"] !== "done";
 
   const firingCell = (trigger: string, dueMs: number): Cell => model.cell("schedule_firings", JSON.stringify([trigger, dueMs]));
@@ -118,7 +126,7 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
       const found = seenRows(tx, "task_queue").some(
         ({ row }) =>
           (isFresh === true && row["state"] === "queued" && row["is_head"] === true) ||
-          (isTakeover === true && row["state"] === "running" && (row["lease_until"] as number) < tx.startedMs - (overdueMs as number)),
+          (isTakeover === true && isForfeited(row, tx, overdueMs as number)),
       );
       return answer([{ found }]);
     },
@@ -128,7 +136,7 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
       const isFree = ({ cell }: { cell: Cell }): boolean => cell.holder === undefined || cell.holder === tx;
       const rows = seenRows(tx, "task_queue");
       const expired = rows
-        .filter(({ row }) => row["state"] === "running" && (row["lease_until"] as number) < tx.startedMs - overdueMs)
+        .filter(({ row }) => isForfeited(row, tx, overdueMs))
         .sort((a, b) => byText(a.cell.key, b.cell.key))
         .filter(isFree)
         .slice(0, takeovers);
@@ -215,6 +223,37 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
       return counted(row === undefined ? 0 : 1);
     },
 
+    async "task-pause"(tx, [id, isAnswered]) {
+      const row = await update(
+        tx,
+        queued(id),
+        () => true,
+        (one) => ({ ...one, owner: null, lease_until: isAnswered === true ? -Infinity : Infinity }),
+      );
+      if (row === undefined) return counted(0);
+      const task = await update(
+        tx,
+        taskCell(id),
+        () => true,
+        (one) => ({ ...one, server_node: null }),
+      );
+      return counted(task === undefined ? 0 : 1);
+    },
+
+    async "task-lock"(tx, [id]) {
+      return answer((await model.lock(tx, queued(id), () => true)) === undefined ? [] : [{}]);
+    },
+
+    async "task-resume"(tx, [id]) {
+      const row = await update(
+        tx,
+        queued(id),
+        (one) => one["state"] === "running" && one["owner"] === null,
+        (one) => ({ ...one, lease_until: -Infinity }),
+      );
+      return counted(row === undefined ? 0 : 1);
+    },
+
     async "task-finish-queued"(tx, [id, state]) {
       await update(
         tx,
@@ -286,6 +325,47 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
       await model.hold(tx, cell);
       model.put(tx, cell, { category, message, related_document_ids: related });
       return counted(1);
+    },
+
+    "next-id-ids_interruptions": async () => answer([{ number: model.sequence("ids_interruptions") }]),
+
+    async "interruption-answer"(tx, [task, block, attempt]) {
+      const key = model.visible(tx, interruptionKey(task, block, attempt));
+      const row = key && model.visible(tx, interruption(key["id"]));
+      return answer(row === undefined ? [] : [row]);
+    },
+
+    async "interruption-ask"(tx, values) {
+      const [id, number, spaceId, task, block, attempt, type, title] = values;
+      const key = interruptionKey(task, block, attempt);
+      await model.hold(tx, key);
+      if (model.visible(tx, key) !== undefined) return counted(0);
+      model.put(tx, key, { id });
+      await model.hold(tx, interruption(id));
+      model.put(tx, interruption(id), {
+        id,
+        number,
+        space_id: spaceId,
+        task_id: task,
+        block,
+        attempt,
+        type,
+        title,
+        result: null,
+        notes: null,
+        answered_by: null,
+      });
+      return counted(1);
+    },
+
+    async "interruption-submit"(tx, [id, result, notes, answeredBy]) {
+      const row = await update(
+        tx,
+        interruption(id),
+        (one) => one["result"] === null,
+        (one) => ({ ...one, result, notes, answered_by: json(answeredBy) }),
+      );
+      return counted(row === undefined ? 0 : 1);
     },
 
     async "log-commit"(tx, values) {

@@ -3,12 +3,13 @@
 
 import type { Agents } from "../../server/engine/agents/agents.ts";
 import { createLateCompleter, decodePlan, encodePlan, runPlan } from "../../server/engine/execution/execution.ts";
-import type { LineMasker, Plan } from "../../server/engine/execution/execution.ts";
+import type { LineMasker, Plan, PlannedStep } from "../../server/engine/execution/execution.ts";
 import { createScheduler } from "../../server/engine/schedules/schedules.ts";
 import type { ScheduleSource } from "../../server/engine/schedules/schedules.ts";
-import { createTaskEngine, enqueueTask, readTaskLog, requestCancel } from "../../server/engine/tasks/tasks.ts";
+import { createTaskEngine, enqueueTask, readTaskLog, requestCancel, resumeTask } from "../../server/engine/tasks/tasks.ts";
 import type { LogEntry, TaskEngine, TaskHandler } from "../../server/engine/tasks/tasks.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
+import { findAnswer, setAnswer } from "../../server/features/runs/interruptions/interruption-store.ts";
 import { createStepTypes } from "../../server/features/runs/runs.ts";
 import { noPackages } from "../support/no-packages.ts";
 import { scriptPlan } from "../support/script-plan.ts";
@@ -39,6 +40,32 @@ export interface SeedResult {
     lateCalls: number;
     forgotten: number;
     firings: number;
+    answers: number;
+  };
+}
+
+function approvalStep(): PlannedStep {
+  return {
+    id: "approve",
+    number: 99,
+    name: "Approve",
+    condition: "Success",
+    properties: {},
+    roles: [],
+    runs: "once",
+    targets: [],
+    parallelMax: 1,
+    actions: [
+      {
+        id: "approve",
+        name: "Approve",
+        type: "Octopus.Manual",
+        condition: "Success",
+        properties: { "Octopus.Action.Manual.Instructions": "Look at it" },
+        packages: [],
+        values: [],
+      },
+    ],
   };
 }
 
@@ -57,16 +84,19 @@ const scheduledUntilMs = 60_000;
 const scheduleLookMs = 1_000;
 const kinds: readonly AgentKind[] = ["own", "original", "first-generation"];
 
-export async function runSeed(seed: number, options: { trace?: (text: string) => void } = {}): Promise<SeedResult> {
+/** `approvals` false: as before there were any, for seeds that are kept for what they once found. */
+export async function runSeed(seed: number, options: { trace?: (text: string) => void; approvals?: boolean } = {}): Promise<SeedResult> {
   const random = createRandom(seed);
+  const people = createRandom(seed + 1_000_003);
   const time = createVirtualTime();
-  const counts = { tasks: 0, starts: 0, takeovers: 0, kills: 0, freezes: 0, lateCalls: 0, forgotten: 0, firings: 0 };
+  const counts = { tasks: 0, starts: 0, takeovers: 0, kills: 0, freezes: 0, lateCalls: 0, forgotten: 0, firings: 0, answers: 0 };
   const names = new Map<string, string>();
   const trace = (text: string): void => {
     if (/ is killed /.test(text)) counts.kills += 1;
     else if (/ freezes /.test(text)) counts.freezes += 1;
     else if (/ gets a late /.test(text)) counts.lateCalls += 1;
     else if (/ forgets /.test(text)) counts.forgotten += 1;
+    else if (/ is answered with /.test(text)) counts.answers += 1;
     else if (/claims .* epoch ([2-9]|\d\d)/.test(text)) counts.takeovers += 1;
     // Tickets and owners are random for real; a trace that is to be compared with another one numbers them.
     const plain = (): string => text.replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}/g, (id) => named(id));
@@ -252,24 +282,28 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
     },
   };
 
-  function planFor(taskId: string, steps: number): Plan {
+  function planFor(taskId: string, steps: number, needsApproval: boolean): Plan {
     const targets = [...machines.keys()].map((machine) => ({
       machineId: machine,
       name: machine,
       agent: { host: machine, port: 10933, thumbprint: "A".repeat(40) },
     }));
-    return scriptPlan({
+    const plan = scriptPlan({
       taskId,
       steps: Array.from({ length: steps }, (_, n) => ({ id: `${n + 1}`, body: `run ${taskId}/${n + 1}`, targets, parallelMax: 2 })),
     });
+    if (!needsApproval) return plan;
+    const [first, ...others] = plan.steps;
+    return { ...plan, steps: [first!, approvalStep(), ...others] };
   }
 
   function deployHandler(connected: Agents): TaskHandler {
     return {
       name: "Deploy",
       async run(run) {
-        const steps = (run.task.arguments as { steps: number }).steps;
-        const stored = run.task.plan ?? (await run.guarded((tx) => run.storePlan(tx, encodePlan(planFor(run.task.id, steps)))));
+        const { steps, needsApproval } = run.task.arguments as { steps: number; needsApproval: boolean };
+        const stored =
+          run.task.plan ?? (await run.guarded((tx) => run.storePlan(tx, encodePlan(planFor(run.task.id, steps, needsApproval)))));
         const plan = decodePlan(stored);
         return runPlan(plan, run, {
           agents: connected,
@@ -307,25 +341,28 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
     for (let n = 0; n < wanted; n++) {
       const steps = integer(1, 2);
       const tag = oneOf(tags);
+      const needsApproval = options.approvals !== false && people() < 0.4;
       let id: string | undefined;
       try {
         await throughNode(async (tx) => {
           id = await enqueueTask(tx, {
-            spaceId: null,
+            spaceId: "Spaces-1",
             name: "Deploy",
             description: "Deploy",
-            arguments: { steps },
+            arguments: { steps, needsApproval },
             argumentsVersion: 1,
             concurrencyTag: tag,
             actor: systemActor,
           });
           stepsOf.set(id, steps);
+          if (needsApproval) checker.approvalNeeded(id);
         });
         checker.acknowledged(id!);
         trace(`the client was promised ${id!} (${steps} steps, ${String(tag)})`);
       } catch {
         // Not acknowledged: it may be there or not.
       }
+      if (id !== undefined && needsApproval) void answerOnce(id, people() < 0.75 ? "Proceed" : "Abort");
       if (id !== undefined && chance(0.35)) {
         const taskId = id;
         time.after(oneOf([200, 3_000, 8_000]) * random(), () => void cancel(taskId));
@@ -341,6 +378,30 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
     if (chance(0.2) || process.state() !== "running") return clientDatabase.transaction(work);
     const died = new Promise<never>((_, reject) => process.onDeath(() => reject(new Error(`${name} died`))));
     await Promise.race([databases.get(name)!.transaction(work), died]);
+  }
+
+  /** A person who looks now and then, answers what is asked, and tries again when that went wrong. */
+  async function answerOnce(taskId: string, result: string): Promise<void> {
+    const question = { taskId, block: "step-approve", attempt: 1 };
+    const calmMs = [20, 500, 6_000][Math.floor(people() * 3)]!;
+    for (let isDone = false; !isDone && !isEnding;) {
+      await outside.clock.pause(calmMs * (0.5 + people()));
+      try {
+        isDone = await clientDatabase.transaction(async (tx) => {
+          let isAnswered = false;
+          const isUnfinished = await resumeTask(tx, taskId, async () => {
+            const asked = await findAnswer(tx, question);
+            if (asked === undefined) return;
+            isAnswered = true;
+            const answeredBy = { id: "Users-1", username: "ann", displayName: "Ann", emailAddress: "" };
+            await setAnswer(tx, asked.id, { result, notes: null, answeredBy });
+          });
+          return isAnswered || !isUnfinished;
+        });
+      } catch {
+        // Not answered as far as the person knows.
+      }
+    }
   }
 
   async function cancel(taskId: string): Promise<void> {

@@ -34,6 +34,8 @@ export interface ApiAnswer {
 
 export interface ApiNode {
   url: string;
+  /** For nodes beside it on the same database. */
+  connection: DatabaseConnection;
   database: Database;
   secrets: Secrets;
   routes: readonly Route[];
@@ -150,6 +152,7 @@ export async function startApiNode(
   }
   const node: ApiNode = {
     url,
+    connection,
     database,
     secrets,
     routes,

@@ -2,9 +2,10 @@
 // something, and ids that fill the placeholders of every route that reads.
 
 import assert from "node:assert/strict";
+import { askPerson, manualChoices } from "../../server/features/runs/interruptions/interruptions.ts";
 import type { Route } from "../../server/platform/http/http.ts";
 import { make } from "./api-node.ts";
-import type { ApiNode } from "./api-node.ts";
+import type { ApiNode, Json } from "./api-node.ts";
 import { makeNupkg, makeTar } from "./archives.ts";
 import { makeDelta } from "./octodiff.ts";
 
@@ -83,6 +84,28 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
     TenantTags: ["Region/North"],
     ProjectEnvironments: { [hosted.Id]: [environment.Id] },
   });
+  /** A question that a task asks, as a step of its process would. */
+  async function askFor(taskId: string): Promise<Json> {
+    const title = fresh("Question");
+    await node.database.transaction((tx) =>
+      askPerson(tx, {
+        spaceId: "Spaces-1",
+        taskId,
+        block: title,
+        attempt: 1,
+        type: "ManualIntervention",
+        title,
+        instructions: "Look at it",
+        choices: manualChoices,
+        responsibleTeamIds: [],
+        relatedDocumentIds: [],
+      }),
+    );
+    const { Items } = await node.get(`/api/interruptions?regarding=${taskId}`);
+    return Items.find((one: Json) => one.Title === title);
+  }
+  const interruption = await askFor(deployment.TaskId);
+  await node.put(interruption.Links.Responsible);
   const artifactBody = (name: string) => ({ Filename: name, ServerTaskId: deployment.TaskId });
   const artifact = await node.post("/api/artifacts", artifactBody("report.txt"));
   await node.call("PUT", `/api/artifacts/${artifact.Id}/content`, new Uint8Array(Buffer.from("a report")), fileHeaders);
@@ -103,6 +126,7 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
     hostedRelease,
     librarySet,
     deployment,
+    interruption,
     artifact,
     key,
   };
@@ -263,6 +287,12 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
         ],
       },
     }),
+    "PUT /interruptions/{id}/responsible": async () => ({ path: (await askFor(seen.deployment.TaskId)).Links.Responsible }),
+    "POST /interruptions/{id}/submit": async () => {
+      const { Links } = await askFor(seen.deployment.TaskId);
+      await node.put(Links.Responsible);
+      return { path: Links.Submit, body: { Result: "Proceed" } };
+    },
     "POST /artifacts": () => ({ path: "/api/artifacts", body: artifactBody(fresh("file")) }),
     "PUT /artifacts/{id}": () => ({ path: `/api/artifacts/${seen.artifact.Id}`, body: { Filename: fresh("file") } }),
     "DELETE /artifacts/{id}": async () => ({
@@ -337,9 +367,11 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
               ? { id: seen.librarySet.Id }
               : path.startsWith("/variables")
                 ? { id: `variableset-${seen.project.Id}` }
-                : path.startsWith("/artifacts")
-                  ? { id: seen.artifact.Id }
-                  : idOfOthers(path);
+                : path.startsWith("/interruptions")
+                  ? { id: seen.interruption.Id }
+                  : path.startsWith("/artifacts")
+                    ? { id: seen.artifact.Id }
+                    : idOfOthers(path);
   const idOfOthers = (path: string): Record<string, string> =>
     path.startsWith("/environments")
       ? { id: seen.environment.Id }

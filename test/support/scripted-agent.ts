@@ -7,6 +7,10 @@ import type { AgentAddress, Agents, Answer, CallTerms } from "../../server/engin
 
 interface Script {
   ticket: string;
+  machine: string;
+  body: string;
+  until: () => boolean;
+  hasEnded: boolean;
   lines: string[];
   /** How many status answers until it is complete. */
   questionsLeft: number;
@@ -30,12 +34,16 @@ export interface ScriptedAgent extends Agents {
   readonly downloads: string[];
   /** StartScript calls that arrived, first or repeated. */
   readonly startCalls: string[];
-  /** What a script prints and how it ends; asked once for each real start. */
-  behave: (body: string) => { lines: string[]; exitCode: number; questions: number };
+  /** Starts and ends of scripts, in order. */
+  readonly marks: { what: "start" | "end"; machine: string; body: string }[];
+  /** What a script prints and how it ends; asked once for each real start. With `until` it goes on until that holds. */
+  behave: (body: string, machine: string) => { lines: string[]; exitCode: number; questions: number; until?: () => boolean };
 }
 
 /** What an agent on Linux runs. */
 const bashOf = (command: Pick<StartScriptCommandV2, "ScriptBody" | "Scripts">): string => command.Scripts?.["Bash"] ?? command.ScriptBody;
+
+const machineOf = (address: AgentAddress): string => ("host" in address ? address.host : address.subscription);
 
 export function createScriptedAgent(options: { tombstones: boolean; generation?: 1 | 2 }): ScriptedAgent {
   const scripts = new Map<string, Script>();
@@ -46,9 +54,21 @@ export function createScriptedAgent(options: { tombstones: boolean; generation?:
   const startCalls: string[] = [];
   const files = new Map<string, Buffer>();
   const downloads: string[] = [];
+  const marks: ScriptedAgent["marks"] = [];
+
+  function begin(ticket: string, machine: string, body: string): Script {
+    const { lines, exitCode, questions, until = () => true } = agent.behave(body, machine);
+    const script: Script = { ticket, machine, body, lines, exitCode, questionsLeft: questions, cancelled: false, until, hasEnded: false };
+    scripts.set(ticket, script);
+    executions.push({ machine, body, ticket });
+    marks.push({ what: "start", machine, body });
+    return script;
+  }
 
   function respond(script: Script, from: number): Answer<ScriptStatusResponseV2> & { ok: true } {
-    const done = script.questionsLeft <= 0 || script.cancelled;
+    const done = script.hasEnded || script.cancelled || (script.questionsLeft <= 0 && script.until());
+    if (done && !script.hasEnded) marks.push({ what: "end", machine: script.machine, body: script.body });
+    script.hasEnded = done;
     const shown = done ? script.lines : script.lines.slice(0, Math.max(0, script.lines.length - script.questionsLeft));
     const logs = shown.slice(from).map((text) => ({ Source: 0 as const, Occurred: new Date(0), Text: text }));
     const State = done ? (2 as const) : (1 as const);
@@ -82,6 +102,7 @@ export function createScriptedAgent(options: { tombstones: boolean; generation?:
     startCalls,
     files,
     downloads,
+    marks,
     restart: () => scripts.clear(),
     loseAnswers: (count) => (answersToLose = count),
     behave: () => ({ lines: ["one", "two", "three"], exitCode: 0, questions: 2 }),
@@ -96,13 +117,7 @@ export function createScriptedAgent(options: { tombstones: boolean; generation?:
         startCalls.push(ticket);
         const tombstone = tombstones.get(ticket);
         if (tombstone !== undefined) return { ok: true, reply: tombstone };
-        let script = scripts.get(ticket);
-        if (script === undefined) {
-          const { lines, exitCode, questions } = agent.behave(bashOf(command));
-          script = { ticket, lines, exitCode, questionsLeft: questions, cancelled: false };
-          scripts.set(ticket, script);
-          executions.push({ machine: "host" in address ? address.host : address.subscription, body: bashOf(command), ticket });
-        }
+        const script = scripts.get(ticket) ?? begin(ticket, machineOf(address), bashOf(command));
         return respond(script, 0);
       }),
     getStatus: (_address, request, terms) =>
@@ -120,7 +135,7 @@ export function createScriptedAgent(options: { tombstones: boolean; generation?:
           if (options.tombstones) tombstones.set(command.Ticket.TaskId, { ...answer.reply, ExitCode: -43 });
           return answer;
         }
-        if (script.questionsLeft > 0 && !script.cancelled) {
+        if (!script.hasEnded && !script.cancelled) {
           script.cancelled = true;
           cancelled.push(script.ticket);
         }
@@ -150,9 +165,7 @@ export function createScriptedAgent(options: { tombstones: boolean; generation?:
         proven(terms, () => {
           const ticket = `20260101000000-${executions.length + 1}`;
           startCalls.push(ticket);
-          const { lines, exitCode, questions } = agent.behave(bashOf(command));
-          scripts.set(ticket, { ticket, lines, exitCode, questionsLeft: questions, cancelled: false });
-          executions.push({ machine: "host" in address ? address.host : address.subscription, body: bashOf(command), ticket });
+          begin(ticket, machineOf(address), bashOf(command));
           return { ok: true, reply: { TaskId: ticket } };
         }),
       getStatus: (_address, request, terms) =>
@@ -166,7 +179,7 @@ export function createScriptedAgent(options: { tombstones: boolean; generation?:
         proven(terms, () => {
           const script = scripts.get(command.Ticket.TaskId);
           if (script === undefined) return successOf(command.Ticket.TaskId);
-          if (script.questionsLeft > 0 && !script.cancelled) {
+          if (!script.hasEnded && !script.cancelled) {
             script.cancelled = true;
             cancelled.push(script.ticket);
           }

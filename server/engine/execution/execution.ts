@@ -28,12 +28,15 @@ export type {
   ActionOutcome,
   CheckedAction,
   EffectPart,
+  FinalOutcome,
   EffectResult,
   OutputValue,
   PartResult,
   ScriptPart,
   StepType,
 } from "./step-type.ts";
+export type { FailedAttempt, GuidedFailure, Guidance } from "./guided-failure.ts";
+export { guidances } from "./guided-failure.ts";
 export type { OutputCipher } from "./output-variables.ts";
 export type { MessagePlace, ServiceMessage, ServiceMessageHandler } from "./service-messages.ts";
 export { ActionFault, mainPart } from "./step-type.ts";

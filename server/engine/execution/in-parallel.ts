@@ -1,14 +1,17 @@
 // Work on many items, a few at once.
 
-/** Runs `work` for each item, at most `max` at once. Waits for all that began, then throws the first error. */
-export async function inParallel<T>(items: readonly T[], max: number, work: (item: T) => Promise<void>): Promise<void> {
+/**
+ * Runs `work` for each item in their order, at most `max` at once: the next one begins when any of them ends. One that answers "keepsPlace" has
+ * not come to its end, so nothing begins in its stead. Waits for all that began, then throws the first error.
+ */
+export async function inParallel<T>(items: readonly T[], max: number, work: (item: T) => Promise<void | "keepsPlace">): Promise<void> {
   const waiting = items.values();
   let failed: { error: unknown } | undefined;
   async function worker(): Promise<void> {
     for (const item of waiting) {
       if (failed !== undefined) return;
       try {
-        await work(item);
+        if ((await work(item)) === "keepsPlace") return;
       } catch (error) {
         failed ??= { error };
       }

@@ -9,8 +9,6 @@ import { mainPart } from "./step-type.ts";
 import type { StepRun } from "./step-run-store.ts";
 import { intendStepRuns, listStepRuns } from "./step-run-store.ts";
 
-/** A user-visible retry would be attempt 2; there is none yet. */
-const firstAttempt = 1;
 const partPattern = /^[A-Za-z0-9.-]{1,60}$/;
 /** In the row of what runs without a target. */
 const noMachine = "";
@@ -18,9 +16,16 @@ const noMachine = "";
 export interface PartRows {
   /** Whether anything of the action was ever begun, on any machine or on this one. */
   hasBegun(action: PlannedAction, target?: PlannedTarget): boolean;
-  find(action: PlannedAction, part: string, target: PlannedTarget | undefined): StepRun | undefined;
+  /** The last attempt at the action of which anything was begun at this place; 0 for none. */
+  lastAttempt(action: PlannedAction, target: PlannedTarget | undefined): number;
+  find(action: PlannedAction, part: string, target: PlannedTarget | undefined, attempt: number): StepRun | undefined;
   /** Stores the intent, with tickets, unless it is stored already. Inside a guarded transaction. */
-  intend(tx: Transaction, action: PlannedAction, part: string, targets: readonly (PlannedTarget | undefined)[]): Promise<void>;
+  intend(
+    tx: Transaction,
+    action: PlannedAction,
+    part: string,
+    at: { targets: readonly (PlannedTarget | undefined)[]; attempt: number },
+  ): Promise<void>;
 }
 
 /**
@@ -39,23 +44,27 @@ const machineOf = (target: PlannedTarget | undefined): string => target?.machine
 export async function openPartRows(run: TaskRun): Promise<PartRows> {
   const rows = new Map<string, StepRun>();
   const begun = new Set<string>();
-  const keyOf = (name: string, machineId: string): string => JSON.stringify([name, machineId]);
+  const attempts = new Map<string, number>();
+  const keyOf = (name: string, machineId: string, attempt?: number): string => JSON.stringify([name, machineId, attempt]);
   function keep(row: StepRun): void {
-    rows.set(keyOf(row.step, row.machineId), row);
+    rows.set(keyOf(row.step, row.machineId, row.attempt), row);
     const [action = ""] = row.step.split("/");
-    begun.add(action).add(keyOf(action, row.machineId));
+    const place = keyOf(action, row.machineId);
+    begun.add(action).add(place);
+    attempts.set(place, Math.max(row.attempt, attempts.get(place) ?? 0));
   }
   if (run.task.epoch > 1) for (const row of await run.guarded((tx) => listStepRuns(tx, run.task.id))) keep(row);
 
   return {
     hasBegun: (action, target) => begun.has(target === undefined ? action.id : keyOf(action.id, machineOf(target))),
-    find: (action, part, target) => rows.get(keyOf(rowName(action, part), machineOf(target))),
-    async intend(tx, action, part, targets) {
+    lastAttempt: (action, target) => attempts.get(keyOf(action.id, machineOf(target))) ?? 0,
+    find: (action, part, target, attempt) => rows.get(keyOf(rowName(action, part), machineOf(target), attempt)),
+    async intend(tx, action, part, { targets, attempt }) {
       const intended = await intendStepRuns(tx, {
         taskId: run.task.id,
         step: rowName(action, part),
         epoch: run.task.epoch,
-        attempt: firstAttempt,
+        attempt,
         runs: targets.map((target) => ({ machineId: machineOf(target), ticket: randomUUID() })),
       });
       for (const row of intended) keep(row);

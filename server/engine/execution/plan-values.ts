@@ -4,6 +4,7 @@
 import { createScopeResolver, createVariables, TemplateError } from "@cuttle/templates";
 import type { RunScope, ScopeResolver, Variable, Variables } from "@cuttle/templates";
 import type { Plan, PlannedAction, PlannedProperties, PlannedStep, PlannedTarget, PlannedValue } from "./plan.ts";
+import { errorVariables } from "./run-state.ts";
 import type { ScriptVariable } from "./script-body.ts";
 import { ActionFault } from "./step-type.ts";
 
@@ -15,6 +16,8 @@ export interface Place {
   /** Undefined: of the step before its actions. */
   action?: PlannedAction | undefined;
   target?: PlannedTarget | undefined;
+  /** What went wrong before in this step, at this place. */
+  failure?: string | undefined;
 }
 
 export interface PlaceValues {
@@ -70,7 +73,7 @@ export function createPlanValues(
   }
 
   return {
-    async at({ step, action, target }) {
+    async at({ step, action, target, failure }) {
       const properties = valuesOf({ ...step.properties, ...action?.properties });
       const system = [...plan.values, ...(action?.values ?? [])];
       const ofTarget = target?.values ?? [];
@@ -85,6 +88,7 @@ export function createPlanValues(
         ...(target === undefined ? [] : machineValues(target)),
         ...ofTarget.map(variableOf),
         ...parts.made(target),
+        ...(failure === undefined ? [] : errorVariables(failure)),
       ];
       const variables = resolve().variablesAt(scopeOf(plan, { step, action, target }), { nowMs: plan.nowMs }, own);
       return placeValues(plan, variables, fields, [...texts.values()]);

@@ -51,6 +51,8 @@ export interface PlannedAction {
   type: string;
   /** Of a child action: whether it looks at those before it, or at its own expression. A step with one action has only its own condition. */
   condition: "Success" | "Variable";
+  /** It may neither be skipped nor be gone on without. */
+  isRequired?: boolean;
   properties: PlannedProperties;
   packages: readonly PlannedPackage[];
   /** What only this action's values are, its name and number among them. */
@@ -70,6 +72,8 @@ export interface PlannedStep {
   roles: readonly string[];
   /** `targets`: its actions run for each of them, in order. `once`: without a target. */
   runs: "targets" | "once";
+  /** Begins together with the step before it. */
+  startsWithPrevious?: boolean;
   targets: readonly PlannedTarget[];
   /** Targets at once. */
   parallelMax: number;
@@ -97,6 +101,8 @@ export interface Plan {
   nowMs: number;
   /** `literal`: as before version 5, when nothing was put in for placeholders. */
   placeholders: "evaluated" | "literal";
+  /** Guided failure: a person decides what becomes of an action that failed. */
+  isGuided?: boolean;
   variables: readonly PlannedVariable[];
   /** What the server itself knows of the run; it wins over `variables`. */
   values: readonly PlannedValue[];

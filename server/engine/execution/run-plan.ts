@@ -1,9 +1,13 @@
-// Walks a stored plan: steps in order. Everything already done is passed over by its rows, so the walk after a takeover is this same walk.
+// Walks a stored plan: groups of steps in order. Everything already done is passed over by its rows, so the walk after a takeover, or after
+// somebody answered what the task waited for, is this same walk.
 
+import type { Transaction } from "../../platform/database/database.ts";
 import type { Agents } from "../agents/agents.ts";
 import type { LogEntry, TaskOutcome, TaskRun } from "../tasks/tasks.ts";
+import type { GuidedFailure } from "./guided-failure.ts";
 import type { OutputCipher } from "./output-variables.ts";
 import { openOutputs } from "./output-variables.ts";
+import { inParallel } from "./in-parallel.ts";
 import { openPartRows } from "./part-rows.ts";
 import type { Plan, PlannedStep } from "./plan.ts";
 import { line, now, openStep, rootBlock, status, stepBlock } from "./plan-log.ts";
@@ -12,8 +16,10 @@ import type { Walk } from "./plan-walk.ts";
 import type { LineMasker } from "./run-script.ts";
 import { createRunState } from "./run-state.ts";
 import { runStep } from "./run-step.ts";
+import type { StepEnd } from "./run-step.ts";
+import { groupSteps, stepsAtOnceMax } from "./step-groups.ts";
 import type { ServiceMessageHandler } from "./service-messages.ts";
-import type { StepType } from "./step-type.ts";
+import type { StepType, WaitingOutcome } from "./step-type.ts";
 
 export interface PlanParts {
   agents: Agents;
@@ -25,6 +31,8 @@ export interface PlanParts {
   outputCipher: OutputCipher;
   /** For service messages other than those of output variables and levels. */
   messageHandlers?: readonly ServiceMessageHandler[];
+  /** Who decides about failures in plans that ask for it. */
+  guidedFailure?: GuidedFailure;
   agentGoneMs?: number;
   cancelGraceMs?: number;
 }
@@ -55,22 +63,40 @@ export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promi
       agentGoneMs: parts.agentGoneMs ?? agentGoneMsDefault,
       cancelGraceMs: parts.cancelGraceMs ?? cancelGraceMsDefault,
     },
+    guidedFailure: parts.guidedFailure,
+    excluded: new Set(),
+    excludedNow: new Set(),
   };
   // Goes out with the first step's lines; nobody waits for it.
   let opening: LogEntry[] = [{ kind: "block", id: rootBlock, parent: null, name: plan.title, at: now() }, status(rootBlock, "Running")];
   const { failures } = state;
-  for (const step of plan.steps) {
-    const hasBegun = step.actions.some((action) => walk.rows.hasBegun(action));
-    const passOver = run.cancelRequested.aborted || !wanted(step, failures.length > 0);
-    // What was begun must be brought to its end even in a task that is being cancelled.
-    if (passOver && !hasBegun) {
-      const to = run.cancelRequested.aborted ? "Canceled" : "Skipped";
-      await run.log.append([...opening, openStep(step), status(stepBlock(step), to)]);
-      state.ended(step, to);
-    } else {
-      const ended = await runStep(walk, step, opening);
-      state.ended(step, ended.status, ended.failure);
+  for (const group of groupSteps(plan.steps)) {
+    if (group.length > 1 && opening.length > 0) await run.log.append(opening.splice(0));
+    const failed = failures.length > 0;
+    const ends = new Map<PlannedStep, StepEnd>();
+    const waiting: WaitingOutcome[] = [];
+    await inParallel(group, stepsAtOnceMax, async (step) => {
+      const hasBegun = step.actions.some((action) => walk.rows.hasBegun(action));
+      const passOver = run.cancelRequested.aborted || !wanted(step, failed);
+      // What was begun must be brought to its end even in a task that is being cancelled.
+      if (passOver && !hasBegun) {
+        const to = run.cancelRequested.aborted ? "Canceled" : "Skipped";
+        await run.log.append([...opening, openStep(step), status(stepBlock(step), to)]);
+        ends.set(step, { status: to });
+        return;
+      }
+      const end = await runStep(walk, step, opening);
+      if ("waiting" in end) waiting.push(...end.waiting);
+      else ends.set(step, end);
+    });
+    // Nothing that stands after a step which waits is begun.
+    if (waiting.length > 0) return { state: "Waiting", isStill: (tx) => everyStill(tx, waiting) };
+    // What one of them came to is not seen by the others of the group, so that it does not matter which ended first.
+    for (const step of group) {
+      const end = ends.get(step);
+      if (end !== undefined) state.ended(step, end.status, end.failure);
     }
+    for (const machineId of walk.excludedNow) walk.excluded.add(machineId);
     opening = [];
   }
   if (run.cancelRequested.aborted) {
@@ -84,6 +110,12 @@ export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promi
   }
   await run.log.append([...opening, status(rootBlock, "Success")]);
   return { state: "Success" };
+}
+
+/** One answer is enough to go on with what waited for it. */
+async function everyStill(tx: Transaction, waiting: readonly WaitingOutcome[]): Promise<boolean> {
+  for (const one of waiting) if (!(await one.isStill(tx))) return false;
+  return true;
 }
 
 /** A condition by an expression is looked at where the step runs. */

@@ -40,6 +40,12 @@ export interface ScriptRunParts {
   cancelGraceMs: number;
 }
 
+/** After this a script is ended as by a cancel, and has failed. */
+export interface TimeLimit {
+  passed: AbortSignal;
+  minutes: number;
+}
+
 export interface ScriptOnTarget {
   taskId: string;
   /** Of the log, for its lines. */
@@ -55,6 +61,7 @@ export interface ScriptOnTarget {
   isolation: "full" | "none";
   /** Of all secrets known by now: asked for once the body is made, and again when a line has made a secret. */
   masker: () => LineMasker;
+  timeLimit?: TimeLimit | undefined;
   messages: ScriptMessages;
 }
 
@@ -190,8 +197,16 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     return result;
   }
 
-  if (run.cancelRequested.aborted && !mayHaveStarted) {
-    return finish(canceledBeforeStart, [], false);
+  const endSignals = [run.cancelRequested, ...(script.timeLimit === undefined ? [] : [script.timeLimit.passed])];
+  /** Somebody asked to cancel, or the time limit has passed. */
+  const mustEnd = (): boolean => endSignals.some((signal) => signal.aborted);
+  const endedBeforeStart = (): typeof canceledBeforeStart | { outcome: "failed"; exitCode: null; message: string } =>
+    run.cancelRequested.aborted
+      ? canceledBeforeStart
+      : { outcome: "failed", exitCode: null, message: `${limitText(script)} passed before the script was started.` };
+
+  if (mustEnd() && !mayHaveStarted) {
+    return finish(endedBeforeStart(), [], false);
   }
 
   const capabilities = await ask(() => parts.agents.capabilities(script.agent, asking));
@@ -208,7 +223,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
   // Over the first generation the intent to start is stored before the start goes out: without it nothing has.
   if (generation === 1 && row.state === "intended") {
     mayHaveStarted = false;
-    if (run.cancelRequested.aborted) return finish(canceledBeforeStart, [], false);
+    if (mustEnd()) return finish(endedBeforeStart(), [], false);
   }
 
   const body = await script.body();
@@ -237,7 +252,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
         }));
   let cancelSentMs: number | undefined;
   let answer: Answer<ScriptStatusResponseV2>;
-  if (run.cancelRequested.aborted) {
+  if (mustEnd()) {
     // A former owner may have started it, or not: asking to cancel can only end it, a start could begin it.
     cancelSentMs = run.clock.monotonicMs();
     answer = await ask(() => talk.cancel(read), { repeatable: talk.repeatable });
@@ -280,7 +295,11 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
         await script.messages.afterScript(row.id);
       }
       // What is in doubt may still run: its workspace stays.
-      return finish(judge(told.ExitCode, cancelSentMs !== undefined, script, doubt), entries, doubt === undefined);
+      const judged = judge(told.ExitCode, cancelSentMs !== undefined && run.cancelRequested.aborted, script, doubt);
+      // Ended by us because it took too long, and known to have ended: a failure, which may be tried again.
+      if (cancelSentMs !== undefined && judged.outcome === "failed")
+        judged.message = `The script on ${script.machineName} was ended: ${limitText(script)} has passed.`;
+      return finish(judged, entries, doubt === undefined);
     }
     if (entries.length > 0 || row.state === "intended") {
       if (row.state === "intended") row.state = "started";
@@ -290,21 +309,24 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
         printedAtMs = run.clock.monotonicMs();
       }
     }
-    if (run.cancelRequested.aborted && cancelSentMs === undefined) {
+    if (mustEnd() && cancelSentMs === undefined) {
       cancelSentMs = run.clock.monotonicMs();
-      await run.log.append([line(script.block, "Warning", "Cancellation was requested; telling the agent to end the script.")]);
+      const why = run.cancelRequested.aborted ? "Cancellation was requested" : `${limitText(script)} has passed`;
+      await run.log.append([line(script.block, "Warning", `${why}; telling the agent to end the script.`)]);
       answer = await ask(() => talk.cancel(read));
     } else {
       if (cancelSentMs !== undefined && run.clock.monotonicMs() - cancelSentMs > parts.cancelGraceMs) {
         const message = `The script on ${script.machineName} did not end within ${Math.round(parts.cancelGraceMs / 1000)} s of being cancelled and was left behind. Check the machine.`;
-        return finish({ outcome: "canceled", exitCode: null, message }, [...show(masker().flush())], false);
+        // After a time limit nobody asked to forget it: whether it still runs is not known, so it is not tried again.
+        const outcome = run.cancelRequested.aborted ? "canceled" : "unknown";
+        return finish({ outcome, exitCode: null, message }, [...show(masker().flush())], false);
       }
       // A cancel ends the pause at once; a lost lease ends everything.
-      await run.clock.pause(pauseMs, AbortSignal.any(cancelSentMs === undefined ? [run.lost, run.cancelRequested] : [run.lost]));
+      await run.clock.pause(pauseMs, AbortSignal.any(cancelSentMs === undefined ? [run.lost, ...endSignals] : [run.lost]));
       if (run.lost.aborted) throw run.lost.reason;
       const isLively = run.clock.monotonicMs() - printedAtMs < livelyMs;
       pauseMs = Math.min(pauseMs * statusPauseMs.factor, isLively ? statusPauseMs.maxLively : statusPauseMs.max);
-      if (run.cancelRequested.aborted && cancelSentMs === undefined) continue;
+      if (mustEnd() && cancelSentMs === undefined) continue;
       answer = await ask(() => talk.status(read));
     }
     if (!answer.ok) {
@@ -352,6 +374,10 @@ function judge(
     default:
       return { outcome: "failed", exitCode, message: `The script on ${script.machineName} ended with exit code ${exitCode}.` };
   }
+}
+
+function limitText({ timeLimit }: ScriptOnTarget): string {
+  return `The time limit of ${timeLimit?.minutes ?? 0} ${timeLimit?.minutes === 1 ? "minute" : "minutes"}`;
 }
 
 function unknownOutcome(script: ScriptOnTarget, why: string): string {

@@ -25,11 +25,14 @@ export function createRunState(): RunState {
       failures.push(failure);
       variables.push({ name: `${prefix}.Error`, value: failure }, { name: `${prefix}.ErrorDetail`, value: failure });
     },
-    variables() {
-      const error = failures.join(" ");
-      return failures.length === 0
-        ? [...variables]
-        : [...variables, { name: "Octopus.Deployment.Error", value: error }, { name: "Octopus.Deployment.ErrorDetail", value: error }];
-    },
+    variables: () => (failures.length === 0 ? [...variables] : [...variables, ...errorVariables(failures.join(" "))]),
   };
+}
+
+/** By these conditions ask whether something has failed. */
+export function errorVariables(error: string): Variable[] {
+  return [
+    { name: "Octopus.Deployment.Error", value: error },
+    { name: "Octopus.Deployment.ErrorDetail", value: error },
+  ];
 }

@@ -14,6 +14,8 @@ export interface StepRun {
   id: number;
   step: string;
   machineId: string;
+  /** A retry is a further attempt, with a ticket of its own. */
+  attempt: number;
   ticket: string;
   state: "intended" | "started" | "done";
   /** The epoch in which the row was made: when it is not the current one, a former owner may still have calls under way. */
@@ -34,6 +36,7 @@ interface Row {
   id: number;
   step: string;
   machine_id: string;
+  attempt: number;
   format_version: number;
   ticket: string;
   state: "intended" | "started" | "done";
@@ -47,7 +50,7 @@ interface Row {
   agent_ticket: string | null;
 }
 
-const columns = `id, step, machine_id, format_version, ticket, state, first_epoch, log_next, log_state, outcome, exit_code, message,
+const columns = `id, step, machine_id, attempt, format_version, ticket, state, first_epoch, log_next, log_state, outcome, exit_code, message,
   generation, agent_ticket`;
 
 function toStepRun(row: Row): StepRun {
@@ -58,6 +61,7 @@ function toStepRun(row: Row): StepRun {
     id: row.id,
     step: row.step,
     machineId: row.machine_id,
+    attempt: row.attempt,
     ticket: row.ticket,
     state: row.state,
     firstEpoch: row.first_epoch,
@@ -103,6 +107,20 @@ export async function intendStepRuns(
 export async function listStepRuns(database: Queryable, taskId: string): Promise<StepRun[]> {
   const rows = await database.query<Row>(`SELECT ${columns} FROM step_runs WHERE task_id = $1`, [taskId], { name: "step-run-list" });
   return rows.map(toStepRun);
+}
+
+/** How long ago the first script of an attempt at an action was known to run on a machine; 0 before. Milliseconds. */
+export async function readAttemptAgeMs(
+  database: Queryable,
+  of: { taskId: string; action: string; machineId: string; attempt: number },
+): Promise<number> {
+  const [row] = await database.query<{ age_ms: number | null }>(
+    `SELECT extract(epoch FROM clock_timestamp() - min(started_at))::float8 * 1000 AS age_ms FROM step_runs
+     WHERE task_id = $1 AND machine_id = $2 AND attempt = $3 AND (step = $4 OR starts_with(step, $4 || '/'))`,
+    [of.taskId, of.machineId, of.attempt, of.action],
+    { name: "step-run-age" },
+  );
+  return row?.age_ms ?? 0;
 }
 
 /** The script is known to be at the agent, and its log is committed up to `logNext`. */

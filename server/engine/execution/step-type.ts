@@ -18,6 +18,8 @@ export interface StepType {
   readonly runs: "targets" | "once";
   /** A part with which every run begins, whatever its values: its intent is stored for all targets together with the opening of the step. */
   readonly firstPart?: string;
+  /** False: it is never tried again, whatever the process says of retries. */
+  readonly isRepeatable?: boolean;
   /** Why this action can never run here, each a sentence for people; asked when the plan is made. Pure. */
   check(action: CheckedAction): readonly string[];
   /** Brings the action to its end. What it throws as ActionFault is a failure of the action; anything else stops the task on this node. */
@@ -34,7 +36,18 @@ export interface CheckedAction {
   packageNames: readonly string[];
 }
 
-export type ActionOutcome = { outcome: "succeeded" | "skipped" } | { outcome: "failed" | "canceled" | "unknown"; message: string };
+export type ActionOutcome = FinalOutcome | WaitingOutcome;
+
+export type FinalOutcome = { outcome: "succeeded" | "skipped" } | { outcome: "failed" | "canceled" | "unknown"; message: string };
+
+/**
+ * It can only go on when a person has answered. What runs beside it comes to its end, then the task waits without a node; after the answer
+ * `run` is called again. `isStill` is asked with the task locked.
+ */
+export interface WaitingOutcome {
+  outcome: "waiting";
+  isStill: (tx: Transaction) => Promise<boolean>;
+}
 
 /** What one effect came to. */
 export interface PartResult {
@@ -106,6 +119,8 @@ export interface ActionContext {
   log(category: LogCategory, text: string): Promise<void>;
   /** The id of the action's block in the log. */
   readonly block: string;
+  /** 1 for the first; each further one has rows and tickets of its own. */
+  readonly attempt: number;
   readonly agents: Agents;
   /** The task: its signals, its clock, and guarded transactions. */
   readonly run: TaskRun;

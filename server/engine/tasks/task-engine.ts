@@ -3,6 +3,8 @@
 //   queued --claim--> running(epoch n) --finish--> gone (the final state is in tasks)
 //                        |  lease_until passed, claimed by any node
 //                        +--> running(epoch n+1)
+//                        |  waits for a person
+//                        +--> nobody's, until it is answered or cancelled --claim--> running(epoch n+1)
 //
 // If this process dies or freezes, nothing needs to be told: the lease ends, another node claims with the next epoch and runs the
 // same handler again, which goes on from what is stored. If this process wakes up later, its guarded writes match no row. A
@@ -29,6 +31,7 @@ import {
   lockOwnTask,
   lockTagOf,
   ownsTask,
+  pauseOwnTask,
   promoteNext,
   readLeaseSettings,
   releaseLeases,
@@ -260,7 +263,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
   function begin(task: ClaimedTask, claimedAtMs: number): void {
     const lease = createLease({ taskId: task.id, owner, epoch: task.epoch, claimedAtMs, cancelRequested: task.cancelRequested }, clock);
     if (stopping.signal.aborted) lease.lose("the node is stopping");
-    if (task.epoch > 1) parts.log.info({ task: task.id, epoch: task.epoch }, "Goes on with a task whose former owner let its lease end.");
+    if (task.epoch > 1) parts.log.info({ task: task.id, epoch: task.epoch }, "Goes on with a task that another owner had before.");
     const former = running.get(task.id)?.lease;
     if (former?.epoch === task.epoch) {
       // A crash of the database has forgotten the claim, whose commit does not wait for the disk, and this process made it once more with
@@ -346,7 +349,11 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
         parts.log.error({ err: error, task: task.id, epoch: task.epoch }, "A task ended by an unexpected error.");
         outcome = { state: "Failed", message: failureText(error) };
       }
-      await guardedFinish(task, lease, outcome, ours);
+      if (outcome.state === "Waiting") {
+        const { isStill } = outcome;
+        await guarded(async (tx) => pauseOwnTask(tx, task.id, !(await isStill(tx))));
+        lease.lose("it waits for a person");
+      } else await guardedFinish(task, lease, outcome, ours);
     } catch (error) {
       if (error instanceof LeaseLost || lease.lost.aborted) {
         parts.log.info({ task: task.id, epoch: task.epoch, why: String(lease.lost.reason ?? error) }, "Let go of a task.");
@@ -362,7 +369,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
   async function guardedFinish(
     task: ClaimedTask,
     lease: Lease,
-    outcome: TaskOutcome,
+    outcome: Exclude<TaskOutcome, { state: "Waiting" }>,
     ours: { taskId: string; owner: string; epoch: number },
   ): Promise<void> {
     const message = outcome.state === "Failed" ? outcome.message : null;

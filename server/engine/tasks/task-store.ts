@@ -18,6 +18,13 @@ const holdShortly = `set_config('idle_in_transaction_session_timeout', '${heldMs
 const lockTag = `SELECT pg_advisory_xact_lock(hashtextextended($1, 7001)), ${holdShortly}`;
 
 /**
+ * What a claim takes besides queued tasks: a lease that has been over for so long, or a task that waits for a person and is to be cancelled. A
+ * waiting task is `running` for its tag, so that the next one of it stays behind, but has no owner and a lease that never ends.
+ */
+const isForfeited = (overdueMs: string): string =>
+  `state = 'running' AND (lease_until < now() - ${overdueMs} * interval '1 millisecond' OR (owner IS NULL AND cancel_requested))`;
+
+/**
  * Adds a task to the queue. It is eligible at once unless an unfinished task holds its tag. The two states are asked for one by one, since
  * each has an index by tag of its own.
  */
@@ -93,8 +100,7 @@ export interface ClaimLimits {
 export async function hasClaimable(database: Queryable, limits: ClaimLimits): Promise<boolean> {
   const [row] = await database.query<{ found: boolean }>(
     `SELECT ($1 AND EXISTS (SELECT 1 FROM task_queue WHERE state = 'queued' AND is_head))
-         OR ($2 AND EXISTS (SELECT 1 FROM task_queue
-                            WHERE state = 'running' AND lease_until < now() - $3 * interval '1 millisecond')) AS found`,
+         OR ($2 AND EXISTS (SELECT 1 FROM task_queue WHERE ${isForfeited("$3")})) AS found`,
     [limits.fresh > 0, limits.takeovers > 0, limits.overdueMs],
     { name: "task-look" },
   );
@@ -115,7 +121,7 @@ export async function claimTasks(
   const rows = await tx.query<ClaimRow>(
     `WITH expired AS (
        SELECT task_id FROM task_queue
-       WHERE $5 > 0 AND state = 'running' AND lease_until < now() - $6 * interval '1 millisecond'
+       WHERE $5 > 0 AND ${isForfeited("$6")}
        ORDER BY task_id LIMIT $5 FOR UPDATE SKIP LOCKED
      ), ready AS (
        SELECT task_id FROM task_queue
@@ -231,6 +237,35 @@ export async function finishOwnTask(
     { name: "task-finish" },
   );
   return count === 1;
+}
+
+/**
+ * Lets go of a task that waits for a person: nobody owns it and no node counts it. With `isAnswered` any node claims it at once. The caller has
+ * passed the guard, and has asked whether there is an answer after that.
+ */
+export async function pauseOwnTask(tx: Transaction, taskId: string, isAnswered: boolean): Promise<void> {
+  await tx.execute(
+    `WITH paused AS (
+       UPDATE task_queue SET owner = NULL, lease_until = CASE WHEN $2 THEN '-infinity'::timestamptz ELSE 'infinity' END
+       WHERE task_id = $1 RETURNING task_id
+     )
+     UPDATE tasks SET server_node = NULL FROM paused WHERE tasks.id = paused.task_id`,
+    [taskId, isAnswered],
+    { name: "task-pause" },
+  );
+}
+
+/** Locks the queue row of any task that has not ended. False: it has. */
+export async function lockTask(tx: Transaction, taskId: string): Promise<boolean> {
+  const rows = await tx.query(`SELECT 1 FROM task_queue WHERE task_id = $1 FOR UPDATE`, [taskId], { name: "task-lock" });
+  return rows.length === 1;
+}
+
+/** Lets any node claim a task that waits; one that somebody holds finds the answer itself. */
+export async function resumePausedTask(tx: Transaction, taskId: string): Promise<void> {
+  await tx.execute(`UPDATE task_queue SET lease_until = '-infinity' WHERE task_id = $1 AND state = 'running' AND owner IS NULL`, [taskId], {
+    name: "task-resume",
+  });
 }
 
 /** Ends a task that nobody runs. Tag lock and row lock come first, `promoteNext` after it. */

@@ -47,7 +47,15 @@ export interface ClaimedTask {
   plan: { version: number; body: Json } | null;
 }
 
-export type TaskOutcome = { state: "Success" } | { state: "Failed"; message: string } | { state: "Canceled" };
+export type TaskOutcome =
+  | { state: "Success" }
+  | { state: "Failed"; message: string }
+  | { state: "Canceled" }
+  /**
+   * It waits for a person. The task then belongs to no node and takes no place until `resumeTask` or a cancel; whichever node claims it then
+   * runs the handler again. `isStill` is asked in the transaction that lets go, with the task locked: an answer that came meanwhile is not lost.
+   */
+  | { state: "Waiting"; isStill: (tx: Transaction) => Promise<boolean> };
 
 /** Writes the lines of one task. Every promise settles only when the lines are durable and counted. */
 export interface TaskLog {

@@ -7,7 +7,17 @@ import type { Transaction } from "../../platform/database/database.ts";
 import { problem } from "../../base/problems.ts";
 import { encodeHint } from "./queue-hints.ts";
 import { eventCategory } from "./task-events.ts";
-import { findTaskForCancel, finishQueuedTask, insertTask, lockTagOf, markCancel, promoteNext, taskChannel } from "./task-store.ts";
+import {
+  findTaskForCancel,
+  finishQueuedTask,
+  insertTask,
+  lockTagOf,
+  lockTask,
+  markCancel,
+  promoteNext,
+  resumePausedTask,
+  taskChannel,
+} from "./task-store.ts";
 import type { NewTask } from "./task.ts";
 
 export type { BlockStatus, LogCategory, LogEntry, LogProgress } from "./log-entry.ts";
@@ -70,4 +80,16 @@ export async function requestCancel(tx: Transaction, taskId: string, actor: Acto
     await promoteNext(tx, found.tag);
   }
   tx.notify(taskChannel, encodeHint({ kind: "changed", taskId }));
+}
+
+/**
+ * Stores the answer that a waiting task waits for, and lets any node go on with it. `answer` runs with the task locked, so the node that is about
+ * to let go of it sees either the answer or a task that is not waiting yet. False: the task has ended, and nothing was stored.
+ */
+export async function resumeTask(tx: Transaction, taskId: string, answer: () => Promise<void>): Promise<boolean> {
+  if (!(await lockTask(tx, taskId))) return false;
+  await answer();
+  await resumePausedTask(tx, taskId);
+  tx.notify(taskChannel, taskId);
+  return true;
 }

@@ -7,11 +7,12 @@ import { homeRoutes } from "./home/home.ts";
 import { endSessions, signInRoutes } from "./sign-in/sign-in.ts";
 import { spaceRoutes } from "./spaces/spaces.ts";
 import type { SpaceFiller } from "./spaces/spaces.ts";
-import { ensureAdministratorUser, userRoutes } from "./users/users.ts";
+import { ensureAdministratorUser, findUserDocument, userRoutes } from "./users/users.ts";
 
 export { compatibleVersionDefault, spaceLinks, systemLinks, withEmptyCollections } from "./home/home.ts";
 export { hashOfNewPassword } from "./sign-in/sign-in.ts";
 export { ensureFirstSpace } from "./spaces/spaces.ts";
+export { findUserDocument };
 export type { SpaceFiller } from "./spaces/spaces.ts";
 
 export interface OrganizationParts {

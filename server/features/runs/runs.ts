@@ -1,9 +1,10 @@
-// The area of what is run: deployments with their dashboards, and health checks.
+// The area of what is run: deployments with their dashboards, what they ask people, and health checks.
 
 import type { Route } from "../../platform/http/http.ts";
 import type { Secrets } from "../../platform/secrets/secrets.ts";
 import { dashboardRoutes } from "./dashboards/dashboards.ts";
 import { beforeReleaseDelete, deployNewRelease, deploymentRoutes, repeatDeployment } from "./deployments/deployments.ts";
+import { interruptionRoutes } from "./interruptions/interruptions.ts";
 
 export { createHealthTask, healthArgumentsVersion, healthSchedule } from "./health-checks/health-checks.ts";
 export { createDeployTask, loadDeploymentSnapshot } from "./deployments/deployments.ts";
@@ -12,5 +13,5 @@ export { createStepTypes } from "./step-types/step-types.ts";
 export { beforeReleaseDelete, deployNewRelease, repeatDeployment };
 
 export function runsRoutes(parts: { secrets: Secrets }): Route[] {
-  return [...deploymentRoutes(parts), ...dashboardRoutes];
+  return [...deploymentRoutes(parts), ...interruptionRoutes, ...dashboardRoutes];
 }

@@ -23,6 +23,7 @@ const sequences = {
   Channels: "ids_channels",
   Releases: "ids_releases",
   Deployments: "ids_deployments",
+  Interruptions: "ids_interruptions",
   BuildInformation: "ids_build_information",
   LibraryVariableSets: "ids_library_variable_sets",
   Artifacts: "ids_artifacts",

@@ -21,11 +21,17 @@ export interface TaskRow {
   has_warnings_or_errors: boolean;
   server_node: string | null;
   lasted_s: number | null;
+  /** Kinds of what it waits for a person to answer. */
+  pending_interruptions: string[];
 }
 
 const columns = `t.id, t.number, t.space_id, t.name, t.description, t.arguments, t.arguments_version, t.related_document_ids, t.state, t.concurrency_tag, t.project_id, t.queued_at, t.started_at,
   t.completed_at, t.error_message, t.has_warnings_or_errors, t.server_node,
-  extract(epoch FROM COALESCE(t.completed_at, now()) - t.started_at)::float8 AS lasted_s`;
+  extract(epoch FROM COALESCE(t.completed_at, now()) - t.started_at)::float8 AS lasted_s,
+  ARRAY(SELECT DISTINCT i.type FROM interruptions i WHERE i.task_id = t.id AND i.answered_at IS NULL AND t.completed_at IS NULL) AS pending_interruptions`;
+
+/** Whether it waits for a person. */
+const isInterrupted = `(t.completed_at IS NULL AND EXISTS (SELECT 1 FROM interruptions i WHERE i.task_id = t.id AND i.answered_at IS NULL))`;
 
 export interface TaskFilter {
   spaceId?: string | undefined;
@@ -39,6 +45,7 @@ export interface TaskFilter {
   project?: string | undefined;
   partialName?: string | undefined;
   hasWarningsOrErrors?: boolean | undefined;
+  hasPendingInterruptions?: boolean | undefined;
   /** An id that the task is about: a deployment, a machine … */
   regarding?: string | undefined;
 }
@@ -59,6 +66,7 @@ function conditions(filter: TaskFilter, withStates: boolean): { sql: string; val
   if (filter.project) add("lower(t.project_id) = lower($?)", filter.project);
   if (filter.partialName) add("strpos(lower(t.description), lower($?)) > 0", filter.partialName);
   if (filter.hasWarningsOrErrors !== undefined) add("t.has_warnings_or_errors = $?", filter.hasWarningsOrErrors);
+  if (filter.hasPendingInterruptions !== undefined) add(`${isInterrupted} = $?`, filter.hasPendingInterruptions);
   if (filter.regarding)
     add("EXISTS (SELECT 1 FROM unnest(t.related_document_ids) related WHERE lower(related) = lower($?))", filter.regarding);
   if (withStates) {
@@ -85,11 +93,12 @@ export async function listTasks(
   return { rows, total: count?.total ?? 0 };
 }
 
-/** How many tasks of the filter are in each state, whatever states it asks for. */
+/** How many tasks of the filter are in each state, whatever states it asks for; `Interrupted` are those that wait for a person. */
 export async function countByState(db: Queryable, filter: TaskFilter): Promise<Record<string, number>> {
   const { sql, values } = conditions(filter, false);
   const rows = await db.query<{ state: string; count: number }>(
-    `SELECT t.state, count(*) AS count FROM tasks t WHERE ${sql} GROUP BY t.state`,
+    `SELECT t.state, count(*) AS count FROM tasks t WHERE ${sql} GROUP BY t.state
+     UNION ALL SELECT 'Interrupted', count(*) FROM tasks t WHERE ${sql} AND ${isInterrupted}`,
     values,
   );
   return Object.fromEntries(rows.map((row) => [row.state, row.count]));
@@ -122,6 +131,14 @@ export async function listTasksAhead(
   ]);
   const [count] = await db.query<{ total: number }>(`SELECT count(*) AS total FROM tasks t WHERE ${where}`, values);
   return { rows, total: count?.total ?? 0 };
+}
+
+/** What a task waits for a person to answer. */
+export async function listPendingInterruptions(db: Queryable, taskId: string, most: number): Promise<{ id: string; title: string }[]> {
+  return db.query(`SELECT id, title FROM interruptions WHERE task_id = $1 AND answered_at IS NULL ORDER BY number LIMIT $2`, [
+    taskId,
+    most,
+  ]);
 }
 
 /** Enabled machines of a space, or of one of its environments. */

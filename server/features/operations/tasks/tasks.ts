@@ -74,7 +74,8 @@ function present(row: TaskRow) {
     HasBeenPickedUpByProcessor: row.started_at !== null,
     IsCompleted: isCompleted,
     FinishedSuccessfully: row.state === "Success",
-    HasPendingInterruptions: false,
+    HasPendingInterruptions: row.pending_interruptions.length > 0,
+    PendingInterruptionTypes: row.pending_interruptions,
     HasWarningsOrErrors: row.has_warnings_or_errors,
     CanRerun: isCompleted && repeatable.has(row.name),
     Links: {
@@ -108,6 +109,7 @@ const query = Type.Object({
   partialName: Type.Optional(Type.String()),
   regarding: Type.Optional(Type.String()),
   hasWarningsOrErrors: Type.Optional(Type.Boolean()),
+  hasPendingInterruptions: Type.Optional(Type.Boolean()),
 });
 
 function filterOf(wanted: Static<typeof query>, spaceId: string | undefined): TaskFilter {

@@ -69,8 +69,10 @@ export async function listSilentMachines(db: Queryable, taskId: string, afterMs:
   }));
 }
 
-/** How many tasks run now, over all nodes. */
+/** How many tasks run now, over all nodes; one that waits for a person has none. */
 export async function countRunning(db: Queryable): Promise<number> {
-  const [row] = await db.query<{ running: number }>(`SELECT count(*) AS running FROM task_queue WHERE state = 'running'`);
+  const [row] = await db.query<{ running: number }>(
+    `SELECT count(*) AS running FROM task_queue WHERE state = 'running' AND owner IS NOT NULL`,
+  );
   return row?.running ?? 0;
 }

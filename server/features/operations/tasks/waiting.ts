@@ -1,15 +1,15 @@
-// Why a task is not going on: tasks before it, no free place, no node that could take it, a node that was lost, an agent that is silent.
+// Why a task is not going on: an answer that a person has to give, tasks before it, no free place, no node that could take it, a node that was lost, an agent that is silent.
 // Without its database a node can say only that, which its answer 503 does.
 
 import { listNodes, offlineAfterMs } from "../../../platform/cluster/cluster.ts";
 import type { ServerNode } from "../../../platform/cluster/cluster.ts";
 import type { Queryable } from "../../../platform/database/database.ts";
-import { listTasksAhead } from "./task-read-store.ts";
+import { listPendingInterruptions, listTasksAhead } from "./task-read-store.ts";
 import type { TaskRow } from "./task-read-store.ts";
 import { countRunning, eligibleCountMax, findQueuePlace, listSilentMachines } from "./waiting-read-store.ts";
 
 export interface WaitingReason {
-  Kind: "TasksAhead" | "TaskCap" | "NoNode" | "Starting" | "NodeLost" | "AgentSilent";
+  Kind: "TasksAhead" | "TaskCap" | "NoNode" | "Starting" | "NodeLost" | "AgentSilent" | "Interruption";
   Message: string;
   RelatedDocumentIds: string[];
 }
@@ -24,6 +24,14 @@ export async function whyWaiting(db: Queryable, task: TaskRow): Promise<WaitingR
   if (task.completed_at !== null) return [];
   const place = await findQueuePlace(db, task.id);
   if (place === undefined) return [];
+  const asked = await listPendingInterruptions(db, task.id, relatedMax);
+  if (asked.length > 0) {
+    return asked.map(({ id, title }) => ({
+      Kind: "Interruption",
+      Message: `It waits for a person to answer ${title}. Take responsibility for the interruption and submit an answer.`,
+      RelatedDocumentIds: [id],
+    }));
+  }
   if (place.isLeaseOver) {
     return [
       {

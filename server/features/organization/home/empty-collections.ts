@@ -17,7 +17,6 @@ const collections: readonly { path: string; itemType: string; scope: RouteScope;
   { path: "/deploymentfreezes", itemType: "DeploymentFreeze", scope: "system", permission: "signed-in" },
   { path: "/events/archives", itemType: "ArchivedEventFile", scope: "system", permission: "EventRetentionView" },
   { path: "/git-credentials", itemType: "GitCredential", scope: "space", permission: "GitCredentialView" },
-  { path: "/interruptions", itemType: "Interruption", scope: "space", permission: "InterruptionView" },
   { path: "/issuetrackers", itemType: "IssueTracker", scope: "system", permission: "signed-in" },
   { path: "/observability/kubernetes-monitors", itemType: "KubernetesMonitor", scope: "space", permission: "MachineView" },
   { path: "/package-metadata", itemType: "PackageMetadata", scope: "space", permission: "BuildInformationPush" },

@@ -26,6 +26,12 @@ const allUsersMax = 50_000;
 export { presentUser } from "./user-document.ts";
 export { findPasswordOf } from "./user-store.ts";
 
+/** A user as other areas show the one they name; undefined when there is none such any more. */
+export async function findUserDocument(db: Queryable, caller: Caller, id: string) {
+  const row = await store.findUser(db, id);
+  return row && presentUser(row, caller);
+}
+
 /**
  * The user whose address was called; "me" is the caller. Others are visible only with UserView: without it they do not exist.
  * @throws Problem 404

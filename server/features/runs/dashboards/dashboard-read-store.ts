@@ -20,6 +20,7 @@ export interface ItemRow {
   started_at: string | null;
   completed_at: string | null;
   error_message: string | null;
+  has_pending_interruptions: boolean;
   has_warnings_or_errors: boolean;
   lasted_s: number | null;
 }
@@ -28,6 +29,7 @@ const timeText = (column: string) => `to_char(${column} AT TIME ZONE 'UTC', 'YYY
 const columns = `d.id, d.number, d.project_id, d.environment_id, d.tenant_id, d.release_id, d.channel_id, d.task_id,
   ${timeText("d.created_at")} AS created_at, r.version AS release_version, t.state, ${timeText("t.queued_at")} AS queued_at,
   ${timeText("t.started_at")} AS started_at, ${timeText("t.completed_at")} AS completed_at, t.error_message, t.has_warnings_or_errors,
+  (t.completed_at IS NULL AND EXISTS (SELECT 1 FROM interruptions i WHERE i.task_id = t.id AND i.answered_at IS NULL)) AS has_pending_interruptions,
   extract(epoch FROM COALESCE(t.completed_at, now()) - t.started_at)::float8 AS lasted_s`;
 const from = "deployments d JOIN releases r ON r.id = d.release_id JOIN tasks t ON t.id = d.task_id";
 

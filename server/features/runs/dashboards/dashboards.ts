@@ -38,7 +38,7 @@ function presentItem(spaceId: string, row: ItemRow, place: "current" | "previous
     CompletedTime: row.completed_at,
     Duration: row.lasted_s === null ? null : durationText(row.lasted_s),
     ErrorMessage: row.error_message,
-    HasPendingInterruptions: false,
+    HasPendingInterruptions: row.has_pending_interruptions,
     HasWarningsOrErrors: row.has_warnings_or_errors,
     IsCompleted: row.completed_at !== null,
     IsCurrent: place === "current",

@@ -70,6 +70,7 @@ async function deployAutomatically(
       skip: [],
       specificMachines: [],
       excludedMachines: [],
+      useGuidedFailure: null,
       ...(succeeding === undefined ? {} : { succeeding }),
     });
   }

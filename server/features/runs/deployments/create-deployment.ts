@@ -43,8 +43,14 @@ export interface NewDeployment {
   /** Ids or names of machines. */
   specificMachines: readonly string[];
   excludedMachines: readonly string[];
+  /** Null: as the project says, or else the environment. */
+  useGuidedFailure: boolean | null;
   /** Answers to prompted variables by id, name or label, and what keeps the sensitive ones. Without it nothing was answered. */
   answers?: { sent: Readonly<Record<string, string | null>>; secrets: Secrets };
+}
+
+function guidedByDefault(mode: unknown, ofEnvironment: unknown): boolean {
+  return mode === "On" || (mode !== "Off" && ofEnvironment === true);
 }
 
 /** The environment a client names by id, slug or name. @throws Problem 400 */
@@ -78,6 +84,7 @@ export async function createDeployment(tx: Transaction, caller: Caller, wanted: 
     skipActionIds: await actionIds(tx, release, wanted.skip),
     specificMachineIds: await machineIds(tx, spaceId, wanted.specificMachines),
     excludedMachineIds: await machineIds(tx, spaceId, wanted.excludedMachines),
+    useGuidedFailure: wanted.useGuidedFailure ?? guidedByDefault(project["DefaultGuidedFailureMode"], environment["UseGuidedFailure"]),
   };
   const variable_snapshot_ids = variableSnapshotIds(release);
   const form = readFormValues(wanted.answers?.sent ?? {}, await loadPromptedVariables(tx, variable_snapshot_ids), {

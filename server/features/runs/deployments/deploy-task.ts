@@ -7,6 +7,7 @@ import { decodePlan, encodePlan, rootBlock, runPlan } from "../../../engine/exec
 import type { Plan, ServiceMessageHandler, StepType } from "../../../engine/execution/execution.ts";
 import type { TaskHandler, TaskOutcome, TaskRun } from "../../../engine/tasks/tasks.ts";
 import { deployOnwards } from "./automatic-deployments.ts";
+import { guidedFailure } from "../interruptions/interruptions.ts";
 import { loadDeploymentSnapshot } from "./deployment-snapshot.ts";
 import { planDeployment } from "./plan-deployment.ts";
 
@@ -30,7 +31,7 @@ export function createDeployTask(parts: DeployTaskParts): TaskHandler {
     async run(run) {
       const stored = run.task.plan === null ? await makePlan(run, parts) : { ok: true as const, plan: decodePlan(run.task.plan) };
       if (!stored.ok) return refuse(run, stored.faults);
-      const outcome = await runPlan(stored.plan, run, parts);
+      const outcome = await runPlan(stored.plan, run, { ...parts, guidedFailure });
       if (outcome.state === "Success") await run.guarded((tx) => deployOnwards(tx, deploymentIdOf(run)));
       return outcome;
     },

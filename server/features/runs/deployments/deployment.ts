@@ -11,4 +11,6 @@ export interface DeploymentOptions {
   /** Empty: all that fit. */
   specificMachineIds: string[];
   excludedMachineIds: string[];
+  /** Absent in rows of the version before: false. */
+  useGuidedFailure?: boolean;
 }

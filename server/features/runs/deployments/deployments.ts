@@ -70,7 +70,7 @@ function present(row: DeploymentRow) {
     SkipActions: row.options.skipActionIds,
     SpecificMachineIds: row.options.specificMachineIds,
     ExcludedMachineIds: row.options.excludedMachineIds,
-    UseGuidedFailure: false,
+    UseGuidedFailure: row.options.useGuidedFailure ?? false,
     TentacleRetentionPeriod: null,
     Changes: [],
     ChangesMarkdown: "",
@@ -95,13 +95,8 @@ async function getDeployment(db: Queryable, spaceId: string, id: string): Promis
 }
 
 /** Wishes that would silently not come true are refused instead. */
-function refuseUnsupported(wanted: {
-  UseGuidedFailure?: boolean | null;
-  QueueTime?: string | null;
-  QueueTimeExpiry?: string | null;
-}): void {
+function refuseUnsupported(wanted: { QueueTime?: string | null; QueueTimeExpiry?: string | null }): void {
   const faults: string[] = [];
-  if (wanted.UseGuidedFailure === true) faults.push("Guided failure is not supported yet: UseGuidedFailure must not be true.");
   if (wanted.QueueTime || wanted.QueueTimeExpiry)
     faults.push("Scheduled deployments are not supported yet: leave out the start and expiry times.");
   if (faults.length > 0) throw problem.invalid(faults);
@@ -189,6 +184,7 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
         skip: body.SkipActions ?? [],
         specificMachines: body.SpecificMachineIds ?? [],
         excludedMachines: body.ExcludedMachineIds ?? [],
+        useGuidedFailure: body.UseGuidedFailure ?? null,
         answers: { sent: body.FormValues ?? {}, secrets },
       });
       return created(present(row));
@@ -203,7 +199,6 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
     answer: CreateDeploymentResponse,
     handler: async ({ tx, space, caller, actor, body }) => {
       refuseUnsupported({
-        UseGuidedFailure: body.UseGuidedFailure ?? null,
         QueueTime: body.RunAt ?? null,
         QueueTimeExpiry: body.NoRunAfter ?? null,
       });
@@ -224,6 +219,7 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
             skip: body.SkipStepNames ?? [],
             specificMachines: body.SpecificMachineNames ?? [],
             excludedMachines: body.ExcludedMachineNames ?? [],
+            useGuidedFailure: body.UseGuidedFailure ?? null,
             answers: { sent: body.Variables ?? {}, secrets },
           }),
         );
@@ -241,7 +237,6 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
     answer: CreateDeploymentResponse,
     handler: async ({ tx, space, caller, actor, body }) => {
       refuseUnsupported({
-        UseGuidedFailure: body.UseGuidedFailure ?? null,
         QueueTime: body.RunAt ?? null,
         QueueTimeExpiry: body.NoRunAfter ?? null,
       });
@@ -260,6 +255,7 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
             skip: body.SkipStepNames ?? [],
             specificMachines: body.SpecificMachineNames ?? [],
             excludedMachines: body.ExcludedMachineNames ?? [],
+            useGuidedFailure: body.UseGuidedFailure ?? null,
             answers: { sent: body.Variables ?? {}, secrets },
           }),
         );
@@ -357,6 +353,7 @@ export async function repeatDeployment(tx: Transaction, caller: Caller, taskId: 
     skip: row.options.skipActionIds,
     specificMachines: row.options.specificMachineIds,
     excludedMachines: row.options.excludedMachineIds,
+    useGuidedFailure: row.options.useGuidedFailure ?? null,
   });
 }
 

@@ -38,12 +38,16 @@ export interface PlanningParts {
 export function planDeployment(snapshot: DeploymentSnapshot, parts: PlanningParts): PlanResult {
   const faults: string[] = [];
   const steps: PlannedStep[] = [];
+  /** Whether a step of the group that the current one belongs to was planned: groups are those of the whole process. */
+  let isGroupOpen = false;
   for (const step of snapshot.process.steps) {
+    if (step.StartTrigger !== "StartWithPrevious") isGroupOpen = false;
     const actions = step.Actions.filter((action) => isWanted(action, snapshot));
     if (actions.length === 0) continue;
     const planned = planStep(step, actions, steps.length + 1, snapshot, parts);
     if ("faults" in planned) faults.push(...planned.faults);
-    else steps.push(planned);
+    else steps.push(isGroupOpen ? { ...planned, startsWithPrevious: true } : planned);
+    isGroupOpen = true;
   }
   if (faults.length > 0) return { ok: false, faults };
   if (steps.length === 0)
@@ -66,6 +70,7 @@ export function planDeployment(snapshot: DeploymentSnapshot, parts: PlanningPart
       },
       nowMs: parts.nowMs,
       placeholders: "evaluated",
+      isGuided: snapshot.deployment.options.useGuidedFailure ?? false,
       variables: snapshot.variables.map(({ id, name, value, secretId, scope, origin }) => ({ id, name, value, secretId, scope, origin })),
       values: systemValues(snapshot, { taskId: parts.taskId, webUrl: parts.webUrl, steps }),
       steps,
@@ -152,6 +157,7 @@ function planAction(
     name: action.Name,
     type: action.ActionType,
     condition: action.Condition,
+    isRequired: action.IsRequired,
     properties: plannedProperties(action.Properties),
     packages,
     values: [
