@@ -5,7 +5,7 @@ import { connect } from "node:tls";
 import type { TLSSocket } from "node:tls";
 import { createConnection } from "./connection.ts";
 import type { Connection } from "./connection.ts";
-import { ConnectionError, ProtocolError, messageOf } from "./errors.ts";
+import { ConnectionError, HalibutCallError, ProtocolError, messageOf } from "./errors.ts";
 import type { HalibutCallFailure } from "./errors.ts";
 import { cutOn } from "./giving-up.ts";
 import { openTunnel, TunnelRefused } from "./http-tunnel.ts";
@@ -71,6 +71,30 @@ export async function openConnection(parts: {
     );
   } finally {
     unwatch();
+  }
+}
+
+/**
+ * Whom one would talk to at an address: the thumbprint of the certificate that is shown there, before anything was said. Rejects with a
+ * HalibutCallError when nobody is there, or nobody who speaks TLS.
+ */
+export async function discoverThumbprint(parts: {
+  address: Omit<Peer, "thumbprint">;
+  identity: Identity;
+  limits: HalibutLimits;
+  signal: AbortSignal;
+}): Promise<string> {
+  const { address, ...more } = parts;
+  try {
+    const socket = await connectTls({ ...more, peer: { ...address, thumbprint: "" } });
+    const presented = peerThumbprint(socket);
+    socket.destroy();
+    if (presented === null) throw new HalibutCallError("protocol", `${address.host}:${address.port} showed no certificate.`);
+    return presented;
+  } catch (error) {
+    if (error instanceof AttemptFailed)
+      throw new HalibutCallError(error.kind, error.message, { requestMayHaveArrived: false, cause: error });
+    throw error;
   }
 }
 

@@ -4,6 +4,7 @@
  */
 export { createHalibutClient } from "./client.ts";
 export type { HalibutClient } from "./client.ts";
+export { discoverThumbprint } from "./connector.ts";
 export type { Peer } from "./connector.ts";
 export type { HttpProxy } from "./http-tunnel.ts";
 export { streamFromBytes } from "./data-streams.ts";

@@ -6,7 +6,14 @@ import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { pause } from "./base/clock.ts";
 import type { ServerConfig } from "./config.ts";
-import { createAgents, createAnyNodePolling, createPollingQueue, loadServerIdentity, openAgentPort } from "./engine/agents/agents.ts";
+import {
+  createAgents,
+  createAnyNodePolling,
+  createDiscovery,
+  createPollingQueue,
+  loadServerIdentity,
+  openAgentPort,
+} from "./engine/agents/agents.ts";
 import { createArtifactMessages, sweepArtifactFiles } from "./engine/artifacts/artifacts.ts";
 import { createLateCompleter } from "./engine/execution/execution.ts";
 import { createScheduler, scheduleLookMs } from "./engine/schedules/schedules.ts";
@@ -240,6 +247,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
             relatedDocumentIds: [machine.id],
           });
         },
+        discoverAgent: createDiscovery({ identity, findProxy: (id) => findProxy(database, secrets, id) }),
         queueableTasks: ["Health"],
         fitness,
       }),

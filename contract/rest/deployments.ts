@@ -1,5 +1,6 @@
 // Deployments and both ways of creating them.
 
+import { RetentionPeriod } from "./lifecycles.ts";
 import { flag, id, links, list, map, name, object, optional, orNull, text, time } from "./shapes.ts";
 
 export const Deployment = object({
@@ -29,6 +30,8 @@ export const Deployment = object({
   SpecificMachineIds: list(id()),
   ExcludedMachineIds: list(id()),
   UseGuidedFailure: flag(),
+  /** What the lifecycle says about files on targets, once they are tidied. */
+  TentacleRetentionPeriod: orNull(RetentionPeriod),
   Changes: list(object({})),
   ChangesMarkdown: text(),
   Links: links(),
@@ -53,10 +56,9 @@ export const DeploymentBody = object({
 const environmentsPerCallMax = 100;
 const names = () => ({ ...list(name()), maxItems: environmentsPerCallMax });
 
-export const CreateDeploymentCommand = object({
+const commandMembers = {
   ProjectName: name(),
   ReleaseVersion: name(),
-  EnvironmentNames: names(),
   ForcePackageDownload: optional(orNull(flag())),
   ForcePackageRedeployment: optional(orNull(flag())),
   UpdateVariableSnapshot: optional(orNull(flag())),
@@ -67,5 +69,43 @@ export const CreateDeploymentCommand = object({
   RunAt: optional(orNull(time())),
   NoRunAfter: optional(orNull(time())),
   Variables: optional(orNull(map(orNull(text())))),
+};
+export const CreateDeploymentCommand = object({ ...commandMembers, EnvironmentNames: names() });
+/** One deployment for each tenant; `*` names all that are connected to the project in that environment. */
+export const CreateTenantedDeploymentCommand = object({
+  ...commandMembers,
+  EnvironmentName: name(),
+  Tenants: optional(orNull(list(name()))),
+  TenantTags: optional(orNull(list(name()))),
 });
 export const CreateDeploymentResponse = object({ DeploymentServerTasks: list(object({ DeploymentId: id(), ServerTaskId: id() })) });
+
+const PreviewStep = object({
+  ActionId: id(),
+  ActionName: text(),
+  ActionNumber: text(),
+  Roles: list(text()),
+  MachineNames: list(text()),
+  Machines: list(object({ Id: id(), Name: text(), HasLatestCalamari: flag(), HealthStatus: text(), Links: links() })),
+  CanBeSkipped: flag(),
+  IsDisabled: flag(),
+  HasNoApplicableMachines: flag(),
+  UnavailableMachines: list(object({ Id: id(), Name: text() })),
+  ExcludedMachines: list(object({ Id: id(), Name: text() })),
+});
+/** What a deployment would do, and what it asks people for. */
+export const DeploymentPreview = object({
+  Id: orNull(id()),
+  StepsToExecute: list(PreviewStep),
+  Form: object({ Values: map(orNull(text())), Elements: list(object({})) }),
+  UseGuidedFailureModeByDefault: flag(),
+  Changes: list(object({})),
+  ChangesMarkdown: text(),
+  Links: links(),
+});
+/** Most previews of one call: each costs some statements. */
+const previewsPerCallMax = 100;
+export const DeploymentPreviewsBody = object({
+  DeploymentPreviews: { ...list(object({ EnvironmentId: id(), TenantId: optional(orNull(id())) })), maxItems: previewsPerCallMax },
+  IncludeDisabledSteps: optional(orNull(flag())),
+});

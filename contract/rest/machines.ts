@@ -75,8 +75,12 @@ const members = {
 export const Machine = object({ Id: id(), ...members, ...readOfBoth });
 export const MachineBody = written({ ...members, Endpoint: EndpointBody, SkipInitialHealthCheck: flag(), Slug: text() });
 
+/** A target that is not saved yet: what was found at an address. */
+export const DiscoveredMachine = object({ ...members, ...readOfBoth, Id: orNull(id()), MachinePolicyId: orNull(id()) });
+
 const workerMembers = { ...writtenOfBoth, WorkerPoolIds: list(id()) };
 export const Worker = object({ Id: id(), ...workerMembers, ...readOfBoth });
+export const DiscoveredWorker = object({ ...workerMembers, ...readOfBoth, Id: orNull(id()), MachinePolicyId: orNull(id()) });
 export const WorkerBody = written({ ...workerMembers, Endpoint: EndpointBody, SkipInitialHealthCheck: flag(), Slug: text() });
 
 export const MachineConnection = object({

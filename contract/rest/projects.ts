@@ -72,6 +72,8 @@ export const Project = object({
   VariableSetId: id(),
   IsVersionControlled: flag(),
   PersistenceSettings: object({ Type: text() }),
+  /** Of projects in Git, in the spelling of older clients. */
+  VersionControlSettings: orNull(map(anything())),
   Links: links(),
 });
 export const ProjectBody = written({ ...members, ...settings, ProjectConnectivityPolicy: ConnectivityPolicyBody, VersioningStrategy });
@@ -114,4 +116,13 @@ export const Channel = object({
   Links: links(),
 });
 export const ChannelBody = written(channelMembers);
+/** Does a version fit a rule of a channel? The parameter's name is misspelt in old documents and in what was built after them. */
+export const VersionRuleTestBody = object({
+  Version: optional(orNull(text())),
+  VersionRange: optional(orNull(text())),
+  PreReleaseTag: optional(orNull(text())),
+  FeedType: optional(orNull(text())),
+  FeetType: optional(orNull(text())),
+});
+export const VersionRuleTest = object({ SatisfiesVersionRange: flag(), SatisfiesPreReleaseTag: flag(), Errors: list(text()) });
 export const ProjectSummary = object({ HasDeploymentProcess: flag(), HasRunbooks: flag(), StepCount: whole() });

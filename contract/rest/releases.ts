@@ -1,6 +1,21 @@
 // Releases and their way through the lifecycle, with both ways of creating one.
 
+import { Deployment } from "./deployments.ts";
 import { flag, id, links, list, map, name, object, oneOf, optional, orNull, text, time, whole } from "./shapes.ts";
+
+/** As much of a task as belongs beside its deployment. */
+const TaskOfDeployment = object({
+  Id: id(),
+  State: text(),
+  IsCompleted: flag(),
+  FinishedSuccessfully: flag(),
+  QueueTime: time(),
+  StartTime: orNull(time()),
+  CompletedTime: orNull(time()),
+  ErrorMessage: orNull(text()),
+  HasWarningsOrErrors: flag(),
+  Links: links(),
+});
 
 const SelectedPackage = object({
   ActionName: optional(orNull(text())),
@@ -22,6 +37,8 @@ export const Release = object({
   SelectedGitResources: list(object({})),
   BuildInformation: list(object({})),
   CustomFields: map(orNull(text())),
+  /** Of projects in Git. */
+  VersionControlReference: orNull(map(orNull(text()))),
   ProjectDeploymentProcessSnapshotId: id(),
   ProjectVariableSetSnapshotId: orNull(id()),
   LibraryVariableSetSnapshotIds: list(id()),
@@ -52,7 +69,11 @@ export const CreateReleaseCommand = object({
 });
 export const CreateReleaseResponse = object({ ReleaseId: id(), ReleaseVersion: text() });
 
+export const Defect = object({ Id: id(), Description: text(), Status: oneOf(["Unresolved", "Resolved"]), Links: links() });
+export const DefectBody = object({ Description: text() });
+
 export const ReleaseProgression = object({
+  Id: orNull(id()),
   NextDeployments: list(id()),
   NextDeploymentsMinimumRequired: whole(),
   HasUnresolvedDefect: flag(),
@@ -67,18 +88,20 @@ export const ReleaseProgression = object({
       OptionalDeploymentTargets: list(id()),
       MinimumEnvironmentsBeforePromotion: whole(),
       IsOptionalPhase: flag(),
-      Deployments: list(object({ Deployment: map(orNull(text())), Task: map(orNull(text())) })),
+      IsPriorityPhase: flag(),
+      Deployments: list(object({ Deployment, Task: TaskOfDeployment })),
     }),
   ),
   Links: links(),
 });
+const PromotionTarget = object({ Id: id(), Name: text(), Links: links() });
 export const DeploymentTemplate = object({
   Id: orNull(id()),
   DeploymentNotes: orNull(text()),
   IsDeploymentProcessModified: flag(),
   IsVariableSetModified: flag(),
   IsLibraryVariableSetModified: flag(),
-  PromoteTo: list(object({ Id: id(), Name: text(), Links: links() })),
-  TenantPromotions: list(object({})),
+  PromoteTo: list(PromotionTarget),
+  TenantPromotions: list(object({ Id: id(), Name: text(), PromoteTo: list(PromotionTarget) })),
   Links: links(),
 });

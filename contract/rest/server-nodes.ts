@@ -45,6 +45,8 @@ export const ServerHealth = object({
   IsOperatingNormally: flag(),
   Links: links(),
 });
+export const MaintenanceConfiguration = object({ Id: id(), IsInMaintenanceMode: flag(), Links: links() });
+export const MaintenanceConfigurationBody = object({ IsInMaintenanceMode: flag() });
 /** Answer of the probes for load balancers and orchestrators. */
 export const ProbeResult = object({
   Status: oneOf(["ok", "failing"]),

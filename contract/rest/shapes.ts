@@ -46,6 +46,17 @@ export function written<T extends TProperties>(members: T) {
 /** A secret: written as `{HasValue:true,NewValue}`, read without its value. */
 export const SensitiveValue = object({ HasValue: flag(), NewValue: orNull(text()), Hint: orNull(text()) });
 
+/** The body of every refusal. */
+export const ErrorBody = object({
+  ErrorMessage: text(),
+  Errors: Type.Array(text()),
+  FullException: orNull(text()),
+  HelpText: text(),
+  HelpLink: orNull(text()),
+  ParsedHelpLinks: Type.Array(Type.Unknown()),
+  Details: Type.Record(Type.String(), Type.Unknown()),
+});
+
 /** One page of a collection. */
 export function page<T extends TSchema>(item: T) {
   return object({

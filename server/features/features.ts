@@ -1,9 +1,12 @@
 // All features together: the routes of the API, and what a new cluster must hold. compose.ts gives the parts with a life.
 
+import { anything, ErrorBody } from "@cuttle/contract/rest/shapes";
+import type { DiscoverAgent } from "../engine/agents/agents.ts";
 import type { LogFolder, TaskLogFeed, TaskLogIndex } from "../engine/tasks/tasks.ts";
 import { systemActor } from "../platform/audit/audit.ts";
 import type { Fitness } from "../platform/cluster/cluster.ts";
 import type { Database, Transaction } from "../platform/database/database.ts";
+import { describeApi, ok, read } from "../platform/http/http.ts";
 import type { EventStreams, Route } from "../platform/http/http.ts";
 import type { Secrets } from "../platform/secrets/secrets.ts";
 import { infrastructureFillers, infrastructureRoutes } from "./infrastructure/infrastructure.ts";
@@ -11,10 +14,16 @@ import type { AskForHealthCheck } from "./infrastructure/infrastructure.ts";
 import { ensureBuiltInFeeds, libraryFillers, libraryRoutes } from "./library/library.ts";
 import type { PackageFolder } from "./library/library.ts";
 import { operationsRoutes } from "./operations/operations.ts";
-import { ensureFirstSpace as ensureSpace, organizationRoutes, withEmptyCollections } from "./organization/organization.ts";
+import {
+  compatibleVersionDefault,
+  ensureFirstSpace as ensureSpace,
+  organizationRoutes,
+  withEmptyCollections,
+} from "./organization/organization.ts";
 import type { SpaceFiller } from "./organization/organization.ts";
+import { namedShapes } from "./named-shapes.ts";
 import { projectsFillers, projectsRoutes } from "./projects/projects.ts";
-import { beforeReleaseDelete, runsRoutes } from "./runs/runs.ts";
+import { beforeReleaseDelete, deployNewRelease, runsRoutes } from "./runs/runs.ts";
 
 export { createDeployablePackages, incomingArchiveFolder, sweepPackageFiles } from "./library/library.ts";
 export { ensureAdministrator, hashOfNewPassword } from "./organization/organization.ts";
@@ -41,6 +50,8 @@ export interface FeaturesParts {
   nodeChanged: () => void;
   /** Queues the first health check of a new machine. */
   askForHealthCheck: AskForHealthCheck;
+  /** Looks who is at an address that nobody trusts yet. */
+  discoverAgent: DiscoverAgent;
   /** Task names that POST /tasks accepts. */
   queueableTasks: readonly string[];
   /** Whether this node can work: the database and the shared folder. */
@@ -51,14 +62,31 @@ const spaceFillers: readonly SpaceFiller[] = [...infrastructureFillers, ...libra
 
 /** Every route of the API. */
 export function featureRoutes(parts: FeaturesParts): Route[] {
-  return withEmptyCollections([
+  const routes: Route[] = withEmptyCollections([
     ...organizationRoutes({ ...parts, spaceFillers }),
     ...infrastructureRoutes(parts),
     ...libraryRoutes(parts),
-    ...projectsRoutes({ secrets: parts.secrets, beforeReleaseDelete }),
+    ...projectsRoutes({ secrets: parts.secrets, beforeReleaseDelete, afterReleaseCreate: deployNewRelease }),
     ...runsRoutes(parts),
     ...operationsRoutes({ ...parts, artifactFolder: parts.packageFolder }),
+    read({
+      path: "/openapi.json",
+      scope: "system",
+      permission: "signed-in",
+      answer: anything(),
+      handler: async () => ok(description()),
+    }),
   ]);
+  let described: object | undefined;
+  // Made when it is first asked for: no start waits for it.
+  const description = (): object =>
+    (described ??= describeApi(routes, {
+      title: "Cuttle",
+      version: parts.compatibleVersion ?? compatibleVersionDefault,
+      shapes: namedShapes,
+      errorShape: ErrorBody,
+    }));
+  return routes;
 }
 
 /** Creates the default space with all it must hold, unless there is a space. Harmless when several nodes start at once. */

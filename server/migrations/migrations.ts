@@ -16,6 +16,7 @@ import { variables } from "./0013-variables.ts";
 import { packageArchives } from "./0016-package-archives.ts";
 import { artifacts } from "./0018-artifacts.ts";
 import { outputVariables } from "./0014-output-variables.ts";
+import { dashboards } from "./0017-dashboards.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -35,4 +36,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0016-package-archives", sql: packageArchives },
   { name: "0018-artifacts", sql: artifacts },
   { name: "0014-output-variables", sql: outputVariables },
+  { name: "0017-dashboards", sql: dashboards },
 ];

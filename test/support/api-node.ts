@@ -108,6 +108,7 @@ export async function startApiNode(
     nodeName: "test",
     nodeChanged: () => {},
     askForHealthCheck: async () => {},
+    discoverAgent: async () => ({ ok: true, thumbprint: "CD".repeat(20) }),
     queueableTasks: ["Health"],
     fitness: createFitness({
       probes: options.probes ?? [{ name: "Database", check: () => database.query("SELECT 1") }],

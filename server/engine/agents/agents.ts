@@ -31,6 +31,8 @@ export type { AgentConnection } from "./agent-connection-store.ts";
 export { createAnyNodePolling } from "./any-node-polling.ts";
 export type { AnyNodePolling, PollingCalls } from "./any-node-polling.ts";
 export type { CallLease } from "./agent-request-store.ts";
+export { createDiscovery } from "./discovery.ts";
+export type { DiscoverAgent } from "./discovery.ts";
 export { openAgentPort } from "./agent-port.ts";
 export type { AgentPort, FindPollingAgent } from "./agent-port.ts";
 export type { StreamFolder } from "./stream-files.ts";

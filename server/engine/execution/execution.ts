@@ -20,6 +20,7 @@ export { runPlan } from "./run-plan.ts";
 export { rootBlock } from "./plan-log.ts";
 export type { ScriptForAgents } from "./powershell-body.ts";
 export { composePowerShellScript, refusalOfBash, runPowerShellFromBash } from "./powershell-body.ts";
+export { composePythonScript, runPython } from "./python-body.ts";
 export type { ScriptVariable } from "./script-body.ts";
 export { bashWord, composeBashScript, scriptBytesMax } from "./script-body.ts";
 export type {

@@ -59,7 +59,17 @@ const saying = [
   "}",
   "function Write-Verbose([string]$Message) { __CuttleSay 'verbose' $Message }",
   "function Write-Highlight([string]$Message) { __CuttleSay 'highlight' $Message }",
+  "function Write-Wait([string]$Message) { __CuttleSay 'wait' $Message }",
   "function Write-Warning([string]$Message) { __CuttleSay 'warning' $Message }",
+  "function New-OctopusArtifact([string]$Path, [string]$Name) {",
+  "  $file = Get-Item -LiteralPath $Path",
+  "  if (-not $Name) { $Name = $file.Name }",
+  "  $values = \"path='$(__CuttleEncode $file.FullName)' name='$(__CuttleEncode $Name)' length='$(__CuttleEncode ([string]$file.Length))'\"",
+  '  [System.Console]::Out.WriteLine("##octopus[createArtifact $values]")',
+  "}",
+  "function Update-Progress([int]$Percentage, [string]$Message) {",
+  "  [System.Console]::Out.WriteLine(\"##octopus[progress percentage='$(__CuttleEncode ([string]$Percentage))' message='$(__CuttleEncode $Message)']\")",
+  "}",
   "function Fail-Step([string]$Message) {",
   "  if ($Message) { [System.Console]::Error.WriteLine($Message) }",
   "  exit 1",
@@ -72,10 +82,13 @@ const ending = [
   "if ($null -ne $__cuttleExitCode) { exit $__cuttleExitCode }",
 ];
 
-/** The script for PowerShell 5.1 and newer. The user's text is a block of its own, so that it may begin with `param`. */
-export function composePowerShellScript(variables: readonly ScriptVariable[], body: string): string {
+/**
+ * The script for PowerShell 5.1 and newer. The user's text is a block of its own, so that it may begin with `param`; `parameters` are
+ * arguments of it as they stand.
+ */
+export function composePowerShellScript(variables: readonly ScriptVariable[], body: string, parameters = ""): string {
   const values = variables.map((one) => `$OctopusParameters[${powerShellText(one.name)}] = ${powerShellText(one.value)}`);
-  return [...reading, ...values, ...saying, ". {", body, "}", ...ending, ""].join("\n");
+  return [...reading, ...values, ...saying, ". {", body, `} ${parameters.replaceAll(/\s+/g, " ")}`.trimEnd(), ...ending, ""].join("\n");
 }
 
 /** What an agent that runs PowerShell is given for a step in Bash. */

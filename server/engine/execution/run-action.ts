@@ -10,6 +10,8 @@ import { markDone } from "./step-run-store.ts";
 import type { ActionContext, ActionOutcome, EffectPart, PartResult, ScriptPart } from "./step-type.ts";
 import { ActionFault, mainPart } from "./step-type.ts";
 
+/** A property of the action, or a variable. */
+const bypassMutex = "OctopusBypassDeploymentMutex";
 const blockStatus = { succeeded: "Success", skipped: "Skipped", failed: "Failed", canceled: "Canceled", unknown: "Failed" } as const;
 const canceledBefore: PartResult = { outcome: "canceled", exitCode: null, message: "Canceled before the script was started." };
 
@@ -58,7 +60,8 @@ export async function runAction(
       handlers: walk.handlers,
       place: { run, step, action, target, ranOn: on, block, mask },
     });
-    const bypasses = values.evaluate("OctopusBypassDeploymentMutex")?.trim().toLowerCase() === "true";
+    const bypass = values.evaluate(bypassMutex) ?? values.evaluateText(`#{${bypassMutex}}`);
+    const bypasses = bypass.trim().toLowerCase() === "true";
     const result = await runScript(
       run,
       await rowOf(part),
@@ -71,7 +74,8 @@ export async function runAction(
         body: script.body,
         files: script.files ?? [],
         arguments: script.arguments ?? [],
-        isolation: script.isolation ?? (bypasses ? "none" : "full"),
+        // A worker serves many tasks at once.
+        isolation: script.isolation ?? (bypasses || action.worker !== undefined ? "none" : "full"),
         masker: createMasker,
         messages: {
           ...messages,

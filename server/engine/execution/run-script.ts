@@ -132,6 +132,8 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     return entries;
   }
 
+  const storeProgress = (tx: Transaction): Promise<void> => markProgress(tx, row.id, { logNext: cursor, logState: output });
+
   /** Makes lines true, with all that they said. */
   async function commit(entries: readonly LogEntry[], mark: (tx: Transaction) => Promise<void>): Promise<void> {
     const messages = dueMessages.splice(0);
@@ -274,7 +276,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
       const doubt = talk.doubtOfSuccess();
       if (hasAftermath) {
         // Before the result is stored: whoever goes on after a takeover comes here again, and does what is still due.
-        await commit(entries.splice(0), (tx) => markProgress(tx, row.id, { logNext: cursor, logState: output }));
+        await commit(entries.splice(0), storeProgress);
         await script.messages.afterScript(row.id);
       }
       // What is in doubt may still run: its workspace stays.
@@ -282,7 +284,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     }
     if (entries.length > 0 || row.state === "intended") {
       if (row.state === "intended") row.state = "started";
-      await commit(entries, (tx) => markProgress(tx, row.id, { logNext: cursor, logState: output }));
+      await commit(entries, storeProgress);
       if (entries.length > 0) {
         pauseMs = statusPauseMs.first;
         printedAtMs = run.clock.monotonicMs();

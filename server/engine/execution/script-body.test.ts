@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { composeBashScript } from "./script-body.ts";
+import { readServiceMessage } from "./service-messages.ts";
 
 function runBash(script: string): string {
   const { stdout, stderr, status } = spawnSync("/bin/bash", ["-s"], { input: script, encoding: "utf8", timeout: 10_000 });
@@ -64,7 +65,7 @@ test("an artifact is announced by the whole path of its file, with its name and 
     [`path=${folder}/a ü'b.txt`, "name=a ü'b.txt", "length=5"],
     [`path=${folder}/a ü'b.txt`, "name=other", "length=5"],
   ]);
-  assert.deepEqual(lines.slice(-2), ["There is no file gone to collect as an artifact.", "failed 1"]);
+  assert.deepEqual(lines.slice(-2), ["There is no file 'gone' to make an artifact of.", "failed 1"]);
 });
 
 test("a value of a megabyte and a script with Windows line ends are carried whole", () => {
@@ -84,4 +85,27 @@ test("a script that stops at names without a value may use all functions", () =>
   const body =
     "set -euo pipefail\nset_octopusvariable A b\nset_octopusvariable A b -sensitive\nget_octopusvariable none\nfail_step() { :; }\necho end";
   assert.match(runBash(composeBashScript([], body)), /end\n$/);
+});
+
+test("parameters are the script's arguments, as bash reads them", () => {
+  assert.equal(runBash(composeBashScript([], 'printf "%s|" "$#" "$@"', "one 'two words' \"$((1+2))\"\n four")), "4|one|two words|3|four|");
+  assert.equal(runBash(composeBashScript([], 'printf "%s" "$#"', " ")), "0");
+});
+
+test("artifacts, progress and outputs are said by service messages", () => {
+  const script = `cd "$(mktemp -d)"; printf abc > "a b.txt"; new_octopusartifact "a b.txt" "it's"; new_octopusartifact "$PWD/a b.txt"
+    update_progress 50 "half way"; set_octopusvariable Key "x y" -sensitive; write_wait soon; new_octopusartifact nothing 2>/dev/null || echo refused; rm "a b.txt"; rmdir "$PWD"`;
+  const lines = runBash(composeBashScript([], script)).trimEnd().split("\n");
+  const said = lines.flatMap((line) => readServiceMessage(line) ?? []).map(({ name, attributes }) => [name, ...attributes.values()]);
+  const [first, second] = said;
+  assert.deepEqual([first?.[0], first?.[2], first?.[3]], ["createArtifact", "it's", "3"]);
+  assert.match(String(first?.[1]), /^\/.*\/a b\.txt$/);
+  assert.deepEqual(second, ["createArtifact", first?.[1], "a b.txt", "3"]);
+  assert.deepEqual(said.slice(2), [
+    ["progress", "50", "half way"],
+    ["setVariable", "Key", "x y", "True"],
+    ["stdout-wait"],
+    ["stdout-default"],
+  ]);
+  assert.equal(lines.at(-1), "refused");
 });

@@ -24,10 +24,14 @@ export function bashWord(text: string): string {
   return `${word}'`;
 }
 
-/** The script for bash. Names of variables compare ignoring case, as far as the target's locale knows letters. */
-export function composeBashScript(variables: readonly ScriptVariable[], body: string): string {
+/**
+ * The script for bash. Names of variables compare ignoring case, as far as the target's locale knows letters. `parameters` are words of bash as
+ * they stand, which the script finds as its arguments.
+ */
+export function composeBashScript(variables: readonly ScriptVariable[], body: string, parameters = ""): string {
   const cases = variables.map((one) => `    ${bashWord(one.name)}) printf '%s' ${bashWord(one.value)} ;;`);
-  return `${[...reading(cases), ...saying].join("\n")}\n${body.replaceAll("\r\n", "\n")}\n`;
+  const given = parameters.trim() === "" ? [] : [`set -- ${parameters.replaceAll(/\s+/g, " ")}`];
+  return `${[...reading(cases), ...saying, ...given].join("\n")}\n${body.replaceAll("\r\n", "\n")}\n`;
 }
 
 function reading(cases: readonly string[]): string[] {
@@ -66,6 +70,16 @@ const saying = [
   "}",
   "write_verbose() { printf '##octopus[stdout-verbose]\\n%s\\n##octopus[stdout-default]\\n' \"$*\"; }",
   "write_highlight() { printf '##octopus[stdout-highlight]\\n%s\\n##octopus[stdout-default]\\n' \"$*\"; }",
+  "write_wait() { printf '##octopus[stdout-wait]\\n%s\\n##octopus[stdout-default]\\n' \"$*\"; }",
   "write_warning() { printf '##octopus[stdout-warning]\\n%s\\n##octopus[stdout-default]\\n' \"$*\"; }",
+  "new_octopusartifact() {",
+  "  local path name length",
+  '  [ -f "$1" ] || { echo "There is no file \'$1\' to make an artifact of." >&2; return 1; }',
+  '  path="$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"',
+  '  name="${2:-$(basename "$1")}"',
+  '  length="$(wc -c <"$path" | tr -d \' \')"',
+  '  echo "##octopus[createArtifact path=\'$(__octopus_encode "$path")\' name=\'$(__octopus_encode "$name")\' length=\'$(__octopus_encode "$length")\']"',
+  "}",
+  'update_progress() { echo "##octopus[progress percentage=\'$(__octopus_encode "$1")\' message=\'$(__octopus_encode "$2")\']"; }',
   'fail_step() { [ -z "$1" ] || echo "$1" >&2; exit 1; }',
 ];

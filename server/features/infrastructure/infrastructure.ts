@@ -1,6 +1,7 @@
 // The area of what deployments run on: environments, machines and their policies, worker pools, proxies, the
 // server's certificate.
 
+import type { DiscoverAgent } from "../../engine/agents/agents.ts";
 import type { Route } from "../../platform/http/http.ts";
 import type { Secrets } from "../../platform/secrets/secrets.ts";
 import type { SpaceFiller } from "../organization/organization.ts";
@@ -23,15 +24,16 @@ export interface InfrastructureParts {
   secrets: Secrets;
   certificate: { thumbprint: string; signatureAlgorithm: string };
   askForHealthCheck: AskForHealthCheck;
+  discoverAgent: DiscoverAgent;
 }
 
 export function infrastructureRoutes(parts: InfrastructureParts): Route[] {
   return [
     ...environmentRoutes,
     ...machinePolicyRoutes,
-    ...machineRoutes(defineMachines(parts.askForHealthCheck)),
+    ...machineRoutes(defineMachines(parts.askForHealthCheck), parts.discoverAgent),
     ...workerPools.routes,
-    ...workerRoutes(defineWorkers(parts.askForHealthCheck)),
+    ...workerRoutes(defineWorkers(parts.askForHealthCheck), parts.discoverAgent),
     ...defineProxies(parts.secrets).routes,
     ...certificateRoutes(parts.certificate),
   ];

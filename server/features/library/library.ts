@@ -12,8 +12,16 @@ import type { PackageFolder } from "./packages/packages.ts";
 import { tagSetRoutes } from "./tag-sets/tag-sets.ts";
 
 export { ensureBuiltInFeeds } from "./feeds/feeds.ts";
-export { lifecycleProgress, lifecycles, mayDeploy, phasesInForce, targetRetentionOf } from "./lifecycles/lifecycles.ts";
-export type { LifecyclePhase, LifecycleProgress, Verdict } from "./lifecycles/lifecycles.ts";
+export {
+  lifecycleProgress,
+  lifecycles,
+  mayDeploy,
+  phasesFor,
+  phasesInForce,
+  phasesOfLifecycles,
+  targetRetentionOf,
+} from "./lifecycles/lifecycles.ts";
+export type { LifecyclePhase, LifecycleProgress, PhaseProgress, Verdict } from "./lifecycles/lifecycles.ts";
 export { incomingArchiveFolder } from "./package-archives/package-archives.ts";
 export { createDeployablePackages, newestVersion, sweepPackageFiles } from "./packages/packages.ts";
 export type { DeployablePackages, FoundPackage, PackageFolder } from "./packages/packages.ts";

@@ -4,6 +4,7 @@ import type { ArtifactFolder } from "../../engine/artifacts/artifacts.ts";
 import type { Route } from "../../platform/http/http.ts";
 import { artifactRoutes } from "./artifacts/artifacts.ts";
 import { eventRoutes, eventStreamRoutes } from "./events/events.ts";
+import { maintenanceRoutes } from "./maintenance/maintenance.ts";
 import { listRunningTasks, nodeRoutes } from "./nodes/nodes.ts";
 import type { NodesParts } from "./nodes/nodes.ts";
 import { statusRoutes } from "./status/status.ts";
@@ -22,5 +23,6 @@ export function operationsRoutes(parts: NodesParts & TasksParts & { artifactFold
     ...eventStreamRoutes(parts),
     ...nodeRoutes(parts),
     ...statusRoutes(parts),
+    ...maintenanceRoutes,
   ];
 }

@@ -9,7 +9,7 @@ import { spaceRoutes } from "./spaces/spaces.ts";
 import type { SpaceFiller } from "./spaces/spaces.ts";
 import { ensureAdministratorUser, userRoutes } from "./users/users.ts";
 
-export { spaceLinks, systemLinks, withEmptyCollections } from "./home/home.ts";
+export { compatibleVersionDefault, spaceLinks, systemLinks, withEmptyCollections } from "./home/home.ts";
 export { hashOfNewPassword } from "./sign-in/sign-in.ts";
 export { ensureFirstSpace } from "./spaces/spaces.ts";
 export type { SpaceFiller } from "./spaces/spaces.ts";

@@ -3,26 +3,30 @@
 import type { Route } from "../../platform/http/http.ts";
 import type { Secrets } from "../../platform/secrets/secrets.ts";
 import type { SpaceFiller } from "../organization/organization.ts";
-import { channels } from "./channels/channels.ts";
+import { channelRoutes } from "./channels/channels.ts";
+import { defectRoutes } from "./defects/defects.ts";
 import { libraryVariableSetRoutes } from "./library-variable-sets/library-variable-sets.ts";
 import { processRoutes } from "./processes/processes.ts";
 import { fillProjectGroups, projectGroups } from "./project-groups/project-groups.ts";
 import { getProjectId, projectOfVariables, projectRoutes, projects } from "./projects/projects.ts";
 import { releaseRoutes } from "./releases/releases.ts";
-import type { BeforeReleaseDelete } from "./releases/releases.ts";
+import type { AfterReleaseCreate, BeforeReleaseDelete } from "./releases/releases.ts";
 import { tenantRoutes } from "./tenants/tenants.ts";
 import { variableRoutes } from "./variables/variables.ts";
 
-export { channels } from "./channels/channels.ts";
+export { channels, channelsOfProject } from "./channels/channels.ts";
 export { findSnapshotSteps, findSnapshotVersion, getProcess } from "./processes/processes.ts";
 export type { ProcessAction, ProcessStep, StoredProperties, StoredProperty } from "./processes/processes.ts";
 export { findProjectByText, projectOfVariables, projects } from "./projects/projects.ts";
 export type { ConnectivityPolicy } from "./projects/projects.ts";
+export { findUnresolvedDefects } from "./defects/defects.ts";
 export {
   findRelease,
   findReleaseByVersion,
   getRelease,
+  listReleases,
   packagesOf,
+  presentRelease,
   refreshVariables,
   selectedVersion,
   variableSnapshotIds,
@@ -36,25 +40,32 @@ export {
   loadPromptedVariables,
   loadVariableSnapshot,
   loadVariableSnapshots,
+  needsAnswers,
   presentForm,
   presentFormValues,
+  readAnswers,
   readFormValues,
   withFormValues,
 } from "./variables/variables.ts";
 export type { FormValues, FrozenVariable, Prompt, PromptPlace, VariablePrompt } from "./variables/variables.ts";
 
+export { tenants, tenantsOfProject } from "./tenants/tenants.ts";
+export type { ConnectedTenant } from "./tenants/tenants.ts";
+
 export interface ProjectsParts {
   secrets: Secrets;
   beforeReleaseDelete: BeforeReleaseDelete;
+  afterReleaseCreate: AfterReleaseCreate;
 }
 
 export function projectsRoutes(parts: ProjectsParts): Route[] {
   return [
     ...projectGroups.routes,
     ...projectRoutes,
-    ...channels.routes,
+    ...channelRoutes,
+    ...defectRoutes,
     ...processRoutes(parts.secrets, getProjectId),
-    ...releaseRoutes(parts.beforeReleaseDelete),
+    ...releaseRoutes(parts),
     ...tenantRoutes,
     ...libraryVariableSetRoutes,
     ...variableRoutes({

@@ -85,7 +85,7 @@ test("what cannot be done is refused with a sentence, and leaves no task", async
   assert.match(await errorsOf(path, { ...good, ReleaseId: "Releases-999" }), /no release 'Releases-999'/);
   assert.match(await errorsOf(path, { ...good, EnvironmentId: "Environments-999" }), /no environment/);
   assert.match(await errorsOf(path, { ...good, EnvironmentId: prod.Id }), /first be deployed successfully to: Development/);
-  assert.match(await errorsOf(path, { ...good, TenantId: "Tenants-1" }), /Tenants are not supported/);
+  assert.match(await errorsOf(path, { ...good, TenantId: "Tenants-1" }), /no tenant 'Tenants-1'/);
   assert.match(await errorsOf(path, { ...good, QueueTime: "2030-01-01T00:00:00Z" }), /Scheduled deployments are not supported/);
   assert.match(await errorsOf(path, { ...good, UseGuidedFailure: true }), /Guided failure is not supported/);
   assert.match(await errorsOf(path, { ...good, FormValues: { a: "b" } }), /no prompted variable 'a'/);

@@ -29,6 +29,8 @@ export interface RequestFacts {
   session: SessionOfRequest | undefined;
   /** The space named in the address, or the default one; undefined when there is none such. */
   space: SpaceOfRequest | undefined;
+  /** The cluster is in maintenance: only administrators may change anything. */
+  isInMaintenance: boolean;
 }
 
 interface Row {
@@ -41,13 +43,15 @@ interface Row {
   space_name: string | null;
   space_slug: string | null;
   space_is_default: boolean | null;
+  is_in_maintenance: boolean | null;
 }
 
 /** `space` is the id or slug in the address in any case, null the default space. */
 export async function lookUpRequest(database: Queryable, credentials: Credentials, space: string | null): Promise<RequestFacts> {
   const [row] = await database.query<Row>(
     `SELECT u.id AS user_id, u.username, u.is_administrator, n.token_hash, n.csrf_hash,
-            s.id AS space_id, s.name AS space_name, s.slug AS space_slug, s.is_default AS space_is_default
+            s.id AS space_id, s.name AS space_name, s.slug AS space_slug, s.is_default AS space_is_default,
+            (SELECT is_in_maintenance FROM installation) AS is_in_maintenance
        FROM (SELECT 1) AS request
        LEFT JOIN api_keys k ON k.hash = $1 AND (k.expires_at IS NULL OR k.expires_at > now())
        LEFT JOIN sessions n ON $1::bytea IS NULL AND n.token_hash = ANY ($3::bytea[]) AND n.expires_at > now()
@@ -63,5 +67,6 @@ export async function lookUpRequest(database: Queryable, credentials: Credential
     session: signedIn ? { tokenHash: row.token_hash!, csrfHash: row.csrf_hash! } : undefined,
     caller: row?.user_id ? { userId: row.user_id, username: row.username!, isAdministrator: row.is_administrator! } : undefined,
     space: row?.space_id ? { id: row.space_id, name: row.space_name!, slug: row.space_slug!, isDefault: row.space_is_default! } : undefined,
+    isInMaintenance: row?.is_in_maintenance === true,
   };
 }

@@ -9,7 +9,7 @@ export type { BackgroundLoop } from "./background-loop.ts";
 export { createBackgroundLoop } from "./background-loop.ts";
 export { createFitness, probeDeadlineMs } from "./fitness.ts";
 export type { Fitness, Probe, ProbeFinding } from "./fitness.ts";
-export { readInstallationId } from "./installation-store.ts";
+export { readInstallationId, readMaintenance, setMaintenance } from "./installation-store.ts";
 export { checkJoin, JoinRefused } from "./join.ts";
 export { deleteNode, findNode, listNodes, nodeIdOf, updateNode } from "./node-store.ts";
 export type { ServerNode } from "./node-store.ts";

@@ -16,6 +16,7 @@ import {
   csrfMatches,
   isSignedIn,
   lookUpRequest,
+  mayDo,
   requirePermission,
   requireSignedIn,
   sessionHashes,
@@ -49,6 +50,8 @@ const headersReceiveTimeoutMs = 15_000;
 const keepAliveTimeoutMs = 75_000;
 /** Ids and names in addresses; the database would find nothing longer anyway. */
 const pathParamCharactersMax = 500;
+/** Maintenance lasts minutes; asking more often changes nothing. */
+const maintenanceRetrySeconds = 60;
 /** After this long an unfinished request is cut when the node stops. */
 const closeGraceMsDefault = 25_000;
 
@@ -188,7 +191,8 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     const { space } = address;
     if (route.scope === "system" && space !== undefined) throw problem.notFound("address", request.url);
     // Whoever calls a route that is open to anyone, the answer is the same, also while there is no database to ask.
-    if (route.permission === "anyone" && route.scope === "system") return { caller: undefined, session: undefined, space: undefined };
+    if (route.permission === "anyone" && route.scope === "system")
+      return { caller: undefined, session: undefined, space: undefined, isInMaintenance: false };
     const { key, kind } = credentialOf(request, route);
     if (space !== undefined && !isStorable(space)) throw problem.notFound("space", space);
     const keyHash = key === undefined ? undefined : hashApiKey(key);
@@ -209,7 +213,12 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     if (route.permission !== "anyone" && route.permission !== "signed-in") {
       requirePermission(caller, route.permission, { spaceId: needsSpace ? facts.space!.id : null });
     }
-    return { caller: facts.caller, session: facts.session, space: needsSpace ? facts.space : undefined };
+    if (facts.isInMaintenance && route.changes && route.permission !== "anyone" && !mayDo(caller, "AdministerSystem", { spaceId: null }))
+      throw problem.unavailable(
+        "The server is in maintenance: until that ends, only administrators may change anything.",
+        maintenanceRetrySeconds,
+      );
+    return { ...facts, space: needsSpace ? facts.space : undefined };
   }
 
   async function run(prepared: PreparedRoute, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -238,14 +247,16 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     };
     const handler = route.handler as (context: object) => Promise<Answer>;
     let answer: Answer;
-    if (!route.changes) answer = await handler(Object.assign(base, { db: parts.database }));
-    else if (route.uploadBytesMax !== undefined) {
+    if (!route.changes) {
+      const asked = prepared.readBody && { body: readBody(prepared.readBody, request) };
+      answer = await handler(Object.assign(base, { db: parts.database, ...asked }));
+    } else if (route.uploadBytesMax !== undefined) {
       answer = await withIncomingFile(request.raw, route.uploadBytesMax, (incoming) =>
         handler(Object.assign(base, { database: parts.database, incoming })),
       );
     } else {
       const bytes = request.body as Buffer | undefined;
-      const body = prepared.readBody && readParts(prepared.readBody, (bytes && readJson(bytes)) ?? {}, "");
+      const body = prepared.readBody && readBody(prepared.readBody, request);
       if (route.ownTransactions)
         return send(prepared, await handler(Object.assign(base, { database: parts.database, body })), known.address.linkPrefix, reply);
       const key =
@@ -412,6 +423,11 @@ function credentialOf(request: FastifyRequest, route: Route): Credential {
 
 function oneHeader(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value;
+}
+
+function readBody(reader: Reader, request: FastifyRequest): unknown {
+  const bytes = request.body as Buffer | undefined;
+  return readParts(reader, (bytes && readJson(bytes)) ?? {}, "");
 }
 
 function readParts(reader: Reader | undefined, value: unknown, at: string): unknown {

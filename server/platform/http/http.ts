@@ -2,15 +2,17 @@
 
 export { createHttpServer, jsonBodyBytesMax } from "./http-server.ts";
 export type { HttpServer, HttpServerParts } from "./http-server.ts";
-export { act, change, created, nothing, ok, plainText, read, upload } from "./route.ts";
+export { act, ask, change, created, nothing, ok, plainText, read, upload } from "./route.ts";
 export { createEventStreams, eventText } from "./event-streams.ts";
 export type { EventStreams, EventStreamsOptions } from "./event-streams.ts";
 export type { ByteRange } from "./byte-range.ts";
 export { readByteRange } from "./byte-range.ts";
+export { describeApi } from "./openapi.ts";
 export type { IncomingFile } from "./incoming-file.ts";
 export type {
   ActContext,
   Answer,
+  AskContext,
   ChangeContext,
   PathParams,
   ReadContext,

@@ -40,6 +40,15 @@ export interface ReadContext<P extends string, S extends RouteScope, Q extends T
   readonly db: Queryable;
 }
 
+export interface AskContext<
+  P extends string,
+  S extends RouteScope,
+  Q extends TSchema | undefined,
+  B extends TSchema | undefined,
+> extends ReadContext<P, S, Q> {
+  readonly body: B extends TSchema ? Static<B> : undefined;
+}
+
 export interface ChangeContext<
   P extends string,
   S extends RouteScope,
@@ -96,15 +105,15 @@ interface Described<P extends string, S extends RouteScope, Q extends TSchema | 
   scope: S;
   permission: PermissionName | "anyone" | "signed-in";
   query?: Q;
-  /** Shape of the document in the answer; members it does not list never leave the server. */
-  answer: TSchema | "text" | "file" | "nothing";
+  /** Shape of the document in the answer; members it does not list never leave the server. `events` are a stream that lasts. */
+  answer: TSchema | "text" | "file" | "events" | "nothing";
   /**
    * Also called by NuGet clients, which send their API key in X-NuGet-ApiKey or as the password of Basic, and want to be asked for it.
    */
   nuget?: boolean;
 }
 
-/** One route, as the server sees it. Made by `read` and `change`. */
+/** One route, as the server sees it. Made by the functions below. */
 export interface Route extends Described<string, RouteScope, TSchema | undefined> {
   method: "GET" | "POST" | "PUT" | "DELETE";
   changes: boolean;
@@ -123,6 +132,16 @@ export function read<P extends string, S extends RouteScope, Q extends TSchema |
   route: Described<P, S, Q> & { handler(context: ReadContext<P, S, Q>): Promise<Answer> },
 ): Route {
   return { ...route, method: "GET", changes: false } as unknown as Route;
+}
+
+/** A question whose words need a body: a POST that changes nothing. */
+export function ask<
+  P extends string,
+  S extends RouteScope,
+  Q extends TSchema | undefined = undefined,
+  B extends TSchema | undefined = undefined,
+>(route: Described<P, S, Q> & { body: B; handler(context: AskContext<P, S, Q, B>): Promise<Answer> }): Route {
+  return { ...route, method: "POST", changes: false } as unknown as Route;
 }
 
 /** A route that changes something: one transaction around the handler. */

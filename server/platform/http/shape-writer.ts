@@ -31,7 +31,7 @@ function compile(schema: Schema): Writer {
 
 /** `2026-01-31T09:00:00.000+00:00`: some clients read an offset but not the letter Z. */
 export function timeText(time: Date): string {
-  return time.toISOString().replace("Z", "+00:00");
+  return `${time.toISOString().slice(0, -1)}+00:00`;
 }
 
 function writeAny(options: Schema[]): Writer {
@@ -75,6 +75,7 @@ function writeMap(schema: Schema): Writer {
 }
 
 const writeLinks: Writer = (value, linkPrefix) => {
-  const entries = Object.entries((value ?? {}) as Record<string, string>);
-  return linkPrefix === "" ? Object.fromEntries(entries) : Object.fromEntries(entries.map(([name, link]) => [name, linkPrefix + link]));
+  const links = (value ?? {}) as Record<string, string>;
+  if (linkPrefix === "") return links;
+  return Object.fromEntries(Object.entries(links).map(([name, link]) => [name, linkPrefix + link]));
 };

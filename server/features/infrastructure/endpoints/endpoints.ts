@@ -13,6 +13,7 @@ import type { EndpointSent, StoredEndpoint } from "./endpoint-rules.ts";
 import { findDefaultPolicyId, findPoller, findPollers, lockSubscription, updateHealth } from "./endpoint-store.ts";
 import type { MachineHealth } from "./endpoint-store.ts";
 
+export { discoveryRoute } from "./discovery-routes.ts";
 export { endpointRoutes, pageBelow } from "./endpoint-routes.ts";
 export { readAgentAddress } from "./endpoint-rules.ts";
 export type { StoredEndpoint } from "./endpoint-rules.ts";

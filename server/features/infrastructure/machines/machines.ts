@@ -1,7 +1,8 @@
 // Deployment targets: agents with environments and roles. A new one is handed to whoever checks health, in the same transaction.
 
 import { Type } from "typebox";
-import { Machine, MachineBody } from "@cuttle/contract/rest/machines";
+import { DiscoveredMachine, Machine, MachineBody } from "@cuttle/contract/rest/machines";
+import type { DiscoverAgent } from "../../../engine/agents/agents.ts";
 import { ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
 import { defineResource } from "../../../platform/resources/resources.ts";
@@ -9,6 +10,7 @@ import type { Resource } from "../../../platform/resources/resources.ts";
 import {
   anyOf,
   askForCheck,
+  discoveryRoute,
   endpointFields,
   endpointFilters,
   endpointRoutes,
@@ -107,11 +109,18 @@ function distinctRoles(roles: readonly string[]): string[] {
   return [...byLowerCase.values()];
 }
 
-export function machineRoutes(machines: Resource): Route[] {
+export function machineRoutes(machines: Resource, discoverAgent: DiscoverAgent): Route[] {
   const below = { resource: machines, path: "machines", item: Machine, filters } as const;
   return [
     ...machines.routes,
     ...endpointRoutes(machines, "machines", "MachineView"),
+    discoveryRoute({
+      path: "machines",
+      permission: "MachineCreate",
+      answer: DiscoveredMachine,
+      own: { Roles: [], EnvironmentIds: [], TenantIds: [], TenantTags: [], TenantedDeploymentParticipation: "Untenanted" },
+      discoverAgent,
+    }),
     pageBelow({
       ...below,
       owners: "environments",

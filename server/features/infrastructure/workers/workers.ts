@@ -1,12 +1,14 @@
 // Workers: agents that run steps in the place of the server, grouped in pools. They register and are checked like targets.
 
-import { Worker, WorkerBody } from "@cuttle/contract/rest/machines";
+import { DiscoveredWorker, Worker, WorkerBody } from "@cuttle/contract/rest/machines";
+import type { DiscoverAgent } from "../../../engine/agents/agents.ts";
 import type { Route } from "../../../platform/http/http.ts";
 import { defineResource } from "../../../platform/resources/resources.ts";
 import type { Resource } from "../../../platform/resources/resources.ts";
 import {
   anyOf,
   askForCheck,
+  discoveryRoute,
   endpointFields,
   endpointFilters,
   endpointRoutes,
@@ -64,11 +66,12 @@ export function defineWorkers(askForHealthCheck: AskForHealthCheck): Resource {
   });
 }
 
-export function workerRoutes(workers: Resource): Route[] {
+export function workerRoutes(workers: Resource, discoverAgent: DiscoverAgent): Route[] {
   const below = { resource: workers, path: "workers", item: Worker, filters } as const;
   return [
     ...workers.routes,
     ...endpointRoutes(workers, "workers", "WorkerView"),
+    discoveryRoute({ path: "workers", permission: "WorkerEdit", answer: DiscoveredWorker, own: { WorkerPoolIds: [] }, discoverAgent }),
     pageBelow({
       ...below,
       owners: "workerpools",

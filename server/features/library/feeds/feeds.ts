@@ -19,6 +19,8 @@ import * as store from "./feed-store.ts";
 import type { FeedRow } from "./feed-store.ts";
 import { matchPrereleases } from "./match-prereleases.ts";
 
+export { matchPrereleases } from "./match-prereleases.ts";
+
 const feedsMax = 50_000;
 /** Versions of one package whose pre-release part is compared with a regular expression; older ones are not looked at. */
 const matchedVersionsMax = 10_000;

@@ -12,6 +12,7 @@ const phase = (name: string, optional: string[], more: Partial<LifecyclePhase> =
   optional,
   minimumBeforePromotion: 0,
   isOptional: false,
+  isPriority: false,
   ...more,
 });
 const names = new Map([

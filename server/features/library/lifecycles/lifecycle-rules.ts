@@ -9,11 +9,15 @@ export interface LifecyclePhase {
   /** 0: all environments of the phase. */
   minimumBeforePromotion: number;
   isOptional: boolean;
+  /** Its deployments go before others in the queue. */
+  isPriority: boolean;
 }
 
 export interface PhaseProgress {
   phase: LifecyclePhase;
   progress: "Pending" | "Current" | "Complete";
+  /** In how many of its environments the release succeeded. */
+  succeeded: number;
   /** A release may be deployed to the environments of this phase. */
   isOpen: boolean;
 }
@@ -39,6 +43,7 @@ export function impliedPhases(phases: readonly LifecyclePhase[], environmentIds:
       optional: [id],
       minimumBeforePromotion: 0,
       isOptional: false,
+      isPriority: false,
     }));
   }
   const named = new Set<string>();
@@ -48,6 +53,15 @@ export function impliedPhases(phases: readonly LifecyclePhase[], environmentIds:
     for (const id of [...filled.automatic, ...filled.optional]) named.add(id);
     return filled;
   });
+}
+
+/** The phases as a tenant goes through them: only its own environments count, and phases with none of them are passed. */
+export function phasesFor(phases: readonly LifecyclePhase[], environmentIds: ReadonlySet<string>): LifecyclePhase[] {
+  return phases.map((phase) => ({
+    ...phase,
+    automatic: phase.automatic.filter((id) => environmentIds.has(id)),
+    optional: phase.optional.filter((id) => environmentIds.has(id)),
+  }));
 }
 
 /** How far a release has come. `succeeded` holds the environments with a successful deployment of this release. */
@@ -63,7 +77,7 @@ export function lifecycleProgress(phases: readonly LifecyclePhase[], succeeded: 
     const progress = isComplete && (reachable || done > 0) ? "Complete" : isOpen && current ? "Current" : "Pending";
     if (progress === "Current") current = false;
     reachable = reachable && (isComplete || phase.isOptional);
-    return { phase, progress, isOpen };
+    return { phase, progress, succeeded: done, isOpen };
   });
   const next = result
     .filter((one) => one.isOpen)

@@ -18,3 +18,7 @@ export async function findPhases(db: Queryable, lifecycleId: string): Promise<Ph
   const [row] = await db.query<{ phases: Phase[] }>(`SELECT phases FROM lifecycles WHERE id = $1`, [lifecycleId]);
   return row?.phases;
 }
+
+export async function listPhases(db: Queryable, spaceId: string): Promise<{ id: string; phases: Phase[] }[]> {
+  return db.query(`SELECT id, phases FROM lifecycles WHERE space_id = $1`, [spaceId]);
+}

@@ -11,10 +11,10 @@ import { impliedPhases } from "./lifecycle-rules.ts";
 import type { LifecyclePhase } from "./lifecycle-rules.ts";
 import { keepForever, readPhases, readRetention } from "./lifecycle-shape.ts";
 import type { Phase, RetentionPeriod } from "./lifecycle-shape.ts";
-import { findPhases, setLifecycleEnvironments } from "./lifecycle-store.ts";
+import { findPhases, listPhases, setLifecycleEnvironments } from "./lifecycle-store.ts";
 
-export { lifecycleProgress, mayDeploy } from "./lifecycle-rules.ts";
-export type { LifecyclePhase, LifecycleProgress, Verdict } from "./lifecycle-rules.ts";
+export { lifecycleProgress, mayDeploy, phasesFor } from "./lifecycle-rules.ts";
+export type { LifecyclePhase, LifecycleProgress, PhaseProgress, Verdict } from "./lifecycle-rules.ts";
 
 export const lifecycles = defineResource({
   kind: "Lifecycle",
@@ -61,7 +61,16 @@ export const fillLifecycles: SpaceFiller = async (tx, spaceId, actor) => {
 /** The phases in force: those of the lifecycle, or one for each environment of the space. */
 export async function phasesInForce(db: Queryable, spaceId: string, lifecycleId: string): Promise<LifecyclePhase[]> {
   const phases = (await findPhases(db, lifecycleId)) ?? [];
+  return filledPhases(phases, await environmentIdsInOrder(db, spaceId));
+}
+
+/** The phases in force of every lifecycle of a space, by id. */
+export async function phasesOfLifecycles(db: Queryable, spaceId: string): Promise<Map<string, LifecyclePhase[]>> {
   const environmentIds = await environmentIdsInOrder(db, spaceId);
+  return new Map((await listPhases(db, spaceId)).map(({ id, phases }) => [id, filledPhases(phases, environmentIds)]));
+}
+
+function filledPhases(phases: readonly Phase[], environmentIds: readonly string[]): LifecyclePhase[] {
   return impliedPhases(
     phases.map((phase) => ({
       id: phase.Id,
@@ -70,6 +79,7 @@ export async function phasesInForce(db: Queryable, spaceId: string, lifecycleId:
       optional: phase.OptionalDeploymentTargets,
       minimumBeforePromotion: phase.MinimumEnvironmentsBeforePromotion,
       isOptional: phase.IsOptionalPhase,
+      isPriority: phase.IsPriorityPhase,
     })),
     environmentIds,
   );

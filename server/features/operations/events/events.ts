@@ -20,6 +20,8 @@ const categories = [
   "DeploymentStarted",
   "DeploymentSucceeded",
   "DeploymentFailed",
+  "DefectReported",
+  "DefectResolved",
   "MachineHealthChanged",
   "TaskCanceled",
 ];
@@ -53,7 +55,7 @@ export function eventStreamRoutes({ database, eventStreams }: { database: Databa
       scope: "either",
       permission: "EventView",
       query: Type.Object({ lastEventId: Type.Optional(Type.String({ maxLength: 100 })) }),
-      answer: "text",
+      answer: "events",
       handler: async ({ db, space, query: wanted, caller, recheck, lastEventId }) => {
         const from = await readEventPlace(db, lastEventId ?? wanted.lastEventId);
         return eventStreams.open({

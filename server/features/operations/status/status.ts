@@ -1,7 +1,7 @@
 // Whether the server is well: for clients, load balancers and orchestrators.
 
 import { ProbeResult, ServerHealth, ServerStatus } from "@cuttle/contract/rest/server-nodes";
-import { listNodes, offlineAfterMs, probeDeadlineMs } from "../../../platform/cluster/cluster.ts";
+import { listNodes, offlineAfterMs, probeDeadlineMs, readMaintenance } from "../../../platform/cluster/cluster.ts";
 import type { Fitness, ProbeFinding } from "../../../platform/cluster/cluster.ts";
 import { ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
@@ -39,11 +39,11 @@ export function statusRoutes(parts: { fitness: Pick<Fitness, "look"> }): Route[]
       scope: "system",
       permission: "signed-in",
       answer: ServerStatus,
-      handler: async () =>
+      handler: async ({ db }) =>
         ok({
           Id: "serverstatus",
           IsDatabaseEncrypted: true,
-          IsInMaintenanceMode: false,
+          IsInMaintenanceMode: await readMaintenance(db),
           IsMajorMinorUpgrade: false,
           IsPotentialClone: false,
           IsUpgradeAvailable: false,
@@ -60,14 +60,19 @@ export function statusRoutes(parts: { fitness: Pick<Fitness, "look"> }): Route[]
       answer: ServerHealth,
       handler: async ({ db }) => {
         const alive = (await listNodes(db, offlineAfterMs)).filter((node) => !node.isOffline);
+        const isReadOnly = await readMaintenance(db);
         const allDrain = alive.length > 0 && alive.every((node) => node.isInMaintenanceMode);
         return ok({
           Id: "serverstatus-health",
-          Description: allDrain ? "All running nodes are drained, so no task is started." : "Operating normally.",
+          Description: allDrain
+            ? "All running nodes are drained, so no task is started."
+            : isReadOnly
+              ? "The server is in maintenance: only administrators may change anything."
+              : "Operating normally.",
           IsCompliantWithLicense: true,
           IsEntireClusterDrainingTasks: allDrain,
-          IsEntireClusterReadOnly: false,
-          IsOperatingNormally: !allDrain,
+          IsEntireClusterReadOnly: isReadOnly,
+          IsOperatingNormally: !allDrain && !isReadOnly,
           Links: { Self: "/api/serverstatus/health" },
         });
       },

@@ -102,7 +102,7 @@ describe("the log of a task", () => {
     const part = await node.get(`/api/tasks/${id}/log/search?text=file&take=2`);
     assert.equal(part.NextFrom, 3);
     assert.deepEqual(await found(`text=file&from=${part.NextFrom}`), [3, 4]);
-    for (const query of ["", "level=loud", `text=${"x".repeat(1_001)}`])
+    for (const query of ["level=loud", `text=${"x".repeat(1_001)}`])
       assert.equal((await node.call("GET", `/api/tasks/${id}/log/search?${query}`)).status, 400, query);
   });
 

@@ -111,7 +111,6 @@ export function taskLogRoutes({ logFeed, logIndex, eventStreams }: TaskLogParts)
           if (category === undefined) throw problem.invalid(`There is no level '${text}'. Possible are: ${logCategories.join(", ")}.`);
           return category;
         });
-        if (!query.text && categories.length === 0) throw problem.invalid("Say what to look for: a text, a level, or both.");
         const { lines, nextFrom } = await searchLog(
           await logIndex.open(db, row.id),
           {
@@ -138,7 +137,7 @@ export function taskLogRoutes({ logFeed, logIndex, eventStreams }: TaskLogParts)
       scope: "either",
       permission: "TaskView",
       query: Type.Object({ lastEventId: Type.Optional(Type.String({ maxLength: 100 })) }),
-      answer: "text",
+      answer: "events",
       handler: async ({ db, space, params, query, caller, recheck, lastEventId }) => {
         const row = await getTask(db, space, params.id);
         const goOn = await readLastEventId(logFeed, row.id, lastEventId ?? query.lastEventId);

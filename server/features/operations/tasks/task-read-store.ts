@@ -9,6 +9,8 @@ export interface TaskRow {
   name: string;
   description: string;
   arguments: Record<string, unknown>;
+  arguments_version: number;
+  related_document_ids: string[];
   state: string;
   concurrency_tag: string | null;
   project_id: string | null;
@@ -21,7 +23,7 @@ export interface TaskRow {
   lasted_s: number | null;
 }
 
-const columns = `t.id, t.number, t.space_id, t.name, t.description, t.arguments, t.state, t.concurrency_tag, t.project_id, t.queued_at, t.started_at,
+const columns = `t.id, t.number, t.space_id, t.name, t.description, t.arguments, t.arguments_version, t.related_document_ids, t.state, t.concurrency_tag, t.project_id, t.queued_at, t.started_at,
   t.completed_at, t.error_message, t.has_warnings_or_errors, t.server_node,
   extract(epoch FROM COALESCE(t.completed_at, now()) - t.started_at)::float8 AS lasted_s`;
 

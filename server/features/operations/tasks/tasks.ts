@@ -6,6 +6,7 @@ import { Type } from "typebox";
 import { page } from "@cuttle/contract/rest/shapes";
 import type { Static } from "@cuttle/contract/rest/shapes";
 import { ServerTask, ServerTaskBody, ServerTaskDetails, ServerTaskPage, TaskType, TaskWaiting } from "@cuttle/contract/rest/server-tasks";
+import { durationText } from "../../../base/duration-text.ts";
 import { problem } from "../../../base/problems.ts";
 import type { Json, LogFolder, TaskLogFeed, TaskLogIndex } from "../../../engine/tasks/tasks.ts";
 import { enqueueTask, readTaskLog, requestCancel } from "../../../engine/tasks/tasks.ts";
@@ -13,6 +14,7 @@ import type { Database, Queryable } from "../../../platform/database/database.ts
 import { change, created, ok, plainText, read } from "../../../platform/http/http.ts";
 import type { EventStreams, Route } from "../../../platform/http/http.ts";
 import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
+import { repeatDeployment } from "../../runs/runs.ts";
 import { readHealthArguments } from "./health-arguments.ts";
 import { buildLogTree, rawLogText } from "./log-tree.ts";
 import { taskLogRoutes } from "./task-logs.ts";
@@ -38,6 +40,9 @@ const taskTypes: readonly { Id: string; Name: string }[] = [
   { Id: "Retention", Name: "Apply retention policies" },
   { Id: "SweepSharedFolder", Name: "Sweep the shared folder" },
 ];
+
+/** Tasks that people may run again once they have ended. */
+const repeatable: ReadonlySet<string> = new Set(["Deploy", "Health"]);
 
 /** As much as a task of ours ever needs; larger arguments belong into rows of their own. */
 const argumentsCharactersMax = 100_000;
@@ -71,7 +76,7 @@ function present(row: TaskRow) {
     FinishedSuccessfully: row.state === "Success",
     HasPendingInterruptions: false,
     HasWarningsOrErrors: row.has_warnings_or_errors,
-    CanRerun: false,
+    CanRerun: isCompleted && repeatable.has(row.name),
     Links: {
       Self: self,
       Details: `${self}/details{?verbose,tail}`,
@@ -80,6 +85,7 @@ function present(row: TaskRow) {
       LogSearch: `${self}/log/search{?text,level,matchCase,wholeWord,block,from,take}`,
       LogEvents: `${self}/log/events{?lastEventId}`,
       Cancel: `${self}/cancel`,
+      ...(isCompleted && repeatable.has(row.name) ? { Rerun: `${base}/tasks/rerun/${row.id}` } : {}),
       QueuedBehind: `${self}/queued-behind{?skip,take}`,
       Waiting: `${self}/waiting`,
       Artifacts: `${base}/artifacts?regarding=${row.id}`,
@@ -87,19 +93,6 @@ function present(row: TaskRow) {
       Web: `/app#/${row.space_id ?? "system"}/tasks/${row.id}`,
     },
   };
-}
-
-function durationText(seconds: number): string {
-  if (seconds < 1) return "less than a second";
-  const parts = [
-    { of: Math.floor(seconds / 3600), unit: "hour" },
-    { of: Math.floor(seconds / 60) % 60, unit: "minute" },
-    { of: Math.floor(seconds) % 60, unit: "second" },
-  ];
-  return parts
-    .filter((part) => part.of > 0)
-    .map((part) => `${part.of} ${part.unit}${part.of === 1 ? "" : "s"}`)
-    .join(" ");
 }
 
 const texts = Type.Optional(Type.Array(Type.String()));
@@ -320,6 +313,33 @@ export function taskRoutes(parts: TasksParts): Route[] {
       },
     }),
     ...taskLogRoutes(parts),
+    change({
+      method: "POST",
+      path: "/tasks/rerun/{id}",
+      scope: "either",
+      permission: "TaskCreate",
+      answer: ServerTask,
+      handler: async ({ tx, space, caller, actor, params }) => {
+        const row = await getTask(tx, space, params.id);
+        if (!repeatable.has(row.name))
+          throw problem.invalid(`Tasks named '${row.name}' cannot be run again; the server makes them itself.`);
+        if (row.completed_at === null) throw problem.invalid(`The task ${row.id} has not ended yet. Wait for it or cancel it first.`);
+        const id =
+          row.name === "Deploy"
+            ? (await repeatDeployment(tx, caller, row.id)).task_id
+            : await enqueueTask(tx, {
+                spaceId: row.space_id,
+                name: row.name,
+                description: row.description,
+                arguments: row.arguments as { [key: string]: Json },
+                argumentsVersion: row.arguments_version,
+                concurrencyTag: null,
+                actor,
+                relatedDocumentIds: row.related_document_ids,
+              });
+        return ok(present(await getTask(tx, undefined, id)));
+      },
+    }),
     tasksBelow("machines"),
   ];
 }

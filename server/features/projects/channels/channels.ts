@@ -2,13 +2,17 @@
 
 import { Type } from "typebox";
 import { page } from "@cuttle/contract/rest/shapes";
-import { Channel, ChannelBody } from "@cuttle/contract/rest/projects";
+import { Channel, ChannelBody, VersionRuleTest, VersionRuleTestBody } from "@cuttle/contract/rest/projects";
 import { randomUUID } from "node:crypto";
 import { problem } from "../../../base/problems.ts";
 import type { Actor } from "../../../platform/audit/audit.ts";
 import type { Queryable, Transaction } from "../../../platform/database/database.ts";
+import { ask, ok, read } from "../../../platform/http/http.ts";
+import type { Route } from "../../../platform/http/http.ts";
 import { defineResource } from "../../../platform/resources/resources.ts";
 import type { Document } from "../../../platform/resources/resources.ts";
+import { checkVersionRules, testVersionRule } from "./version-rules.ts";
+import type { ChannelRule } from "./version-rules.ts";
 
 export const channels = defineResource({
   kind: "Channel",
@@ -42,6 +46,7 @@ export const channels = defineResource({
   beforeSave: async (_tx, { values, current }) => {
     if (current !== undefined && values["ProjectId"] !== current["ProjectId"])
       throw problem.invalid("A channel cannot move to another project.");
+    checkVersionRules(values["Rules"] as ChannelRule[]);
     values["Rules"] = (values["Rules"] as { Id?: string | null }[]).map((rule) => ({ ...rule, Id: rule.Id || randomUUID() }));
   },
 });
@@ -75,3 +80,10 @@ export const channelQuery = Type.Object({
   take: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_647 })),
   partialName: Type.Optional(Type.String()),
 });
+
+const ruleTest = { path: "/channels/rule-test", scope: "space", permission: "ProcessView", answer: VersionRuleTest } as const;
+export const channelRoutes: Route[] = [
+  ...channels.routes,
+  read({ ...ruleTest, query: VersionRuleTestBody, handler: async ({ query }) => ok(await testVersionRule(query)) }),
+  ask({ ...ruleTest, body: VersionRuleTestBody, handler: async ({ body }) => ok(await testVersionRule(body)) }),
+];

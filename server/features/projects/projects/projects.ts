@@ -84,6 +84,7 @@ export const projects = defineResource({
   links: ({ Id }, base) => ({
     Releases: `${base}/projects/${Id}/releases{/version}{?skip,take,searchByVersion}`,
     Channels: `${base}/projects/${Id}/channels{?skip,take,partialName}`,
+    Progression: `${base}/projects/${Id}/progression{?aggregate,releaseHistoryCount}`,
     DeploymentProcess: `${base}/projects/${Id}/deploymentprocesses`,
     DeploymentSettings: `${base}/projects/${Id}/deploymentsettings`,
     Variables: `${base}/variables/${variableSetIdOf(Id)}`,
@@ -97,12 +98,11 @@ export const projects = defineResource({
       VariableSetId: variableSetIdOf(document.Id),
       IsVersionControlled: false,
       PersistenceSettings: { Type: "Database" },
+      VersionControlSettings: null,
     }),
   beforeSave: async (_tx, { values }) => {
     values["ProjectConnectivityPolicy"] = filled(connectivityDefault, values["ProjectConnectivityPolicy"]);
     values["VersioningStrategy"] = filled(versioningDefault, values["VersioningStrategy"]);
-    if (values["TenantedDeploymentMode"] === "Tenanted")
-      throw problem.invalid("Tenants are not supported yet: TenantedDeploymentMode cannot be Tenanted.");
   },
   afterSave: async (tx, { current, spaceId, id, actor, values }) => {
     await setIncludedLibrarySets(tx, id, values["IncludedLibraryVariableSetIds"] as string[]);

@@ -26,13 +26,16 @@ import { isReleaseVersion, nextVersion } from "./release-version.ts";
 import { packagesOf, readVersionWish, selectedVersion, selectPackages, wishedVersion } from "./selected-packages.ts";
 import type { GivenSelection, PackageUse } from "./selected-packages.ts";
 
-export { findRelease, findReleaseByVersion } from "./release-store.ts";
+export { findRelease, findReleaseByVersion, listReleases } from "./release-store.ts";
 export type { ReleaseRow } from "./release-store.ts";
 export { packagesOf, selectedVersion } from "./selected-packages.ts";
 export type { PackageUse } from "./selected-packages.ts";
 
 /** Extension point: what still needs a release may refuse its deletion, or go with it. */
 export type BeforeReleaseDelete = (tx: Transaction, release: ReleaseRow) => Promise<void>;
+
+/** Extension point: what a new release sets going, in the transaction that makes it. */
+export type AfterReleaseCreate = (tx: Transaction, release: ReleaseRow) => Promise<void>;
 
 export function presentRelease(row: ReleaseRow) {
   const base = `/api/${row.space_id}`;
@@ -50,6 +53,7 @@ export function presentRelease(row: ReleaseRow) {
     SelectedGitResources: [],
     BuildInformation: [],
     CustomFields: row.custom_fields,
+    VersionControlReference: null,
     ProjectDeploymentProcessSnapshotId: row.process_snapshot_id,
     ProjectVariableSetSnapshotId: row.variable_snapshot_id,
     LibraryVariableSetSnapshotIds: row.library_variable_snapshot_ids,
@@ -59,9 +63,13 @@ export function presentRelease(row: ReleaseRow) {
       Channel: `${base}/channels/${row.channel_id}`,
       Deployments: `${self}/deployments{?skip,take}`,
       DeploymentTemplate: `${self}/deployments/template`,
+      DeploymentPreviews: `${self}/deployments/previews`,
       Progression: `${self}/progression`,
       SnapshotVariables: `${self}/snapshot-variables`,
       ...(row.variable_snapshot_id === null ? {} : { ProjectVariableSnapshot: `${base}/variables/${row.variable_snapshot_id}` }),
+      Defects: `${self}/defects`,
+      ReportDefect: `${self}/defects`,
+      ResolveDefect: `${self}/defects/resolve`,
       Artifacts: `${base}/artifacts?regarding=${row.id}{&skip,take,order}`,
       Web: `/app#/${row.space_id}/releases/${row.id}`,
     },
@@ -90,6 +98,7 @@ interface NewRelease {
   selectedPackages: readonly GivenSelection[];
   /** The version of a package for which none was selected. */
   otherwise: (use: PackageUse, action: ProcessAction, step: ProcessStep) => Promise<string | undefined>;
+  afterCreate: AfterReleaseCreate;
 }
 
 async function createRelease(tx: Transaction, spaceId: string, actor: Actor, wanted: NewRelease): Promise<ReleaseRow> {
@@ -128,7 +137,9 @@ async function createRelease(tx: Transaction, spaceId: string, actor: Actor, wan
     message: `Release ${version} of ${String(project["Name"])} was created`,
     relatedDocumentIds: [id, projectId, channel.Id],
   });
-  return getRelease(tx, spaceId, id);
+  const release = await getRelease(tx, spaceId, id);
+  await wanted.afterCreate(tx, release);
+  return release;
 }
 
 /** Gives a release the variables as they are now; everything else of it stays frozen. @throws Problem 404 */
@@ -167,6 +178,7 @@ async function createByCommand(
   spaceId: string,
   actor: Actor,
   body: Static<typeof CreateReleaseCommand>,
+  afterCreate: AfterReleaseCreate,
 ): Promise<ReleaseRow> {
   const project = await findProjectByText(tx, spaceId, body.ProjectName);
   if (body.GitRef || body.GitCommit)
@@ -188,6 +200,7 @@ async function createByCommand(
     selectedPackages: [],
     otherwise: async (use, action, step) =>
       wishedVersion(wishes, use, action, step) ?? version ?? (await newestVersion(tx, spaceId, use.packageId)),
+    afterCreate,
   });
 }
 
@@ -240,7 +253,13 @@ async function releasePage(db: Queryable, spaceId: string, wanted: Static<typeof
   });
 }
 
-export function releaseRoutes(beforeDelete: BeforeReleaseDelete): Route[] {
+export function releaseRoutes({
+  beforeReleaseDelete: beforeDelete,
+  afterReleaseCreate: afterCreate,
+}: {
+  beforeReleaseDelete: BeforeReleaseDelete;
+  afterReleaseCreate: AfterReleaseCreate;
+}): Route[] {
   return [
     read({
       path: "/releases",
@@ -336,6 +355,7 @@ export function releaseRoutes(beforeDelete: BeforeReleaseDelete): Route[] {
           customFields: body.CustomFields ?? {},
           selectedPackages: body.SelectedPackages ?? [],
           otherwise: async () => undefined,
+          afterCreate,
         });
         return created(presentRelease(row));
       },
@@ -348,7 +368,7 @@ export function releaseRoutes(beforeDelete: BeforeReleaseDelete): Route[] {
       body: CreateReleaseCommand,
       answer: CreateReleaseResponse,
       handler: async ({ tx, space, actor, body }) => {
-        const row = await createByCommand(tx, space.id, actor, body);
+        const row = await createByCommand(tx, space.id, actor, body, afterCreate);
         return created({ ReleaseId: row.id, ReleaseVersion: row.version }, `/api/${space.id}/releases/${row.id}`);
       },
     }),

@@ -118,7 +118,7 @@ test("tenants are found by name, slug, id and tags: any tag of one set, one of e
   assert.equal((await node.get("/api/tenants/acme-inc")).Id, acme.Id);
   assert.match(await errorsOf("POST", "/api/tenants", { Name: "ACME inc" }), /already a tenant/);
   assert.match(await errorsOf("POST", "/api/tenants", { Name: "x", TenantTags: ["Ring/Never"] }), /no tag 'Ring\/Never'/);
-  assert.match(await errorsOf("PUT", acme.Links.Self, { ProjectEnvironments: { "Projects-1": [] } }), /not supported yet/);
+  assert.match(await errorsOf("PUT", acme.Links.Self, { ProjectEnvironments: { "Projects-1": [] } }), /no project 'Projects-1'/);
   assert.deepEqual((await node.put(acme.Links.Self, { TenantTags: ["Plan/Paid"] })).TenantTags, ["Plan/Paid"]);
 });
 

@@ -1,13 +1,18 @@
-// Tenants: the customers a team deploys for. Today they can be made, tagged and named by deployment targets; deploying for one is not
-// there yet, so projects cannot be connected.
+// Tenants: the customers a team deploys for. Each is connected to projects and, in each of them, to environments: there it can be deployed for.
 
 import { Type } from "typebox";
 import { Tenant, TenantBody, TenantsStatus } from "@cuttle/contract/rest/tenants";
 import { problem } from "../../../base/problems.ts";
 import { ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
-import { defineResource } from "../../../platform/resources/resources.ts";
-import { hasTenants, setTenantTags } from "./tenant-store.ts";
+import { defineResource, resolveIds } from "../../../platform/resources/resources.ts";
+import { hasTenants, setTenantProjects, setTenantTags } from "./tenant-store.ts";
+
+export { tenantsOfProject } from "./tenant-store.ts";
+export type { ConnectedTenant } from "./tenant-store.ts";
+
+/** Each costs some statements of a save. */
+const projectsPerTenantMax = 1_000;
 
 export const tenants = defineResource({
   kind: "Tenant",
@@ -27,6 +32,13 @@ export const tenants = defineResource({
         empty: [],
         references: { table: "tags", kind: "tag", column: "canonical_name" },
       },
+      ProjectEnvironments: {
+        column: "project_environments",
+        select: `COALESCE((SELECT jsonb_object_agg(tp.project_id, ARRAY(SELECT te.environment_id FROM tenant_environments te
+                   WHERE te.tenant_id = tp.tenant_id AND te.project_id = tp.project_id ORDER BY te.environment_id))
+                   FROM tenant_projects tp WHERE tp.tenant_id = r.id), '{}'::jsonb)`,
+        empty: {},
+      },
     },
   },
   answer: Tenant,
@@ -43,15 +55,29 @@ export const tenants = defineResource({
         values: [tags],
       }),
     },
-    // No tenant is connected to a project yet.
-    projectId: { type: Type.String(), where: () => ({ sql: "false", values: [] }) },
+    projectId: {
+      type: Type.String(),
+      where: (projectId: string) => ({
+        sql: "EXISTS (SELECT 1 FROM tenant_projects tp WHERE tp.tenant_id = r.id AND lower(tp.project_id) = lower($?))",
+        values: [projectId],
+      }),
+    },
   },
-  present: (document) => Object.assign(document, { ProjectEnvironments: {}, ClonedFromTenantId: null }),
-  beforeSave: async (_tx, { body }) => {
-    if (Object.keys((body["ProjectEnvironments"] as object | null | undefined) ?? {}).length > 0)
-      throw problem.invalid("Tenanted deployments are not supported yet: ProjectEnvironments must be empty.");
+  present: (document) => Object.assign(document, { ClonedFromTenantId: null }),
+  beforeSave: async (tx, { values, spaceId }) => {
+    const wanted = Object.entries(values["ProjectEnvironments"] as Record<string, readonly string[]>);
+    if (wanted.length > projectsPerTenantMax) throw problem.invalid(`A tenant is connected to at most ${projectsPerTenantMax} projects.`);
+    const connected: Record<string, string[]> = {};
+    for (const [project, environments] of wanted) {
+      const [projectId] = await resolveIds(tx, "projects", "project", spaceId, [project]);
+      connected[projectId!] = await resolveIds(tx, "environments", "environment", spaceId, environments);
+    }
+    values["ProjectEnvironments"] = connected;
   },
-  afterSave: async (tx, save) => setTenantTags(tx, save.id, save.spaceId, save.values["TenantTags"] as string[]),
+  afterSave: async (tx, save) => {
+    await setTenantTags(tx, save.id, save.spaceId, save.values["TenantTags"] as string[]);
+    await setTenantProjects(tx, save.id, save.values["ProjectEnvironments"] as Record<string, string[]>);
+  },
 });
 
 export const tenantRoutes: Route[] = [

@@ -74,6 +74,11 @@ export function listPrompts(variables: readonly FrozenVariable[], place: PromptP
     .sort((a, b) => a.label.localeCompare(b.label, "en") || (a.variableId < b.variableId ? -1 : 1));
 }
 
+/** Whether nobody can deploy there without answering: what the server starts by itself stays undone then. */
+export function needsAnswers(variables: readonly FrozenVariable[], place: PromptPlace): boolean {
+  return listPrompts(variables, place).some((one) => one.required && !one.hasDefault);
+}
+
 /** The form of a deployment preview as the API shows it. */
 export function presentForm(prompts: readonly Prompt[]): { Values: Record<string, string | null>; Elements: object[] } {
   return {

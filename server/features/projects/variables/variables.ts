@@ -3,7 +3,7 @@
 
 import { randomBytes } from "node:crypto";
 import type { Queryable, Transaction } from "../../../platform/database/database.ts";
-import { forgetSecrets, forgetSecretsOf, keepSecrets } from "../../../platform/kept-secrets/kept-secrets.ts";
+import { forgetSecrets, forgetSecretsOf, keepSecrets, readKeptSecrets } from "../../../platform/kept-secrets/kept-secrets.ts";
 import type { Secrets } from "../../../platform/secrets/secrets.ts";
 import type { FormValues } from "./prompts.ts";
 import { freeze } from "./variable.ts";
@@ -14,7 +14,7 @@ import type { VariableOwner } from "./variable-store.ts";
 
 export { VariablesNotReadable } from "./variable.ts";
 export type { FrozenVariable, VariablePrompt } from "./variable.ts";
-export { listPrompts, presentForm, presentFormValues, readFormValues, withFormValues } from "./prompts.ts";
+export { listPrompts, needsAnswers, presentForm, presentFormValues, readFormValues, withFormValues } from "./prompts.ts";
 export type { FormValue, FormValues, Prompt, PromptPlace } from "./prompts.ts";
 export { variableRoutes } from "./variable-routes.ts";
 export type { GetProjectOfVariables, ProjectOfVariables } from "./variable-routes.ts";
@@ -43,6 +43,19 @@ export async function keepAnswers(
   of: { spaceId: string; projectId: string; texts: readonly { id: string; text: string }[] },
 ): Promise<void> {
   await keepSecrets(tx, secrets, { spaceId: of.spaceId, owner: store.variableSetIdOf(of.projectId), texts: of.texts });
+}
+
+/** What was answered for a deployment, to be answered again for its repetition: with the texts of sensitive answers, so never for a client. */
+export async function readAnswers(tx: Queryable, secrets: Secrets, answered: FormValues): Promise<Record<string, string>> {
+  const entries = Object.entries(answered);
+  const ids = entries.flatMap(([, value]) => (typeof value === "string" ? [] : [value.secretId]));
+  const texts = await readKeptSecrets(tx, secrets, ids);
+  return Object.fromEntries(
+    entries.flatMap(([id, value]): [string, string][] => {
+      const text = typeof value === "string" ? value : texts.get(value.secretId);
+      return text === undefined ? [] : [[id, text]];
+    }),
+  );
 }
 
 /** Before a deployment is deleted: the sensitive answers that were given for it. */

@@ -5,11 +5,10 @@ import { actorOf, requirePermission } from "../../../platform/access/access.ts";
 import type { Caller } from "../../../platform/access/access.ts";
 import { nextId } from "../../../platform/database/database.ts";
 import type { Queryable, Transaction } from "../../../platform/database/database.ts";
+import type { Document } from "../../../platform/resources/resources.ts";
 import type { Secrets } from "../../../platform/secrets/secrets.ts";
 import { enqueueTask } from "../../../engine/tasks/tasks.ts";
 import { environments } from "../../infrastructure/infrastructure.ts";
-import { lifecycleProgress, mayDeploy, phasesInForce } from "../../library/library.ts";
-import type { LifecycleProgress } from "../../library/library.ts";
 import {
   channels,
   findSnapshotSteps,
@@ -19,15 +18,23 @@ import {
   readFormValues,
   variableSnapshotIds,
 } from "../../projects/projects.ts";
-import type { ReleaseRow } from "../../projects/projects.ts";
+import type { ConnectedTenant, ReleaseRow } from "../../projects/projects.ts";
 import { optionsVersion } from "./deployment.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 import * as store from "./deployment-store.ts";
 import type { DeploymentRow } from "./deployment-store.ts";
+import { mayPromote, promotionOf } from "./promotion.ts";
+import { fitsTags } from "./tenant-tags.ts";
 
 export interface NewDeployment {
   release: ReleaseRow;
   environmentId: string;
+  /** For whom; null deploys without a tenant. */
+  tenant: ConnectedTenant | null;
+  /** The lifecycle asks for it, so nobody's permission is. */
+  automatic?: true;
+  /** An environment in which a deployment of this release is just about to be a success. */
+  succeeding?: string;
   comments: string | null;
   forcePackageDownload: boolean;
   forcePackageRedeployment: boolean;
@@ -38,14 +45,6 @@ export interface NewDeployment {
   excludedMachines: readonly string[];
   /** Answers to prompted variables by id, name or label, and what keeps the sensitive ones. Without it nothing was answered. */
   answers?: { sent: Readonly<Record<string, string | null>>; secrets: Secrets };
-}
-
-/** How far a release has come on the lifecycle of its channel. */
-export async function progressOf(db: Queryable, release: ReleaseRow): Promise<LifecycleProgress> {
-  const channel = await channels.get(db, release.space_id, release.channel_id);
-  const project = await projects.get(db, release.space_id, release.project_id);
-  const phases = await phasesInForce(db, release.space_id, String(channel["LifecycleId"] ?? project["LifecycleId"]));
-  return lifecycleProgress(phases, await store.succeededEnvironments(db, release.id));
 }
 
 /** The environment a client names by id, slug or name. @throws Problem 400 */
@@ -62,11 +61,16 @@ export async function createDeployment(tx: Transaction, caller: Caller, wanted: 
   const spaceId = release.space_id;
   const project = await projects.get(tx, spaceId, release.project_id);
   const environment = await environments.get(tx, spaceId, wanted.environmentId);
-  requirePermission(caller, "DeploymentCreate", { spaceId, projectId: project.Id, environmentId: environment.Id });
+  if (wanted.automatic !== true)
+    requirePermission(caller, "DeploymentCreate", { spaceId, projectId: project.Id, environmentId: environment.Id });
   const projectName = String(project["Name"]);
   const environmentName = String(environment["Name"]);
   if (project["IsDisabled"] === true) throw problem.invalid(`The project '${projectName}' is disabled. Enable it before you deploy.`);
-  const verdict = mayDeploy(await progressOf(tx, release), environment.Id, await environmentNames(tx, spaceId));
+  const channel = await channels.get(tx, spaceId, release.channel_id);
+  const refusal = tenantRefusal(wanted.tenant, { project, channel, environment: { id: environment.Id, name: environmentName } });
+  if (refusal !== undefined) throw problem.invalid(refusal);
+  const promotion = await promotionOf(tx, release, wanted.tenant, wanted.succeeding);
+  const verdict = mayPromote(promotion, release.version, environment.Id, await environmentNames(tx, spaceId));
   if (!verdict.ok) throw problem.invalid(verdict.reason);
   const options: DeploymentOptions = {
     forcePackageDownload: wanted.forcePackageDownload,
@@ -86,28 +90,31 @@ export async function createDeployment(tx: Transaction, caller: Caller, wanted: 
     await keepAnswers(tx, wanted.answers.secrets, { spaceId, projectId: project.Id, texts: form.newSecrets });
   const actor = actorOf(caller);
   const { id, number } = await nextId(tx, "Deployments");
+  const { tenant } = wanted;
+  const forWhom = tenant === null ? "" : ` for ${tenant.name}`;
   const taskId = await enqueueTask(tx, {
     spaceId,
     name: "Deploy",
-    description: `Deploy ${projectName} release ${release.version} to ${environmentName}`,
+    description: `Deploy ${projectName} release ${release.version} to ${environmentName}${forWhom}`,
     arguments: { deploymentId: id },
     argumentsVersion: 1,
-    // Two deployments of one project to one environment run one after the other.
-    concurrencyTag: `${project.Id}/${environment.Id}`,
+    // Two deployments of one project to one environment, for one tenant, run one after the other.
+    concurrencyTag: [project.Id, environment.Id, ...(tenant === null ? [] : [tenant.id])].join("/"),
     projectId: project.Id,
     environmentId: environment.Id,
     actor,
-    relatedDocumentIds: [id, project.Id, release.id, environment.Id, release.channel_id],
+    relatedDocumentIds: [id, project.Id, release.id, environment.Id, release.channel_id, ...(tenant === null ? [] : [tenant.id])],
   });
   await store.insertDeployment(tx, {
     id,
     number,
     space_id: spaceId,
-    name: `Deploy to ${environmentName}`,
+    name: `Deploy to ${environmentName}${forWhom}`,
     project_id: project.Id,
     release_id: release.id,
     channel_id: release.channel_id,
     environment_id: environment.Id,
+    tenant_id: tenant?.id ?? null,
     task_id: taskId,
     comments: wanted.comments,
     options,
@@ -118,6 +125,28 @@ export async function createDeployment(tx: Transaction, caller: Caller, wanted: 
     form_values: form.values,
   });
   return (await store.findDeployment(tx, spaceId, id))!;
+}
+
+/** Why a project or channel does not admit a deployment for this tenant, or without one. */
+function tenantRefusal(
+  tenant: ConnectedTenant | null,
+  to: { project: Document; channel: Document; environment: { id: string; name: string } },
+): string | undefined {
+  const projectName = String(to.project["Name"]);
+  const mode = to.project["TenantedDeploymentMode"];
+  if (tenant === null) {
+    return mode === "Tenanted"
+      ? `The project '${projectName}' is only deployed for tenants (TenantedDeploymentMode). Name one in TenantId.`
+      : undefined;
+  }
+  if (mode === "Untenanted")
+    return `The project '${projectName}' is not deployed for tenants. Set its TenantedDeploymentMode to TenantedOrUntenanted or Tenanted first.`;
+  if (tenant.isDisabled) return `The tenant '${tenant.name}' is disabled. Enable it before you deploy for it.`;
+  if (!tenant.environmentIds.includes(to.environment.id))
+    return `The tenant '${tenant.name}' is not connected to the environment '${to.environment.name}' in the project '${projectName}'.`;
+  if (!fitsTags(tenant, to.channel["TenantTags"] as string[]))
+    return `The channel '${String(to.channel["Name"])}' of this release is only for tenants with certain tags, which '${tenant.name}' does not have.`;
+  return undefined;
 }
 
 export async function environmentNames(db: Queryable, spaceId: string): Promise<Map<string, string>> {

@@ -6,6 +6,7 @@ import type { LineMasker, OutputCipher } from "../../../engine/execution/executi
 import { decodePlan, encodePlan, rootBlock, runPlan } from "../../../engine/execution/execution.ts";
 import type { Plan, ServiceMessageHandler, StepType } from "../../../engine/execution/execution.ts";
 import type { TaskHandler, TaskOutcome, TaskRun } from "../../../engine/tasks/tasks.ts";
+import { deployOnwards } from "./automatic-deployments.ts";
 import { loadDeploymentSnapshot } from "./deployment-snapshot.ts";
 import { planDeployment } from "./plan-deployment.ts";
 
@@ -29,7 +30,9 @@ export function createDeployTask(parts: DeployTaskParts): TaskHandler {
     async run(run) {
       const stored = run.task.plan === null ? await makePlan(run, parts) : { ok: true as const, plan: decodePlan(run.task.plan) };
       if (!stored.ok) return refuse(run, stored.faults);
-      return runPlan(stored.plan, run, parts);
+      const outcome = await runPlan(stored.plan, run, parts);
+      if (outcome.state === "Success") await run.guarded((tx) => deployOnwards(tx, deploymentIdOf(run)));
+      return outcome;
     },
   };
 }
@@ -38,7 +41,7 @@ async function makePlan(
   run: TaskRun,
   parts: Pick<DeployTaskParts, "stepTypes" | "webUrl">,
 ): Promise<{ ok: true; plan: Plan } | { ok: false; faults: readonly string[] }> {
-  const { arguments: given, argumentsVersion, id } = run.task;
+  const { argumentsVersion, id } = run.task;
   if (argumentsVersion !== argumentsVersionKnown) {
     return {
       ok: false,
@@ -47,8 +50,7 @@ async function makePlan(
       ],
     };
   }
-  const deploymentId = typeof given === "object" && given !== null && !Array.isArray(given) ? given["deploymentId"] : undefined;
-  if (typeof deploymentId !== "string") throw new Error(`The task ${id} names no deployment.`);
+  const deploymentId = deploymentIdOf(run);
   return run.guarded(async (tx) => {
     const snapshot = await loadDeploymentSnapshot(tx, deploymentId);
     if (snapshot === undefined) return { ok: false, faults: [`The deployment ${deploymentId} was deleted before it ran.`] };
@@ -56,6 +58,13 @@ async function makePlan(
     if (!result.ok) return result;
     return { ok: true, plan: decodePlan(await run.storePlan(tx, encodePlan(result.plan))) };
   });
+}
+
+function deploymentIdOf({ task }: TaskRun): string {
+  const given = task.arguments;
+  const deploymentId = typeof given === "object" && given !== null && !Array.isArray(given) ? given["deploymentId"] : undefined;
+  if (typeof deploymentId !== "string") throw new Error(`The task ${task.id} names no deployment.`);
+  return deploymentId;
 }
 
 /** Nothing can be run: the task log says why, one line for each fault. */

@@ -1,9 +1,17 @@
 // Everything the plan of a deployment is made from, read in one transaction: plain data, nothing looked up later.
 
-import type { Transaction } from "../../../platform/database/database.ts";
+import type { Queryable, Transaction } from "../../../platform/database/database.ts";
 import { environments } from "../../infrastructure/infrastructure.ts";
 import { targetRetentionOf } from "../../library/library.ts";
-import { channels, findRelease, findSnapshotSteps, loadVariableSnapshots, projects, withFormValues } from "../../projects/projects.ts";
+import {
+  channels,
+  findRelease,
+  findSnapshotSteps,
+  loadVariableSnapshots,
+  projects,
+  tenants,
+  withFormValues,
+} from "../../projects/projects.ts";
 import type { ConnectivityPolicy, FrozenVariable, ProcessStep } from "../../projects/projects.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 import { optionsVersion } from "./deployment.ts";
@@ -51,13 +59,26 @@ export interface DeploymentSnapshot {
   environment: { id: string; name: string; slug: string };
   /** How long unpacked packages stay on targets: `forever`, `items 3`, `days 30`. */
   targetRetention: string;
+  /** For whom, with the tags it has now; null without a tenant. */
+  tenant: { id: string; name: string; slug: string; tags: readonly string[] } | null;
   /** The process frozen with the release. */
   process: { snapshotId: string; steps: readonly ProcessStep[] };
   /** The variables frozen with the deployment, with what a person answered to prompts. */
   variables: readonly FrozenVariable[];
   /** Enabled machines of the environment as they are now; roles and options still choose among them. */
   machines: readonly CandidateMachine[];
+  /** The worker pools with their enabled workers as they are now; empty when no step runs on one. */
+  workerPools: readonly CandidatePool[];
 }
+
+export interface CandidatePool {
+  id: string;
+  name: string;
+  isDefault: boolean;
+  workers: readonly CandidateWorker[];
+}
+
+export type CandidateWorker = Omit<CandidateMachine, "roles" | "machinePolicyId">;
 
 /** Undefined when the deployment was deleted. @throws ProcessNotReadable for a process of a newer version */
 export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: string): Promise<DeploymentSnapshot | undefined> {
@@ -103,9 +124,10 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
     },
     targetRetention: await targetRetention(tx, row.space_id, release.channel_id, project, environment.Id),
     environment: { id: environment.Id, name: String(environment["Name"]), slug: String(environment["Slug"]) },
+    tenant: row.tenant_id === null ? null : await readTenant(tx, row.space_id, row.tenant_id),
     process: { snapshotId: row.process_snapshot_id, steps },
     variables: withFormValues(await loadVariableSnapshots(tx, row.variable_snapshot_ids), row.form_values),
-    machines: (await store.listCandidates(tx, environment.Id)).map((machine) => ({
+    machines: (await store.listCandidates(tx, environment.Id, row.tenant_id)).map((machine) => ({
       id: machine.id,
       name: machine.name,
       roles: machine.roles,
@@ -116,6 +138,7 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
       proxyId: machine.proxy_id,
       thumbprint: machine.thumbprint,
     })),
+    workerPools: steps.some((step) => [step, ...step.Actions].some(runsOnServer)) ? await loadPools(tx, row.space_id) : [],
   };
 }
 
@@ -130,4 +153,34 @@ async function targetRetention(
   const lifecycleId = String(channel["LifecycleId"] ?? project["LifecycleId"]);
   const { Strategy, Unit, QuantityToKeep } = await targetRetentionOf(tx, spaceId, lifecycleId, environmentId);
   return Strategy === "Count" ? `${Unit.toLowerCase()} ${QuantityToKeep}` : "forever";
+}
+
+async function readTenant(db: Queryable, spaceId: string, id: string): Promise<NonNullable<DeploymentSnapshot["tenant"]>> {
+  const tenant = await tenants.get(db, spaceId, id);
+  return { id: tenant.Id, name: String(tenant["Name"]), slug: String(tenant["Slug"]), tags: tenant["TenantTags"] as string[] };
+}
+
+/** Whether a step or an action asks to run on the server or a worker instead of on its targets. */
+export function runsOnServer({ Properties }: Pick<ProcessStep, "Properties">): boolean {
+  const text = Properties["Octopus.Action.RunOnServer"];
+  return typeof text === "string" && text.toLowerCase() === "true";
+}
+
+async function loadPools(tx: Transaction, spaceId: string): Promise<CandidatePool[]> {
+  const pools = new Map<string, CandidatePool & { workers: CandidateWorker[] }>();
+  for (const { pool_id: id, pool_name: name, pool_is_default: isDefault, worker } of await store.listPoolWorkers(tx, spaceId)) {
+    const pool = pools.get(id) ?? { id, name, isDefault, workers: [] };
+    pools.set(id, pool);
+    if (worker === null) continue;
+    pool.workers.push({
+      id: worker.id,
+      name: worker.name,
+      healthStatus: worker.health_status as CandidateMachine["healthStatus"],
+      communicationStyle: worker.communication_style as CandidateMachine["communicationStyle"],
+      uri: worker.uri,
+      proxyId: worker.proxy_id,
+      thumbprint: worker.thumbprint,
+    });
+  }
+  return [...pools.values()];
 }

@@ -13,6 +13,7 @@ export interface DeploymentRow {
   release_id: string;
   channel_id: string;
   environment_id: string;
+  tenant_id: string | null;
   task_id: string;
   comments: string | null;
   options: DeploymentOptions;
@@ -27,12 +28,26 @@ export interface DeploymentRow {
   process_snapshot_id: string;
   release_version: string;
   task_state: string;
+  task_queued_at: Date;
+  task_started_at: Date | null;
+  task_completed_at: Date | null;
+  task_error_message: string | null;
+  task_has_warnings_or_errors: boolean;
 }
 
-const columns = `d.id, d.number, d.space_id, d.name, d.project_id, d.release_id, d.channel_id, d.environment_id, d.task_id, d.comments, d.options,
+/** What an insert does not say, because it is read from the release and the task. */
+type ReadOnlyColumn =
+  | "created_at"
+  | "process_snapshot_id"
+  | "release_version"
+  | `task_${"state" | "queued_at" | "started_at" | "completed_at" | "error_message" | "has_warnings_or_errors"}`;
+
+const columns = `d.id, d.number, d.space_id, d.name, d.project_id, d.release_id, d.channel_id, d.environment_id, d.tenant_id, d.task_id, d.comments, d.options,
   d.options_version, d.deployed_by, d.deployed_by_id, d.created_at, d.form_values,
   COALESCE(d.variable_snapshot_ids, array_remove(array_prepend(r.variable_snapshot_id, r.library_variable_snapshot_ids), NULL)) AS variable_snapshot_ids,
-  r.process_snapshot_id, r.version AS release_version, t.state AS task_state`;
+  r.process_snapshot_id, r.version AS release_version, t.state AS task_state,
+  t.queued_at AS task_queued_at, t.started_at AS task_started_at, t.completed_at AS task_completed_at, t.error_message AS task_error_message,
+  t.has_warnings_or_errors AS task_has_warnings_or_errors`;
 const from = "deployments d JOIN releases r ON r.id = d.release_id JOIN tasks t ON t.id = d.task_id";
 
 export interface DeploymentFilter {
@@ -40,6 +55,7 @@ export interface DeploymentFilter {
   projects?: readonly string[] | undefined;
   environments?: readonly string[] | undefined;
   channels?: readonly string[] | undefined;
+  tenants?: readonly string[] | undefined;
   taskState?: readonly string[] | undefined;
   releaseId?: string | undefined;
 }
@@ -54,7 +70,8 @@ export async function listDeployments(
   const among = (values: readonly string[] | undefined) => (values?.length ? values.map((one) => one.toLowerCase()) : null);
   const where = `d.space_id = $1 AND ($2::text[] IS NULL OR lower(d.id) = ANY ($2)) AND ($3::text[] IS NULL OR lower(d.project_id) = ANY ($3))
      AND ($4::text[] IS NULL OR lower(d.environment_id) = ANY ($4)) AND ($5::text[] IS NULL OR lower(d.channel_id) = ANY ($5))
-     AND ($6::text[] IS NULL OR lower(t.state) = ANY ($6)) AND ($7::text IS NULL OR d.release_id = $7)`;
+     AND ($6::text[] IS NULL OR lower(t.state) = ANY ($6)) AND ($7::text IS NULL OR d.release_id = $7)
+     AND ($8::text[] IS NULL OR lower(d.tenant_id) = ANY ($8))`;
   const values = [
     spaceId,
     among(filter.ids),
@@ -63,8 +80,9 @@ export async function listDeployments(
     among(filter.channels),
     among(filter.taskState),
     filter.releaseId ?? null,
+    among(filter.tenants),
   ];
-  const rows = await db.query<DeploymentRow>(`SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY d.number DESC OFFSET $8 LIMIT $9`, [
+  const rows = await db.query<DeploymentRow>(`SELECT ${columns} FROM ${from} WHERE ${where} ORDER BY d.number DESC OFFSET $9 LIMIT $10`, [
     ...values,
     window.skip,
     window.take,
@@ -82,14 +100,24 @@ export async function findDeployment(db: Queryable, spaceId: string | null, id: 
   return row;
 }
 
-export async function insertDeployment(
-  tx: Transaction,
-  row: Omit<DeploymentRow, "created_at" | "process_snapshot_id" | "release_version" | "task_state">,
-): Promise<void> {
+export async function findDeploymentOfTask(db: Queryable, taskId: string): Promise<DeploymentRow | undefined> {
+  const [row] = await db.query<DeploymentRow>(`SELECT ${columns} FROM ${from} WHERE d.task_id = $1`, [taskId]);
+  return row;
+}
+
+export async function tagsOfChannel(db: Queryable, channelId: string): Promise<string[]> {
+  const [row] = await db.query<{ tenant_tags: string[] }>(`SELECT tenant_tags FROM channels WHERE id = $1`, [channelId]);
+  return row?.tenant_tags ?? [];
+}
+
+export async function insertDeployment(tx: Transaction, row: Omit<DeploymentRow, ReadOnlyColumn>): Promise<void> {
   await tx.execute(
-    `INSERT INTO deployments (id, number, space_id, name, project_id, release_id, channel_id, environment_id, task_id, comments, options, options_version, deployed_by, deployed_by_id,
-       variable_snapshot_ids, form_values)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+    `WITH before AS (
+       UPDATE deployments SET is_latest = false
+        WHERE space_id = $3 AND project_id = $5 AND environment_id = $8 AND tenant_id IS NOT DISTINCT FROM $15 AND is_latest)
+     INSERT INTO deployments (id, number, space_id, name, project_id, release_id, channel_id, environment_id, task_id, comments, options,
+                              options_version, deployed_by, deployed_by_id, tenant_id, is_latest, variable_snapshot_ids, form_values)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, true, $16, $17)`,
     [
       row.id,
       row.number,
@@ -105,22 +133,33 @@ export async function insertDeployment(
       row.options_version,
       row.deployed_by,
       row.deployed_by_id,
+      row.tenant_id,
       row.variable_snapshot_ids,
       JSON.stringify(row.form_values),
     ],
   );
 }
 
-/** Answers what was given to prompts of the deleted ones, for their secrets. */
+/** Answers what was given to prompts of the deleted ones, for their secrets. The next older one becomes the latest of each place that lost its latest. */
+const deleteAndMark = (where: string) => `
+  WITH gone AS (DELETE FROM deployments WHERE ${where} RETURNING id, project_id, environment_id, tenant_id, is_latest, form_values),
+  marked AS (
+  UPDATE deployments d SET is_latest = true
+   WHERE d.id IN (SELECT older.id FROM (SELECT DISTINCT project_id, environment_id, tenant_id FROM gone WHERE is_latest) place
+                   CROSS JOIN LATERAL (
+                     SELECT o.id FROM deployments o
+                      WHERE o.project_id = place.project_id AND o.environment_id = place.environment_id
+                        AND o.tenant_id IS NOT DISTINCT FROM place.tenant_id AND o.id NOT IN (SELECT id FROM gone)
+                      ORDER BY o.number DESC LIMIT 1) older))
+  SELECT form_values FROM gone`;
+
 export async function deleteDeployment(tx: Transaction, id: string): Promise<FormValues[]> {
-  const rows = await tx.query<{ form_values: FormValues }>(`DELETE FROM deployments WHERE id = $1 RETURNING form_values`, [id]);
+  const rows = await tx.query<{ form_values: FormValues }>(deleteAndMark("id = $1"), [id]);
   return rows.map((row) => row.form_values);
 }
 
 export async function deleteDeploymentsOfRelease(tx: Transaction, releaseId: string): Promise<FormValues[]> {
-  const rows = await tx.query<{ form_values: FormValues }>(`DELETE FROM deployments WHERE release_id = $1 RETURNING form_values`, [
-    releaseId,
-  ]);
+  const rows = await tx.query<{ form_values: FormValues }>(deleteAndMark("release_id = $1"), [releaseId]);
   return rows.map((row) => row.form_values);
 }
 
@@ -132,13 +171,31 @@ export async function countUnfinishedOfRelease(db: Queryable, releaseId: string)
   return row?.count ?? 0;
 }
 
-/** Environments in which this release was deployed successfully at least once. */
-export async function succeededEnvironments(db: Queryable, releaseId: string): Promise<Set<string>> {
-  const rows = await db.query<{ environment_id: string }>(
-    `SELECT DISTINCT d.environment_id FROM deployments d JOIN tasks t ON t.id = d.task_id WHERE d.release_id = $1 AND t.state = 'Success'`,
+/** Environments to which this release was sent, for a tenant or without one, and those in which that succeeded at least once. */
+export async function visitedEnvironments(
+  db: Queryable,
+  releaseId: string,
+  tenantId: string | null,
+): Promise<{ all: Set<string>; succeeded: Set<string> }> {
+  const rows = await db.query<{ environment_id: string; succeeded: boolean }>(
+    `SELECT d.environment_id, bool_or(t.state = 'Success') AS succeeded FROM deployments d JOIN tasks t ON t.id = d.task_id
+      WHERE d.release_id = $1 AND d.tenant_id IS NOT DISTINCT FROM $2 GROUP BY d.environment_id`,
+    [releaseId, tenantId],
+  );
+  return {
+    all: new Set(rows.map((row) => row.environment_id)),
+    succeeded: new Set(rows.filter((row) => row.succeeded).map((row) => row.environment_id)),
+  };
+}
+
+/** Tenant id → environments in which this release succeeded for it. */
+export async function succeededEnvironmentsByTenant(db: Queryable, releaseId: string): Promise<Map<string, Set<string>>> {
+  const rows = await db.query<{ tenant_id: string; environment_ids: string[] }>(
+    `SELECT d.tenant_id, array_agg(DISTINCT d.environment_id) AS environment_ids FROM deployments d JOIN tasks t ON t.id = d.task_id
+      WHERE d.release_id = $1 AND d.tenant_id IS NOT NULL AND t.state = 'Success' GROUP BY d.tenant_id`,
     [releaseId],
   );
-  return new Set(rows.map((row) => row.environment_id));
+  return new Map(rows.map((row) => [row.tenant_id, new Set(row.environment_ids)]));
 }
 
 export interface CandidateRow {
@@ -153,13 +210,40 @@ export interface CandidateRow {
   proxy_id: string | null;
 }
 
-/** Enabled machines of an environment that serve deployments without a tenant, by name. */
-export async function listCandidates(db: Queryable, environmentId: string): Promise<CandidateRow[]> {
+/** Enabled machines of an environment that serve deployments for this tenant, or those without one, by name. */
+export async function listCandidates(db: Queryable, environmentId: string, tenantId: string | null): Promise<CandidateRow[]> {
   return db.query<CandidateRow>(
     `SELECT m.id, m.name, m.roles, m.health_status, m.machine_policy_id, m.communication_style, m.uri, m.thumbprint, m.proxy_id
        FROM machines m JOIN machine_environments me ON me.machine_id = m.id
-      WHERE me.environment_id = $1 AND NOT m.is_disabled AND m.tenanted_deployment_participation <> 'Tenanted' ORDER BY lower(m.name)`,
-    [environmentId],
+      WHERE me.environment_id = $1 AND NOT m.is_disabled 
+        AND CASE WHEN $2::text IS NULL THEN m.tenanted_deployment_participation <> 'Tenanted'
+            ELSE m.tenanted_deployment_participation <> 'Untenanted'
+             AND (EXISTS (SELECT 1 FROM machine_tenants mt WHERE mt.machine_id = m.id AND mt.tenant_id = $2)
+               OR EXISTS (SELECT 1 FROM machine_tags g JOIN tenant_tags tt ON tt.tag = g.tag AND tt.space_id = g.space_id
+                           WHERE g.machine_id = m.id AND tt.tenant_id = $2)) END
+      ORDER BY lower(m.name)`,
+    [environmentId, tenantId],
+  );
+}
+
+export interface PoolWorkerRow {
+  pool_id: string;
+  pool_name: string;
+  pool_is_default: boolean;
+  /** Null for a pool without an enabled worker. */
+  worker: Omit<CandidateRow, "roles" | "machine_policy_id"> | null;
+}
+
+/** The worker pools of a space with their enabled workers, by name. */
+export async function listPoolWorkers(db: Queryable, spaceId: string): Promise<PoolWorkerRow[]> {
+  return db.query<PoolWorkerRow>(
+    `SELECT p.id AS pool_id, p.name AS pool_name, p.is_default AS pool_is_default,
+            CASE WHEN w.id IS NULL THEN NULL ELSE jsonb_build_object('id', w.id, 'name', w.name, 'health_status', w.health_status,
+              'communication_style', w.communication_style, 'uri', w.uri, 'thumbprint', w.thumbprint, 'proxy_id', w.proxy_id) END AS worker
+       FROM worker_pools p LEFT JOIN worker_pool_members m ON m.worker_pool_id = p.id
+       LEFT JOIN workers w ON w.id = m.worker_id AND NOT w.is_disabled
+      WHERE p.space_id = $1 ORDER BY p.sort_order, lower(p.name), lower(w.name)`,
+    [spaceId],
   );
 }
 

@@ -7,7 +7,8 @@ import { after, before, test } from "node:test";
 import { make, startApiNode } from "../../../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../../../test/support/api-node.ts";
 import { readKeptSecrets } from "../../../platform/kept-secrets/kept-secrets.ts";
-import { listPrompts, loadPromptedVariables, presentForm } from "../../projects/projects.ts";
+import { listPrompts, loadPromptedVariables, needsAnswers, presentForm, readAnswers } from "../../projects/projects.ts";
+import type { FormValues } from "../../projects/projects.ts";
 import { loadDeploymentSnapshot } from "./deployments.ts";
 
 let node: ApiNode;
@@ -115,6 +116,16 @@ test("S3: answers to prompts are stored with the deployment, by id, name or labe
     `SELECT d::text AS text FROM deployments d UNION ALL SELECT e::text FROM events e UNION ALL SELECT t::text FROM tasks t`,
   );
   assert.ok(!stored.some((one) => one.text.includes(canary)), "an answer lies open in the database");
+  // A repetition answers the same, under secrets of its own.
+  const { form_values } = (
+    await node.database.query<{ form_values: FormValues }>(`SELECT form_values FROM deployments WHERE id = $1`, [answer.body.Id])
+  )[0]!;
+  const sent = await readAnswers(node.database, node.secrets, form_values);
+  assert.deepEqual(Object.values(sent), ["because", "7", canary, `${canary}-2`]);
+  const repeated = await deploy(release, { FormValues: sent });
+  assert.deepEqual(await runnerSees(repeated.body.Id), await runnerSees(answer.body.Id));
+  await node.post(`/api/tasks/${repeated.body.TaskId}/cancel`);
+  assert.equal((await node.call("DELETE", repeated.body.Links.Self)).status, 200);
   // With the deployment its answers go.
   const owned = async () => (await node.database.query(`SELECT 1 FROM secrets WHERE owner = $1`, [project.VariableSetId])).length;
   assert.equal(await owned(), 2);
@@ -149,6 +160,7 @@ test("the form of a deployment asks by label, for what may hold there, and shows
     { Name: "Kept", Value: "canary-default-4", IsSensitive: true, Prompt: { Label: "Z", Description: "d", Required: true } },
   ]);
   const variables = await loadPromptedVariables(node.database, [release.ProjectVariableSetSnapshotId]);
+  assert.equal(needsAnswers(variables, { environmentId: dev.Id, channelId: release.ChannelId, projectId: project.Id }), true);
   const place = { environmentId: dev.Id, channelId: release.ChannelId, projectId: project.Id };
   const form = presentForm(listPrompts(variables, place));
   assert.deepEqual(

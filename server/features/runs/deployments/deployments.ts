@@ -3,36 +3,43 @@
 import { Type } from "typebox";
 import { page } from "@cuttle/contract/rest/shapes";
 import type { Static } from "@cuttle/contract/rest/shapes";
-import { CreateDeploymentCommand, CreateDeploymentResponse, Deployment, DeploymentBody } from "@cuttle/contract/rest/deployments";
-import { DeploymentTemplate, ReleaseProgression } from "@cuttle/contract/rest/releases";
+import {
+  CreateDeploymentCommand,
+  CreateDeploymentResponse,
+  CreateTenantedDeploymentCommand,
+  Deployment,
+  DeploymentBody,
+} from "@cuttle/contract/rest/deployments";
 import { problem } from "../../../base/problems.ts";
 import { requirePermission } from "../../../platform/access/access.ts";
 import { recordEvent } from "../../../platform/audit/audit.ts";
-import type { Queryable } from "../../../platform/database/database.ts";
+import type { Actor } from "../../../platform/audit/audit.ts";
+import type { Caller } from "../../../platform/access/access.ts";
+import type { Queryable, Transaction } from "../../../platform/database/database.ts";
 import { change, created, nothing, ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
 import type { Secrets } from "../../../platform/secrets/secrets.ts";
 import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
 import { environments } from "../../infrastructure/infrastructure.ts";
 import {
-  compareWithFrozen,
   findProjectByText,
   findReleaseByVersion,
-  findSnapshotVersion,
   forgetAnswers,
-  getProcess,
   getRelease,
   presentFormValues,
-  projectOfVariables,
-  projects,
   refreshVariables,
+  tenantsOfProject,
 } from "../../projects/projects.ts";
-import { createDeployment, environmentNames, findEnvironmentByText, progressOf } from "./create-deployment.ts";
+import type { ConnectedTenant, ReleaseRow } from "../../projects/projects.ts";
+import { createDeployment, findEnvironmentByText } from "./create-deployment.ts";
 import * as store from "./deployment-store.ts";
 import type { DeploymentFilter, DeploymentRow } from "./deployment-store.ts";
+import { promotionRoutes } from "./promotion-routes.ts";
+import { fitsTags } from "./tenant-tags.ts";
 
 export type { CandidateMachine, DeploymentSnapshot } from "./deployment-snapshot.ts";
 export { createDeployTask } from "./deploy-task.ts";
+export { deployNewRelease, deployOnwards } from "./automatic-deployments.ts";
 export { loadDeploymentSnapshot } from "./deployment-snapshot.ts";
 
 function present(row: DeploymentRow) {
@@ -45,7 +52,7 @@ function present(row: DeploymentRow) {
     ReleaseId: row.release_id,
     ChannelId: row.channel_id,
     EnvironmentId: row.environment_id,
-    TenantId: null,
+    TenantId: row.tenant_id,
     TaskId: row.task_id,
     DeploymentProcessId: row.process_snapshot_id,
     ManifestVariableSetId: row.variable_snapshot_ids[0] ?? null,
@@ -64,6 +71,7 @@ function present(row: DeploymentRow) {
     SpecificMachineIds: row.options.specificMachineIds,
     ExcludedMachineIds: row.options.excludedMachineIds,
     UseGuidedFailure: false,
+    TentacleRetentionPeriod: null,
     Changes: [],
     ChangesMarkdown: "",
     Links: {
@@ -88,21 +96,32 @@ async function getDeployment(db: Queryable, spaceId: string, id: string): Promis
 
 /** Wishes that would silently not come true are refused instead. */
 function refuseUnsupported(wanted: {
-  TenantId?: string | null;
   UseGuidedFailure?: boolean | null;
   QueueTime?: string | null;
   QueueTimeExpiry?: string | null;
 }): void {
   const faults: string[] = [];
-  if (wanted.TenantId) faults.push("Tenants are not supported yet: TenantId must be empty.");
   if (wanted.UseGuidedFailure === true) faults.push("Guided failure is not supported yet: UseGuidedFailure must not be true.");
   if (wanted.QueueTime || wanted.QueueTimeExpiry)
     faults.push("Scheduled deployments are not supported yet: leave out the start and expiry times.");
   if (faults.length > 0) throw problem.invalid(faults);
 }
 
+/** The release that is named, its variables frozen anew when that is wanted. */
+async function releaseToDeploy(
+  tx: Transaction,
+  by: { spaceId: string; caller: Caller; actor: Actor },
+  body: { ProjectName: string; ReleaseVersion: string; UpdateVariableSnapshot?: boolean | null },
+): Promise<ReleaseRow> {
+  const found = await findReleaseByText(tx, by.spaceId, body);
+  if (body.UpdateVariableSnapshot !== true) return found;
+  requirePermission(by.caller, "ReleaseEdit", { spaceId: by.spaceId, projectId: found.project_id });
+  await refreshVariables(tx, by.spaceId, by.actor, found.id);
+  return await getRelease(tx, by.spaceId, found.id, "FOR SHARE");
+}
+
 const texts = Type.Optional(Type.Array(Type.String()));
-const query = Type.Object({ ...listQuery, projects: texts, environments: texts, channels: texts, taskState: texts });
+const query = Type.Object({ ...listQuery, projects: texts, environments: texts, channels: texts, tenants: texts, taskState: texts });
 
 async function deploymentPage(db: Queryable, spaceId: string, wanted: Static<typeof query>, path: string, filter: DeploymentFilter) {
   const window = pageWanted(wanted);
@@ -144,71 +163,7 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
       return ok(await deploymentPage(db, space.id, wanted, `releases/${release.id}/deployments`, { releaseId: release.id }));
     },
   }),
-  read({
-    path: "/releases/{id}/progression",
-    scope: "space",
-    permission: "ReleaseView",
-    answer: ReleaseProgression,
-    handler: async ({ db, space, params }) => {
-      const release = await getRelease(db, space.id, params.id);
-      const progress = await progressOf(db, release);
-      const names = await environmentNames(db, space.id);
-      const { rows } = await store.listDeployments(db, space.id, { releaseId: release.id }, { skip: 0, take: 1_000 });
-      return ok({
-        NextDeployments: progress.next,
-        NextDeploymentsMinimumRequired: 0,
-        HasUnresolvedDefect: false,
-        ReleaseRetentionPeriod: null,
-        Phases: progress.phases.map(({ phase, progress: state, isOpen }) => {
-          const here = [...phase.automatic, ...phase.optional];
-          return {
-            Id: phase.id,
-            Name: names.get(phase.name) ?? phase.name,
-            Progress: state,
-            Blocked: !isOpen,
-            AutomaticDeploymentTargets: phase.automatic,
-            OptionalDeploymentTargets: phase.optional,
-            MinimumEnvironmentsBeforePromotion: phase.minimumBeforePromotion,
-            IsOptionalPhase: phase.isOptional,
-            Deployments: rows
-              .filter((row) => here.includes(row.environment_id))
-              .map((row) => ({
-                Deployment: { Id: row.id, EnvironmentId: row.environment_id, TaskId: row.task_id },
-                Task: { Id: row.task_id, State: row.task_state },
-              })),
-          };
-        }),
-        Links: { Self: `/api/${space.id}/releases/${release.id}/progression` },
-      });
-    },
-  }),
-  read({
-    path: "/releases/{id}/deployments/template",
-    scope: "space",
-    permission: "DeploymentView",
-    answer: DeploymentTemplate,
-    handler: async ({ db, space, params }) => {
-      const release = await getRelease(db, space.id, params.id);
-      const progress = await progressOf(db, release);
-      const names = await environmentNames(db, space.id);
-      const open = new Set(progress.phases.filter((one) => one.isOpen).flatMap(({ phase }) => [...phase.automatic, ...phase.optional]));
-      const process = await getProcess(db, space.id, release.project_id);
-      const changed = await compareWithFrozen(db, projectOfVariables(await projects.get(db, space.id, release.project_id)), {
-        projectSnapshotId: release.variable_snapshot_id,
-        librarySnapshotIds: release.library_variable_snapshot_ids,
-      });
-      return ok({
-        Id: null,
-        DeploymentNotes: release.release_notes,
-        IsDeploymentProcessModified: (await findSnapshotVersion(db, release.process_snapshot_id)) !== process.version,
-        IsVariableSetModified: changed.project,
-        IsLibraryVariableSetModified: changed.library,
-        PromoteTo: [...open].map((id) => ({ Id: id, Name: names.get(id) ?? id, Links: {} })),
-        TenantPromotions: [],
-        Links: { Self: `/api/${space.id}/releases/${release.id}/deployments/template` },
-      });
-    },
-  }),
+  ...promotionRoutes(present),
   change({
     method: "POST",
     path: "/deployments",
@@ -227,6 +182,7 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
       const row = await createDeployment(tx, caller, {
         release,
         environmentId: environment.Id,
+        tenant: body.TenantId ? await findTenant(tx, release, body.TenantId) : null,
         comments: body.Comments ?? null,
         forcePackageDownload: body.ForcePackageDownload ?? false,
         forcePackageRedeployment: body.ForcePackageRedeployment ?? false,
@@ -252,14 +208,7 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
         QueueTimeExpiry: body.NoRunAfter ?? null,
       });
       if (body.EnvironmentNames.length === 0) throw problem.invalid("EnvironmentNames must name at least one environment.");
-      const project = await findProjectByText(tx, space.id, body.ProjectName);
-      const found = await findReleaseByVersion(tx, project.Id, body.ReleaseVersion.trim());
-      if (found === undefined) throw problem.invalid(`The project '${String(project["Name"])}' has no release ${body.ReleaseVersion}.`);
-      if (body.UpdateVariableSnapshot === true) {
-        requirePermission(caller, "ReleaseEdit", { spaceId: space.id, projectId: project.Id });
-        await refreshVariables(tx, space.id, actor, found.id);
-      }
-      const release = await getRelease(tx, space.id, found.id, "FOR SHARE");
+      const release = await releaseToDeploy(tx, { spaceId: space.id, caller, actor }, body);
       const wanted = new Map<string, string>();
       for (const text of body.EnvironmentNames) wanted.set((await findEnvironmentByText(tx, space.id, text)).Id, text);
       const rows: DeploymentRow[] = [];
@@ -268,6 +217,43 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
           await createDeployment(tx, caller, {
             release,
             environmentId,
+            tenant: null,
+            comments: null,
+            forcePackageDownload: body.ForcePackageDownload ?? false,
+            forcePackageRedeployment: body.ForcePackageRedeployment ?? false,
+            skip: body.SkipStepNames ?? [],
+            specificMachines: body.SpecificMachineNames ?? [],
+            excludedMachines: body.ExcludedMachineNames ?? [],
+            answers: { sent: body.Variables ?? {}, secrets },
+          }),
+        );
+      }
+      const tasks = rows.map((row) => ({ DeploymentId: row.id, ServerTaskId: row.task_id }));
+      return created({ DeploymentServerTasks: tasks }, `/api/${space.id}/deployments/${rows[0]!.id}`);
+    },
+  }),
+  change({
+    method: "POST",
+    path: "/deployments/create/tenanted/v1",
+    scope: "space",
+    permission: "DeploymentCreate",
+    body: CreateTenantedDeploymentCommand,
+    answer: CreateDeploymentResponse,
+    handler: async ({ tx, space, caller, actor, body }) => {
+      refuseUnsupported({
+        UseGuidedFailure: body.UseGuidedFailure ?? null,
+        QueueTime: body.RunAt ?? null,
+        QueueTimeExpiry: body.NoRunAfter ?? null,
+      });
+      const release = await releaseToDeploy(tx, { spaceId: space.id, caller, actor }, body);
+      const environment = await findEnvironmentByText(tx, space.id, body.EnvironmentName);
+      const rows: DeploymentRow[] = [];
+      for (const tenant of await chooseTenants(tx, release, environment.Id, body)) {
+        rows.push(
+          await createDeployment(tx, caller, {
+            release,
+            environmentId: environment.Id,
+            tenant,
             comments: null,
             forcePackageDownload: body.ForcePackageDownload ?? false,
             forcePackageRedeployment: body.ForcePackageRedeployment ?? false,
@@ -304,6 +290,75 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
     },
   }),
 ];
+
+/** Each tenant of a call makes a deployment in the same transaction. */
+const tenantsPerCallMax = 500;
+
+/** @throws Problem 400 */
+async function findReleaseByText(
+  db: Transaction,
+  spaceId: string,
+  wanted: { ProjectName: string; ReleaseVersion: string },
+): Promise<ReleaseRow> {
+  const project = await findProjectByText(db, spaceId, wanted.ProjectName);
+  const found = await findReleaseByVersion(db, project.Id, wanted.ReleaseVersion.trim());
+  if (found === undefined) throw problem.invalid(`The project '${String(project["Name"])}' has no release ${wanted.ReleaseVersion}.`);
+  return getRelease(db, spaceId, found.id, "FOR SHARE");
+}
+
+/** A tenant by id, slug or name, which must be connected to the release's project. @throws Problem 400 */
+async function findTenant(db: Queryable, release: ReleaseRow, text: string): Promise<ConnectedTenant> {
+  return tenantNamed(await tenantsOfProject(db, release.project_id), text);
+}
+
+function tenantNamed(connected: readonly ConnectedTenant[], text: string): ConnectedTenant {
+  const wanted = text.trim().toLowerCase();
+  const found = connected.find((one) => [one.id, one.slug, one.name].some((name) => name.toLowerCase() === wanted));
+  if (found === undefined) throw problem.invalid(`There is no tenant '${text}' that is connected to this project.`);
+  return found;
+}
+
+/** The tenants a command names, in the order of their ids so that calls at the same time take locks in one order. @throws Problem 400 */
+async function chooseTenants(
+  db: Queryable,
+  release: ReleaseRow,
+  environmentId: string,
+  wanted: { Tenants?: string[] | null; TenantTags?: string[] | null },
+): Promise<ConnectedTenant[]> {
+  const names = wanted.Tenants ?? [];
+  const tags = wanted.TenantTags ?? [];
+  if (names.length + tags.length === 0) throw problem.invalid("Tenants or TenantTags must name at least one tenant.");
+  const connected = await tenantsOfProject(db, release.project_id);
+  const able = connected.filter((one) => !one.isDisabled && one.environmentIds.includes(environmentId));
+  const chosen = new Map<string, ConnectedTenant>();
+  for (const text of names) {
+    const found = text.trim() === "*" ? able : [tenantNamed(connected, text)];
+    for (const tenant of found) chosen.set(tenant.id, tenant);
+  }
+  if (tags.length > 0) for (const tenant of able) if (fitsTags(tenant, tags)) chosen.set(tenant.id, tenant);
+  if (chosen.size === 0) throw problem.invalid("No tenant that is connected to this project in this environment fits what was asked for.");
+  if (chosen.size > tenantsPerCallMax)
+    throw problem.invalid(`One call deploys for at most ${tenantsPerCallMax} tenants; this one names ${chosen.size}.`);
+  return [...chosen.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** The same deployment again: a new one of the same release, there and for whom the task's was. @throws Problem 400, 404 */
+export async function repeatDeployment(tx: Transaction, caller: Caller, taskId: string): Promise<DeploymentRow> {
+  const row = await store.findDeploymentOfTask(tx, taskId);
+  if (row === undefined) throw problem.invalid(`The deployment of ${taskId} is not there any more, so it cannot run again.`);
+  const release = await getRelease(tx, row.space_id, row.release_id, "FOR SHARE");
+  return createDeployment(tx, caller, {
+    release,
+    environmentId: row.environment_id,
+    tenant: row.tenant_id === null ? null : await findTenant(tx, release, row.tenant_id),
+    comments: row.comments,
+    forcePackageDownload: row.options.forcePackageDownload,
+    forcePackageRedeployment: row.options.forcePackageRedeployment,
+    skip: row.options.skipActionIds,
+    specificMachines: row.options.specificMachineIds,
+    excludedMachines: row.options.excludedMachineIds,
+  });
+}
 
 /** In a body an unknown id is a fault of the request, not of its address. */
 async function store404AsInvalid<T>(find: () => Promise<T>, message: string): Promise<T> {

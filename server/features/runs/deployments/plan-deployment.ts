@@ -13,8 +13,11 @@ import type {
 import type { ProcessAction, ProcessStep, StoredProperties } from "../../projects/projects.ts";
 import { packagesOf, selectedVersion } from "../../projects/projects.ts";
 import { readAgentAddress } from "../../infrastructure/infrastructure.ts";
+import { chooseWorker } from "./choose-worker.ts";
 import type { CandidateMachine, DeploymentSnapshot } from "./deployment-snapshot.ts";
+import { runsOnServer } from "./deployment-snapshot.ts";
 import { machineValues, systemValues } from "./system-values.ts";
+import { fitsTags } from "./tenant-tags.ts";
 
 /** Targets of one step at once when the step does not say otherwise. */
 const parallelTargetsDefault = 10;
@@ -54,7 +57,13 @@ export function planDeployment(snapshot: DeploymentSnapshot, parts: PlanningPart
     plan: {
       taskId: parts.taskId,
       title: `Deploy ${project.name} release ${release.version} to ${environment.name}`,
-      scope: { environment: environment.id, channel: release.channelId, project: project.id, processOwner: project.id },
+      scope: {
+        environment: environment.id,
+        channel: release.channelId,
+        project: project.id,
+        processOwner: project.id,
+        ...(snapshot.tenant === null ? {} : { tenant: snapshot.tenant.id, tenantTags: snapshot.tenant.tags }),
+      },
       nowMs: parts.nowMs,
       placeholders: "evaluated",
       variables: snapshot.variables.map(({ id, name, value, secretId, scope, origin }) => ({ id, name, value, secretId, scope, origin })),
@@ -66,6 +75,7 @@ export function planDeployment(snapshot: DeploymentSnapshot, parts: PlanningPart
 
 function isWanted(action: ProcessAction, snapshot: DeploymentSnapshot): boolean {
   if (action.IsDisabled || snapshot.deployment.options.skipActionIds.includes(action.Id)) return false;
+  if (snapshot.tenant !== null && !fitsTags(snapshot.tenant, action.TenantTags)) return false;
   if (action.ExcludedEnvironments.includes(snapshot.environment.id)) return false;
   if (action.Environments.length > 0 && !action.Environments.includes(snapshot.environment.id)) return false;
   return action.Channels.length === 0 || action.Channels.includes(snapshot.release.channelId);
@@ -88,9 +98,10 @@ function planStep(
   if (faults.length > 0) return { faults };
 
   const roles = rolesOf(step, wanted);
-  const isOnce = types.every((type) => type?.runs === "once") && (wanted.length === 1 || roles.length === 0);
+  const needsTarget = (action: ProcessAction, at: number): boolean => types[at]?.runs === "targets" && !asksForServer(step, action);
+  const isOnce = roles.length === 0 ? !wanted.some(needsTarget) : wanted.length === 1 && types.every((type) => type?.runs === "once");
   if (!isOnce && roles.length === 0) {
-    const name = wanted.find((_action, at) => types[at]?.runs === "targets")?.Name ?? step.Name;
+    const name = wanted.find(needsTarget)?.Name ?? step.Name;
     return { faults: [`Step '${name}' names no target roles, so nobody knows where to run it (Octopus.Action.TargetRoles).`] };
   }
   const targets: PlannedTarget[] = [];
@@ -101,6 +112,16 @@ function planStep(
       targets.push(target);
     }
   }
+  const actions: PlannedAction[] = [];
+  for (const [at, action] of wanted.entries()) {
+    const place = { number, at: at + 1, of: wanted.length };
+    if (types[at]?.runs === "targets" && asksForServer(step, action)) {
+      const chosen = chooseWorker(snapshot, action, roles, turnOf(parts.taskId) + number + at);
+      if ("fault" in chosen) faults.push(chosen.fault);
+      else actions.push(planAction(step, action, place, chosen, snapshot));
+    } else actions.push(planAction(step, action, place, { values: [] }, snapshot));
+  }
+  if (faults.length > 0) return { faults };
   const [only] = wanted;
   return {
     // A step with one action is that action: its log and rows are named by it.
@@ -113,7 +134,7 @@ function planStep(
     runs: isOnce ? "once" : "targets",
     targets,
     parallelMax: readParallelism(wanted.map((action) => textOf(step, action, "Octopus.Action.MaxParallelism")).find(Boolean)),
-    actions: wanted.map((action, at) => planAction(step, action, { number, at: at + 1, of: wanted.length }, snapshot)),
+    actions,
   };
 }
 
@@ -121,6 +142,7 @@ function planAction(
   step: ProcessStep,
   action: ProcessAction,
   place: { number: number; at: number; of: number },
+  on: { worker?: PlannedTarget; values: readonly PlannedValue[] },
   snapshot: DeploymentSnapshot,
 ): PlannedAction {
   const packages = plannedPackages(step, action, snapshot);
@@ -141,7 +163,9 @@ function planAction(
       { name: "Octopus.Action.Name", value: action.Name },
       { name: "Octopus.Action.Number", value: number },
       { name: "Octopus.Action.StepName", value: step.Name },
+      ...on.values,
     ],
+    ...(on.worker === undefined ? {} : { worker: on.worker }),
   };
 }
 
@@ -180,7 +204,7 @@ function checkedAction(step: ProcessStep, action: ProcessAction) {
   return {
     name: action.Name,
     properties: { ...plannedProperties(step.Properties), ...plannedProperties(action.Properties) },
-    runsOnServer: isTrue(textOf(step, action, "Octopus.Action.RunOnServer")),
+    runsOnServer: asksForServer(step, action),
     packageNames: packagesOf(action).map((use) => use.name),
   };
 }
@@ -230,6 +254,11 @@ function plainText(properties: StoredProperties, name: string): string | undefin
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-function isTrue(text: string | undefined): boolean {
-  return text?.toLowerCase() === "true";
+/** Tasks have numbers, so that one after the other goes to another worker. */
+function turnOf(taskId: string): number {
+  return Number(/\d+$/.exec(taskId)?.[0].slice(-9) ?? 0);
+}
+
+function asksForServer(step: ProcessStep, action: ProcessAction): boolean {
+  return runsOnServer(action) || (action.Properties["Octopus.Action.RunOnServer"] === undefined && runsOnServer(step));
 }

@@ -1,0 +1,276 @@
+// What is deployed where: the dashboard of a space, and how far the releases of a project have come.
+
+import { Type } from "typebox";
+import { Dashboard, Progression } from "@cuttle/contract/rest/dashboards";
+import { durationText } from "../../../base/duration-text.ts";
+import { mayDo } from "../../../platform/access/access.ts";
+import type { Caller } from "../../../platform/access/access.ts";
+import type { Queryable } from "../../../platform/database/database.ts";
+import { ok, read } from "../../../platform/http/http.ts";
+import type { Route } from "../../../platform/http/http.ts";
+import { lifecycleProgress, phasesOfLifecycles } from "../../library/library.ts";
+import type { LifecyclePhase } from "../../library/library.ts";
+import { channelsOfProject, findUnresolvedDefects, listReleases, presentRelease, projects, tenants } from "../../projects/projects.ts";
+import * as store from "./dashboard-read-store.ts";
+import type { DashboardProjectRow, ItemRow } from "./dashboard-read-store.ts";
+
+/** Projects of one answer; a larger space asks for them by name. */
+const projectsMax = 1_000;
+const releaseHistoryDefault = 30;
+const releaseHistoryMax = 500;
+
+function presentItem(spaceId: string, row: ItemRow, place: "current" | "previous") {
+  const base = `/api/${spaceId}`;
+  return {
+    Id: row.id,
+    ProjectId: row.project_id,
+    EnvironmentId: row.environment_id,
+    ReleaseId: row.release_id,
+    ReleaseVersion: row.release_version,
+    ChannelId: row.channel_id,
+    TenantId: row.tenant_id,
+    DeploymentId: row.id,
+    TaskId: row.task_id,
+    State: row.state,
+    Created: row.created_at,
+    QueueTime: row.queued_at,
+    StartTime: row.started_at,
+    CompletedTime: row.completed_at,
+    Duration: row.lasted_s === null ? null : durationText(row.lasted_s),
+    ErrorMessage: row.error_message,
+    HasPendingInterruptions: false,
+    HasWarningsOrErrors: row.has_warnings_or_errors,
+    IsCompleted: row.completed_at !== null,
+    IsCurrent: place === "current",
+    IsPrevious: place === "previous",
+    Links: {
+      Self: `${base}/deployments/${row.id}`,
+      Task: `${base}/tasks/${row.task_id}`,
+      Release: `${base}/releases/${row.release_id}`,
+    },
+  };
+}
+
+interface DashboardWanted {
+  projectIds?: readonly string[] | undefined;
+  environmentIds?: readonly string[] | undefined;
+  releaseId?: string | undefined;
+  tenantIds?: readonly string[] | undefined;
+  withPrevious: boolean;
+}
+
+const environmentsOf = (phases: readonly LifecyclePhase[]): string[] => phases.flatMap((phase) => [...phase.automatic, ...phase.optional]);
+
+/** Environments of each project, in their order; projects with the same lifecycles share the list. */
+function createReach(phases: ReadonlyMap<string, readonly LifecyclePhase[]>, inOrder: readonly string[]) {
+  const known = new Map<string, readonly string[]>();
+  return (project: DashboardProjectRow): readonly string[] => {
+    const key = project.lifecycle_ids.join(" ");
+    let found = known.get(key);
+    if (found === undefined) {
+      const reached = new Set(project.lifecycle_ids.flatMap((id) => environmentsOf(phases.get(id) ?? [])));
+      known.set(key, (found = inOrder.filter((id) => reached.has(id))));
+    }
+    return found;
+  };
+}
+
+async function presentDashboard(db: Queryable, caller: Caller, spaceId: string, wanted: DashboardWanted) {
+  const base = `/api/${spaceId}`;
+  const among = wanted.environmentIds === undefined ? undefined : new Set(wanted.environmentIds.map((id) => id.toLowerCase()));
+  const sees = { spaceId };
+  const shownProjects = (await store.listDashboardProjects(db, spaceId, wanted.projectIds, projectsMax)).filter((row) =>
+    mayDo(caller, "ProjectView", { ...sees, projectId: row.id }),
+  );
+  const shownEnvironments = (await store.listEnvironmentNames(db, spaceId)).filter(
+    (row) =>
+      (among === undefined || among.has(row.id.toLowerCase())) && mayDo(caller, "EnvironmentView", { ...sees, environmentId: row.id }),
+  );
+  const reach = createReach(
+    await phasesOfLifecycles(db, spaceId),
+    shownEnvironments.map((one) => one.id),
+  );
+  const filter = {
+    projectIds: shownProjects.map((one) => one.id),
+    environmentIds: shownEnvironments.map((one) => one.id),
+    tenantIds: wanted.tenantIds,
+  };
+  const { releaseId } = wanted;
+  const found =
+    releaseId === undefined
+      ? await store.listLatest(db, spaceId, filter)
+      : (await store.listLatestOfReleases(db, [releaseId])).filter((row) => filter.projectIds.includes(row.project_id));
+  const previous = wanted.withPrevious
+    ? await store.listPreviousSuccesses(
+        db,
+        found.filter((one) => one.state !== "Success"),
+      )
+    : [];
+  const groups = await store.listGroups(db, [...new Set(shownProjects.map((one) => one.project_group_id))]);
+  const tenanted = shownProjects.some((one) => one.tenanted_deployment_mode !== "Untenanted");
+  return {
+    Id: null,
+    Projects: shownProjects.map((row) => ({
+      Id: row.id,
+      Name: row.name,
+      Slug: row.slug,
+      ProjectGroupId: row.project_group_id,
+      IsDisabled: row.is_disabled,
+      TenantedDeploymentMode: row.tenanted_deployment_mode,
+      CanPerformUntenantedDeployment: row.tenanted_deployment_mode !== "Tenanted",
+      EnvironmentIds: reach(row),
+      Links: {
+        Self: `${base}/projects/${row.id}`,
+        Progression: `${base}/projects/${row.id}/progression{?aggregate,releaseHistoryCount}`,
+      },
+    })),
+    ProjectGroups: groups.map((group) => {
+      const own = new Set(shownProjects.filter((one) => one.project_group_id === group.id).flatMap(reach));
+      return {
+        Id: group.id,
+        Name: group.name,
+        EnvironmentIds: filter.environmentIds.filter((id) => own.has(id)),
+        Links: { Self: `${base}/projectgroups/${group.id}` },
+      };
+    }),
+    Environments: shownEnvironments.map((row) => ({ Id: row.id, Name: row.name, Links: { Self: `${base}/environments/${row.id}` } })),
+    Tenants: tenanted ? await presentTenants(db, spaceId, shownProjects, wanted.tenantIds) : [],
+    Items: found.map((row) => presentItem(spaceId, row, "current")),
+    PreviousItems: previous.map((row) => presentItem(spaceId, row, "previous")),
+    ProjectLimit: projectsMax,
+    IsFiltered: wanted.projectIds !== undefined || among !== undefined || releaseId !== undefined || wanted.tenantIds !== undefined,
+    Links: { Self: `${base}/dashboard` },
+  };
+}
+
+async function presentTenants(
+  db: Queryable,
+  spaceId: string,
+  shown: readonly DashboardProjectRow[],
+  ids: readonly string[] | undefined,
+): Promise<object[]> {
+  const own = new Set(shown.map((one) => one.id));
+  const found = await tenants.all(db, spaceId, ids === undefined ? {} : { ids });
+  return found.map((tenant) => ({
+    Id: tenant.Id,
+    Name: tenant["Name"],
+    TenantTags: tenant["TenantTags"],
+    ProjectEnvironments: Object.fromEntries(Object.entries(tenant["ProjectEnvironments"] as object).filter(([id]) => own.has(id))),
+    Links: { Self: tenant.Links["Self"]! },
+  }));
+}
+
+async function presentProgression(db: Queryable, spaceId: string, projectIdOrSlug: string, historyCount: number) {
+  const project = await projects.get(db, spaceId, projectIdOrSlug);
+  const channels = await channelsOfProject(db, spaceId, project.Id);
+  const phases = await phasesOfLifecycles(db, spaceId);
+  const names = new Map((await store.listEnvironmentNames(db, spaceId)).map((one) => [one.id, one.name]));
+  const named = (ids: readonly string[]) => [...new Set(ids)].map((id) => ({ Id: id, Name: names.get(id) ?? id }));
+  const lifecycleOf = (channel: (typeof channels)[number]): string => String(channel["LifecycleId"] ?? project["LifecycleId"]);
+  const { rows: newest } = await listReleases(db, spaceId, { projectId: project.Id }, { skip: 0, take: historyCount });
+  // An old release that is still the latest somewhere belongs to what people look for.
+  const latest = await store.listLatest(db, spaceId, { projectIds: [project.Id] });
+  const known = new Set(newest.map((one) => one.id));
+  const older = [...new Set(latest.map((one) => one.release_id))].filter((id) => !known.has(id));
+  const { rows: deployed } =
+    older.length === 0
+      ? { rows: [] }
+      : await listReleases(db, spaceId, { projectId: project.Id, ids: older }, { skip: 0, take: historyCount });
+  const releases = [...newest, ...deployed];
+  const releaseIds = releases.map((one) => one.id);
+  const items = Map.groupBy(await store.listLatestOfReleases(db, releaseIds), (row) => row.release_id);
+  const current = new Set(latest.map((one) => one.id));
+  const succeeded = await store.succeededByRelease(db, releaseIds);
+  const defects = await findUnresolvedDefects(db, releaseIds);
+  const reached = new Set(channels.flatMap((channel) => environmentsOf(phases.get(lifecycleOf(channel)) ?? [])));
+  return {
+    Id: null,
+    Environments: named([...names.keys()].filter((id) => reached.has(id))),
+    ChannelEnvironments: Object.fromEntries(
+      channels.map((channel) => [channel.Id, named(environmentsOf(phases.get(lifecycleOf(channel)) ?? []))]),
+    ),
+    LifecycleEnvironments: Object.fromEntries(
+      [...new Set(channels.map(lifecycleOf))].map((id) => [id, named(environmentsOf(phases.get(id) ?? []))]),
+    ),
+    Releases: releases.map((release) => {
+      const channel = channels.find((one) => one.Id === release.channel_id);
+      const own = Map.groupBy(items.get(release.id) ?? [], (row) => row.environment_id);
+      const progress = lifecycleProgress(
+        channel === undefined ? [] : (phases.get(lifecycleOf(channel)) ?? []),
+        succeeded.get(release.id) ?? new Set(),
+      );
+      return {
+        Release: presentRelease(release),
+        Channel: channel,
+        Deployments: Object.fromEntries(
+          [...own].map(([id, rows]) => [id, rows.map((row) => presentItem(spaceId, row, current.has(row.id) ? "current" : "previous"))]),
+        ),
+        NextDeployments: defects.has(release.id) ? progress.next.filter((id) => own.has(id)) : progress.next,
+        HasUnresolvedDefect: defects.has(release.id),
+        ReleaseRetentionPeriod: null,
+      };
+    }),
+    Links: { Self: `/api/${spaceId}/projects/${project.Id}/progression`, Project: project.Links["Self"]! },
+  };
+}
+
+const texts = Type.Optional(Type.Array(Type.String()));
+const progressionQuery = Type.Object({
+  aggregate: Type.Optional(Type.Boolean()),
+  releaseHistoryCount: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647 })),
+});
+
+function progressionAt(path: "/progression/{id}" | "/projects/{id}/progression"): Route {
+  return read({
+    path,
+    scope: "space",
+    permission: "ReleaseView",
+    query: progressionQuery,
+    answer: Progression,
+    handler: async ({ db, space, params, query }) => {
+      const count = Math.min(query.releaseHistoryCount ?? releaseHistoryDefault, releaseHistoryMax);
+      return ok(await presentProgression(db, space.id, (params as { id: string }).id, count));
+    },
+  });
+}
+
+export const dashboardRoutes: readonly Route[] = [
+  read({
+    path: "/dashboard",
+    scope: "space",
+    permission: "DeploymentView",
+    query: Type.Object({ projectId: texts, releaseId: Type.Optional(Type.String()), selectedTenants: texts }),
+    answer: Dashboard,
+    handler: async ({ db, caller, space, query }) =>
+      ok(
+        await presentDashboard(db, caller, space.id, {
+          projectIds: filled(query.projectId),
+          releaseId: query.releaseId || undefined,
+          tenantIds: filled(query.selectedTenants),
+          withPrevious: true,
+        }),
+      ),
+  }),
+  read({
+    path: "/dashboard/dynamic",
+    scope: "space",
+    permission: "DeploymentView",
+    query: Type.Object({ projects: texts, environments: texts, includePrevious: Type.Optional(Type.Boolean()) }),
+    answer: Dashboard,
+    handler: async ({ db, caller, space, query }) =>
+      ok(
+        await presentDashboard(db, caller, space.id, {
+          projectIds: filled(query.projects),
+          environmentIds: filled(query.environments),
+          withPrevious: query.includePrevious ?? false,
+        }),
+      ),
+  }),
+  progressionAt("/progression/{id}"),
+  progressionAt("/projects/{id}/progression"),
+];
+
+/** An empty list in a query is no filter. */
+function filled(list: readonly string[] | undefined): readonly string[] | undefined {
+  return list !== undefined && list.length > 0 ? list : undefined;
+}
