@@ -12,6 +12,7 @@ import { createStepTypes } from "../../server/features/runs/runs.ts";
 import { systemActor } from "../../server/platform/audit/audit.ts";
 import { openDatabase } from "../../server/platform/database/database.ts";
 import { createMasker, createMasterKey, createSecrets } from "../../server/platform/secrets/secrets.ts";
+import { noPackages } from "../support/no-packages.ts";
 import { eventually } from "../support/eventually.ts";
 import { createMemoryLogFolder } from "../support/memory-log-folder.ts";
 import type { MortalNode, StopPoint } from "../support/mortal-node.ts";
