@@ -18,7 +18,6 @@ import { createMemoryLogFolder } from "../support/memory-log-folder.ts";
 import type { MortalNode, StopPoint } from "../support/mortal-node.ts";
 import { startMortalNode } from "../support/mortal-node.ts";
 import type { TestPostgres } from "../support/postgres.ts";
-import { noPackages } from "../support/no-packages.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { createScriptedAgent } from "../support/scripted-agent.ts";
 
