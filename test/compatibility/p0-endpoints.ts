@@ -55,10 +55,11 @@ const rows: readonly Row[] = [
   ["GET", "/feeds/{id}", "space", "FeedView", 200, "FeedResource"],
   ["GET", "/feeds/{id}/packages/versions", "space", "FeedView", 200, "Page<PackageVersionResource>"],
   ["GET", "", "space", "anyone", 200, "RootResource"],
+  // Who may see one may try; whether somebody may answer depends on who is responsible, and is asked inside.
   ["GET", "/interruptions", "space", "InterruptionView", 200, "Page<InterruptionResource>"],
   ["GET", "/interruptions/{id}", "space", "InterruptionView", 200, "InterruptionResource"],
-  ["PUT", "/interruptions/{id}/responsible", "space", "InterruptionViewSubmitResponsible", 200, "UserResource"],
-  ["POST", "/interruptions/{id}/submit", "space", "InterruptionSubmit", 200, "InterruptionResource"],
+  ["PUT", "/interruptions/{id}/responsible", "space", "InterruptionView", 200, "UserResource"],
+  ["POST", "/interruptions/{id}/submit", "space", "InterruptionView", 200, "InterruptionResource"],
   ["GET", "/lifecycles", "space", "LifecycleView", 200, "Page<LifecycleResource>"],
   ["POST", "/lifecycles", "space", "LifecycleCreate", 201, "LifecycleResource"],
   ["GET", "/lifecycles/all", "space", "LifecycleView", 200, "LifecycleResource[]"],
