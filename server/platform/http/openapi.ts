@@ -156,6 +156,7 @@ function bodyOf(route: Route, schemaOf: (shape: unknown) => Schema): object {
 function answerOf(route: Route, schemaOf: (shape: unknown) => Schema): object {
   if (route.answer === "nothing") return {};
   if (route.answer === "text") return { content: { "text/plain": { schema: { type: "string" } } } };
+  if (route.answer === "events") return { content: { "text/event-stream": { schema: { type: "string" } } } };
   if (route.answer === "file") return { content: { "application/octet-stream": bytes } };
   return { content: json(schemaOf(route.answer)) };
 }
