@@ -32,13 +32,15 @@ function setUp(t: TestContext, ports: Home["ports"]): Home {
 /** Ports that are free now, below the range from which the system hands out its own. */
 async function freePorts(): Promise<Home["ports"]> {
   const found: number[] = [];
-  for (let port = 20_000 + (process.pid % 8_000); found.length < 4; port++) {
+  // The last two lie side by side: the second environment's page takes the port after the first one's.
+  for (let port = 20_000 + (process.pid % 8_000); found.length < 5; port++) {
     const probe = createServer();
     const isFree = await new Promise<boolean>((resolve) => {
       probe.once("error", () => resolve(false));
       probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
     });
     if (isFree) found.push(port);
+    else if (found.length === 4) found.pop();
   }
   const [web, comms, agent, page] = found as [number, number, number, number];
   return { web, comms, agent, page };
@@ -88,7 +90,7 @@ async function endOf(child: ChildProcess): Promise<number | null> {
 
 async function versionOnPage(port: number): Promise<string | null> {
   const answer = await fetch(`http://127.0.0.1:${port}/`).catch(() => null);
-  return answer === null ? null : (/Version (\S+?)</.exec(await answer.text())?.[1] ?? null);
+  return answer === null ? null : (/Version (\d[\w.]*)/.exec(await answer.text())?.[1] ?? null);
 }
 
 /** Every process that still has the home in its command line. */
@@ -110,23 +112,33 @@ test(
 
     const first = begin(t, home, "--once");
     assert.equal(await endOf(first.child), 0, first.output());
-    assert.match(first.output(), /Step 3: Check the page: Success/);
-    assert.match(
-      first.output(),
-      new RegExp(`Release 1\\.0\\.0 deployed to Development in .* http://127\\.0\\.0\\.1:${home.ports.page}/ shows version 1\\.0\\.0`),
-    );
+    assert.match(first.output(), /Step 2: Buy something: Success/);
+    for (const [environment, port] of [
+      ["Test", home.ports.page],
+      ["Production", home.ports.page + 1],
+    ] as const)
+      assert.match(
+        first.output(),
+        new RegExp(`Release 1\\.0\\.0 deployed to ${environment} in .* http://127\\.0\\.0\\.1:${port}/ shows version 1\\.0\\.0`),
+      );
     const keys = readFileSync(path.join(home.folder, "keys.json"), "utf8");
-    assert.equal(await versionOnPage(home.ports.page), null, "the page is ended with the rest");
+    for (const port of [home.ports.page, home.ports.page + 1])
+      assert.equal(await versionOnPage(port), null, "the shops are closed with the rest");
 
     const second = begin(t, home);
     await second.waitFor("Running");
     assert.doesNotMatch(second.output(), /for the first time/);
-    assert.equal(await versionOnPage(home.ports.page), "1.0.0");
+    for (const port of [home.ports.page, home.ports.page + 1]) assert.equal(await versionOnPage(port), "1.0.0");
+    const [inTest, inProduction] = await Promise.all(
+      [home.ports.page, home.ports.page + 1].map(async (port) => await (await fetch(`http://127.0.0.1:${port}/`)).text()),
+    );
+    assert.match(inTest!, /\(test, nothing is sent\)/, "each environment has its own values");
+    assert.doesNotMatch(inProduction!, /nothing is sent/);
     assert.equal(readFileSync(path.join(home.folder, "keys.json"), "utf8"), keys);
     const key = (JSON.parse(keys) as { apiKey: string }).apiKey;
     const answer = await fetch(`http://127.0.0.1:${home.ports.web}/api/Spaces-1/deployments`, { headers: { "X-Octopus-ApiKey": key } });
     const deployments = (await answer.json()) as { Items: unknown[] };
-    assert.equal(deployments.Items.length, 2, "the one of the first start is still there");
+    assert.equal(deployments.Items.length, 4, "those of the first start are still there");
     second.child.kill("SIGTERM");
     assert.equal(await endOf(second.child), 0, second.output());
     assert.equal(await leftBehind(home.folder), "");
@@ -152,6 +164,15 @@ test("a start that was killed is tidied up by the next one, and --fresh begins a
   assert.match(fresh.output(), /Beginning anew: removing server, agent, polling-agent, page, logs, keys\.json/);
   assert.match(fresh.output(), /for the first time/);
   assert.notEqual(readFileSync(path.join(home.folder, "keys.json"), "utf8"), keysBefore);
+  assert.equal(await leftBehind(home.folder), "");
+});
+
+test("the example of scripts alone is deployed as well", { timeout: startMsMax }, async (t) => {
+  const home = setUp(t, await freePorts());
+  const { child, output } = begin(t, home, "--once", "--example=first-deployment");
+  assert.equal(await endOf(child), 0, output());
+  assert.match(output(), /Step 3: Check the page: Success/);
+  assert.match(output(), /Release 1\.0\.0 deployed to Development in .* shows version 1\.0\.0/);
   assert.equal(await leftBehind(home.folder), "");
 });
 

@@ -34,7 +34,7 @@ const ports = {
 } as const;
 
 /** The first is what a start deploys. */
-const exampleNames = ["first-deployment", "web-shop"] as const;
+const exampleNames = ["web-shop", "first-deployment"] as const;
 
 const usage = `npm start -- [flags]
   --fresh               begin anew: removes the database, keys and logs of earlier starts

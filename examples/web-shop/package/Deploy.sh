@@ -19,6 +19,9 @@ if [ -e "$note" ]; then
   rm -f "$note"
 fi
 
+# On purpose: time to kill the server or the agent and to watch the deployment go on.
+sleep "${PAGE_PAUSE_SECONDS:-0}"
+
 # In a session of its own and with its own log, so that it stays open when this script has ended.
 setsid nohup "$node" "$PWD/shop.mjs" "$note" >"$data/shop.log" 2>&1 </dev/null &
 started=$!
