@@ -29,7 +29,7 @@ const requestStore = "server/engine/agents/agent-request-store.ts";
 
 const repacking = "server/features/library/package-archives/repack.test.ts";
 const transfers = "server/engine/transfer/transfer.test.ts";
-const packageTakeover = "test/cluster/package-takeover.test.ts";
+const packageTakeover = "test/long/package-takeover.test.ts";
 const packageSteps = "server/features/runs/step-types/deploy-package/deploy-package.test.ts";
 const journals = "server/features/runs/step-types/deploy-package/journal.test.ts";
 const manual = "test/cluster/manual-intervention.test.ts";

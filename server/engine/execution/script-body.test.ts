@@ -65,7 +65,7 @@ test("an artifact is announced by the whole path of its file, with its name and 
     [`path=${folder}/a ü'b.txt`, "name=a ü'b.txt", "length=5"],
     [`path=${folder}/a ü'b.txt`, "name=other", "length=5"],
   ]);
-  assert.deepEqual(lines.slice(-2), ["There is no file gone to collect as an artifact.", "failed 1"]);
+  assert.deepEqual(lines.slice(-2), ["There is no file 'gone' to make an artifact of.", "failed 1"]);
 });
 
 test("a value of a megabyte and a script with Windows line ends are carried whole", () => {
