@@ -79,6 +79,8 @@ interface Session {
   real: Transaction;
   pid: number;
   endReal: (commit: boolean) => Promise<void>;
+  /** The limit of idleness that the statements since the last comparison have set, as PostgreSQL says it. */
+  realIdle: { max: string };
   modelTx: ModelTransaction;
   model: Transaction;
   steps: Step[];
@@ -87,7 +89,7 @@ interface Session {
 
 class RolledBack extends Error {}
 
-async function beginReal(database: Database): Promise<Pick<Session, "real" | "pid" | "endReal">> {
+async function beginReal(database: Database): Promise<Pick<Session, "real" | "pid" | "endReal" | "realIdle">> {
   let end!: (commit: boolean) => void;
   const ending = new Promise<boolean>((resolve) => (end = resolve));
   let over!: Promise<void>;
@@ -109,12 +111,37 @@ async function beginReal(database: Database): Promise<Pick<Session, "real" | "pi
   // The databases of tests are told not to wait for the disk at all.
   await tx.query("SET LOCAL synchronous_commit = on");
   await tx.query(`SET LOCAL idle_in_transaction_session_timeout = ${noLimit}`);
+  const realIdle = { max: "0" };
   return {
-    real: tx,
+    real: withoutIdleLimit(tx, realIdle),
+    realIdle,
     pid: row!.pid,
     endReal: (commit) => {
       end(commit);
       return over;
+    },
+  };
+}
+
+/** Notes which limit of idleness a statement has set and takes it away at once: this test takes its time between two statements. */
+function withoutIdleLimit(tx: Transaction, idle: { max: string }): Transaction {
+  async function note(): Promise<void> {
+    const [set] = await tx.query<{ max: string }>(
+      `SELECT current_setting('idle_in_transaction_session_timeout') AS max, set_config('idle_in_transaction_session_timeout', '${noLimit}', true)`,
+    );
+    if (set!.max !== "0") idle.max = set!.max;
+  }
+  return {
+    ...tx,
+    query: async <R>(text: string, values?: readonly unknown[], o?: { name: string }) => {
+      const rows = await tx.query<R>(text, values, o);
+      await note();
+      return rows;
+    },
+    execute: async (text, values, o) => {
+      const count = await tx.execute(text, values, o);
+      await note();
+      return count;
     },
   };
 }
@@ -263,6 +290,22 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
     };
     const paused = running.filter((row) => row["owner"] === null);
     const wakened = paused.length > 0 && chance(0.8) ? (oneOf(paused)["task_id"] as string) : taskId;
+    const fire: Program = [
+      async (tx) => {
+        const found = await lockDue(tx, trigger);
+        if (found !== undefined) due.set(tx, found);
+        return found ?? false;
+      },
+      async (tx) => {
+        const firing = await insertFiring(tx, trigger, due.get(tx)!.missed);
+        if (firing === undefined) return false;
+        due.set(tx, { missed: due.get(tx)!.missed, dueAt: firing.dueAt });
+        const { missed } = firing;
+        return missed === null ? "none" : [missed.count, (firing.dueAt.getTime() - missed.from.getTime()) / (missed.count * hourMs)];
+      },
+      (tx) => setFiringTask(tx, trigger, due.get(tx)!.dueAt!, taskId),
+      (tx) => advanceSchedule(tx, trigger, due.get(tx)!.missed, lastTask),
+    ];
     const programs: readonly Program[] = [
       [(tx) => enqueue(tx, newTag)],
       [(tx) => enqueue(tx, newTag)],
@@ -293,22 +336,9 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
       [(tx) => lockKind(tx, "Check"), (tx) => replaceSchedules(tx, "Check", wanted)],
       [(tx) => makeDue(tx, trigger, overdueMs)],
       [async (tx) => [...(await listIntervals(tx, "Check"))], (tx) => listDue(tx, 10)],
-      [
-        async (tx) => {
-          const found = await lockDue(tx, trigger);
-          if (found !== undefined) due.set(tx, found);
-          return found ?? false;
-        },
-        async (tx) => {
-          const firing = await insertFiring(tx, trigger, due.get(tx)!.missed);
-          if (firing === undefined) return false;
-          due.set(tx, { missed: due.get(tx)!.missed, dueAt: firing.dueAt });
-          const { missed } = firing;
-          return missed === null ? "none" : [missed.count, (firing.dueAt.getTime() - missed.from.getTime()) / (missed.count * hourMs)];
-        },
-        (tx) => setFiringTask(tx, trigger, due.get(tx)!.dueAt!, taskId),
-        (tx) => advanceSchedule(tx, trigger, due.get(tx)!.missed, lastTask),
-      ],
+      fire,
+      [(tx) => makeDue(tx, trigger, overdueMs), ...fire],
+      [(tx) => makeDue(tx, trigger, overdueMs), ...fire],
       [(tx) => ownsTask(tx, lease), (tx) => listParts(tx, taskId), (tx) => readLeaseSettings(tx)],
     ];
     return oneOf(programs);
@@ -392,17 +422,14 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
     session.waiting = undefined;
     assert.deepEqual(inOrder(model), inOrder(real));
     if ("value" in real) {
-      const [set] = await session.real.query<{ wait: string; idle: string }>(
-        `SELECT current_setting('synchronous_commit') AS wait, current_setting('idle_in_transaction_session_timeout') AS idle`,
-      );
+      const [set] = await session.real.query<{ wait: string }>(`SELECT current_setting('synchronous_commit') AS wait`);
       assert.equal(session.modelTx.async ? "off" : "on", set!.wait, "whether the commit waits for the disk");
       assert.equal(
         session.modelTx.idleMsMax === noLimit ? "0" : `${session.modelTx.idleMsMax / 1_000}s`,
-        set!.idle,
+        session.realIdle.max,
         "how long it may be idle",
       );
-      // This test takes its time between two statements.
-      await session.real.query(`SET LOCAL idle_in_transaction_session_timeout = ${noLimit}`);
+      session.realIdle.max = "0";
       session.modelTx.idleMsMax = noLimit;
     }
     const isRefused = "code" in real || real.value === false;

@@ -190,9 +190,10 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
     },
 
     async "task-guard"(tx, [id, owner, epoch]) {
-      if ((await model.lock(tx, queued(id), isOwn(owner, epoch))) === undefined) return answer([]);
-      tx.idleMsMax = heldMsMax;
-      return answer([{}]);
+      // PostgreSQL sets the limit when it has found the row, before it waits for its lock, whatever the row is after that.
+      const found = model.visible(tx, queued(id));
+      if (found !== undefined && isOwn(owner, epoch)(found)) tx.idleMsMax = heldMsMax;
+      return answer((await model.lock(tx, queued(id), isOwn(owner, epoch))) === undefined ? [] : [{}]);
     },
 
     async "task-owned"(tx, [id, owner, epoch]) {
