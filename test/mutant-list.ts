@@ -13,7 +13,7 @@ export interface Mutant {
 }
 
 const takeover = "test/cluster/takeover.test.ts";
-const stepTypes = "test/cluster/step-types.test.ts";
+const stepTypes = "test/long/step-types.test.ts";
 const twoNodes = "test/cluster/two-nodes-process.test.ts";
 const hosts = "server/platform/database/database-hosts.test.ts";
 const commits = "server/platform/database/commit-outcome.test.ts";
@@ -79,7 +79,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/engine/artifacts/artifact-store.ts",
     find: "WHERE step_run_id = $1 AND collection = 'due' ORDER BY",
     put: "WHERE step_run_id = $1 ORDER BY",
-    test: "test/cluster/artifacts-takeover.test.ts",
+    test: "test/long/artifacts-takeover.test.ts",
     pattern: "wherever kill -9",
   },
   {
@@ -88,7 +88,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/engine/execution/run-script.ts",
     find: "let hasAftermath = row.logNext > 0 && script.messages.hasAftermath();",
     put: "let hasAftermath = false;",
-    test: "test/cluster/artifacts-takeover.test.ts",
+    test: "test/long/artifacts-takeover.test.ts",
     pattern: "wherever kill -9",
   },
   {

@@ -17,17 +17,22 @@ export interface CommitCutter {
 }
 
 const headerBytes = 5;
+/** What a server says last when it has answered. */
+const isReady = (bytes: Buffer): boolean => bytes.length >= 6 && bytes.readUInt8(bytes.length - 6) === 0x5a;
+
 /** The client's messages are statements and values of one request each. */
 const messageBytesMax = 64 * 1024 * 1024;
 
 /**
  * `choose` is asked at each COMMIT, with all that its connection has sent since the one before (for a needle to be found in); undefined
- * lets it pass. `late` resolves when a COMMIT that was cut "late" shall reach the server.
+ * lets it pass. It counts as done when it is cut, an "answered" one so when the server has committed. `late` resolves when a COMMIT that was cut "late" shall reach the server.
  */
 export async function startCommitCutter(parts: {
   target: { port: number; host: string };
   choose: (transaction: Buffer) => Cut | undefined;
   late: () => Promise<unknown>;
+  /** What happens between the answer and the cut of an "answered" one; by default nothing. */
+  answered?: () => Promise<unknown>;
 }): Promise<CommitCutter> {
   const { target } = parts;
   const done: Record<Cut, number> = { before: 0, answered: 0, sent: 0, late: 0 };
@@ -80,7 +85,7 @@ export async function startCommitCutter(parts: {
     });
 
     function doCut(how: Cut, commit: Buffer): void {
-      done[how] += 1;
+      if (how !== "answered") done[how] += 1;
       if (how === "before") end();
       if (how === "answered") to.write(commit);
       if (how === "sent") {
@@ -93,9 +98,16 @@ export async function startCommitCutter(parts: {
       }
     }
 
+    async function cutAnswered(): Promise<void> {
+      await parts.answered?.();
+      done.answered += 1;
+      end();
+    }
+
     to.on("data", (bytes) => {
-      if (cut === "answered") end();
-      else if (cut === undefined) from.write(bytes);
+      if (cut === "answered") {
+        if (isReady(bytes)) void cutAnswered();
+      } else if (cut === undefined) from.write(bytes);
     });
     from.on("close", () => {
       if (cut === undefined || cut === "before" || cut === "answered") to.destroy();
