@@ -12,9 +12,9 @@ export interface Mutant {
   pattern: string | number;
 }
 
-const takeover = "test/cluster/takeover.test.ts";
+const takeover = "test/long/takeover.test.ts";
 const stepTypes = "test/long/step-types.test.ts";
-const twoNodes = "test/cluster/two-nodes-process.test.ts";
+const twoNodes = "test/long/two-nodes-process.test.ts";
 const hosts = "server/platform/database/database-hosts.test.ts";
 const commits = "server/platform/database/commit-outcome.test.ts";
 const anyNode = "server/engine/agents/any-node-polling.test.ts";
@@ -32,7 +32,7 @@ const transfers = "server/engine/transfer/transfer.test.ts";
 const packageTakeover = "test/long/package-takeover.test.ts";
 const packageSteps = "server/features/runs/step-types/deploy-package/deploy-package.test.ts";
 const journals = "server/features/runs/step-types/deploy-package/journal.test.ts";
-const manual = "test/cluster/manual-intervention.test.ts";
+const manual = "test/long/manual-intervention.test.ts";
 const steps = "test/cluster/steps.test.ts";
 const interruptions = "server/features/runs/interruptions/interruptions.test.ts";
 
@@ -538,7 +538,7 @@ export const mutants: readonly Mutant[] = [
     file: "halibut/client.ts",
     find: "return [peer.thumbprint, peer.host, peer.port,",
     put: "return [peer.thumbprint,",
-    test: "test/cluster/bad-input-process.test.ts",
+    test: "test/long/bad-input-process.test.ts",
     pattern: "two listening agents with one certificate",
   },
   {
