@@ -20,6 +20,7 @@ const run = promisify(execFile);
 const password = "pair-of-postgres";
 const database = "cuttle";
 const answersMsMax = 60_000;
+const logLinesShown = 20;
 
 /** One of the two: 0 or 1. */
 export type Which = 0 | 1;
@@ -96,23 +97,32 @@ export async function startPostgresPair(root: string): Promise<PostgresPair> {
     }
   }
 
+  /** One that ends at once is started again, as whoever supervises it would: what was killed a moment ago may still hold its port. */
   async function start(which: Which): Promise<void> {
-    const log = openSync(path.join(place, `server-${which}.log`), "a");
-    const child = spawn(programs.postgres, ["-D", folder(which)], { ...as, stdio: ["ignore", log, log] });
-    closeSync(log);
-    child.unref();
-    let end: string | undefined;
-    child.once("error", (error) => (end = error.message));
-    child.once("exit", (code) => (end = `it ended with ${code}`));
-    await eventually(
-      `PostgreSQL ${which} answers (its log is in ${place})`,
-      async () => {
-        if (end !== undefined) return true;
-        return (await query(which, "SELECT 1")).length === 1;
-      },
-      answersMsMax,
-    );
-    if (end !== undefined) throw new Error(`PostgreSQL ${which} did not start: ${end}`);
+    const logFile = path.join(place, `server-${which}.log`);
+    let isRunning = false;
+    let end = "";
+    try {
+      await eventually(
+        `PostgreSQL ${which} answers`,
+        async () => {
+          if (!isRunning) {
+            isRunning = true;
+            const log = openSync(logFile, "a");
+            const child = spawn(programs.postgres, ["-D", folder(which)], { ...as, stdio: ["ignore", log, log] });
+            closeSync(log);
+            child.unref();
+            child.once("error", (error) => ([isRunning, end] = [false, error.message]));
+            child.once("exit", (code) => ([isRunning, end] = [false, `it ended with ${code}`]));
+          }
+          return (await query(which, "SELECT 1")).length === 1;
+        },
+        answersMsMax,
+      );
+    } catch (error) {
+      const log = (await fs.readFile(logFile, "utf8")).split("\n").slice(-logLinesShown).join("\n");
+      throw new Error(`PostgreSQL ${which} did not start: ${end}\n${log}`, { cause: error });
+    }
   }
 
   function signalAll(which: Which, name: NodeJS.Signals): void {
