@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { createCluster } from "../support/cluster.ts";
 import type { Cluster, ServerProcess } from "../support/cluster.ts";
 import { createClusterApi } from "../support/cluster-api.ts";
-import type { ClusterApi } from "../support/cluster-api.ts";
+import type { ApiAnswer, ClusterApi } from "../support/cluster-api.ts";
 import { createObserver } from "../support/observer.ts";
 import type { Acknowledged } from "../support/observer.ts";
 import { startPostgresPair } from "../support/postgres-pair.ts";
@@ -37,7 +37,7 @@ export interface ChaosTrial {
 export interface ChaosResult {
   acknowledged: number;
   inSuccess: number;
-  /** From the kill or freezing of a node until another one had its task, for each task that this was seen of. */
+  /** From the kill or freezing of a node until the log of its task went on, for each task that this was seen of. */
   takeoversMs: number[];
   seconds: number;
   faults: string[];
@@ -56,6 +56,11 @@ const gapMs = { min: 200, more: 1_200 };
 const finalMsMax = 240_000;
 const takeoverLookMs = 25;
 const takeoverMsMax = 20_000;
+/** A lease and a second. */
+const slowTakeoverMs = 5_000;
+const lookMsMax = 500;
+/** What a node had sent before it was killed or frozen is written by then. */
+const lastWordsMs = 300;
 
 /** Until somebody promotes the standby. */
 const unnoticedMsMax = 1_000;
@@ -94,6 +99,7 @@ export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
     /** Nodes that are dead or frozen at the moment. */
     const disturbed = new Set<ServerProcess>();
     const api = createClusterApi(() => nodes.filter((node) => !disturbed.has(node)).map((node) => node.ready.url));
+    const look = createLogLook(api, () => nodes.filter((node) => !disturbed.has(node)).map((node) => node.ready.url));
     const observer = createObserver({ folder: path.join(cluster.root, "observed"), api });
     const project = await observer.prepare({
       name: "shop",
@@ -152,12 +158,17 @@ export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
       const atMs = performance.now();
       if (how === "kill") await victim.kill();
       else await victim.freeze();
-      const seen = Promise.all(itsTasks.map(async (taskId) => takeover(api, taskId, victim, atMs)));
+      const seen = Promise.all(itsTasks.map(async (taskId) => takeover(look, taskId, atMs)));
       await pause(how === "kill" ? length * awayMsMax : freezeMs.min + length * freezeMs.more);
       if (how === "kill") await victim.start();
       else victim.thaw();
       disturbed.delete(victim);
-      takeoversMs.push(...(await seen).filter((ms) => ms !== undefined));
+      for (const [index, ms] of (await seen).entries()) {
+        if (ms === undefined) continue;
+        takeoversMs.push(ms);
+        if (ms > slowTakeoverMs)
+          trial.report(`  ${itsTasks[index]} of ${victim.name} (${how}) went on after ${(ms / 1000).toFixed(1)} s only.`);
+      }
     }
 
     const stepping = clocks?.stepAlong(first, () => done / trial.deployments, ended.signal);
@@ -224,16 +235,41 @@ async function tasksOf(api: ClusterApi, node: ServerProcess, underWay: ReadonlyS
   return tasks.filter((task) => task.State === "Executing" && task.ServerNode === `OctopusServerNodes-${node.name}`).map(({ Id }) => Id);
 }
 
-/** How long after the disturbance another node had the task; undefined when none was seen with it, or it had ended just before. */
-async function takeover(api: ClusterApi, taskId: string, from: ServerProcess, sinceMs: number): Promise<number | undefined> {
+/**
+ * How long after the disturbance the task's log went on, whoever wrote it: a node that was started again may have it under the same name. Undefined
+ * when the task had ended just before. A look at a node that is frozen in that moment is given up soon, so that it is not what is measured.
+ */
+async function takeover(look: LogLook, taskId: string, sinceMs: number): Promise<number | undefined> {
+  await pause(lastWordsMs);
+  let before: string | undefined;
   while (performance.now() - sinceMs < takeoverMsMax) {
-    const task = await api.get(`/api/tasks/${taskId}`);
-    const isElsewhere = task.ServerNode !== `OctopusServerNodes-${from.name}`;
-    if (isElsewhere && task.State === "Executing") return performance.now() - sinceMs;
-    if (task.IsCompleted) return undefined;
+    const seen = await look(taskId);
+    if (seen !== undefined) {
+      if (before === undefined && seen.isCompleted) return undefined;
+      before ??= seen.log;
+      if (seen.log !== before || seen.isCompleted) return performance.now() - sinceMs;
+    }
     await pause(takeoverLookMs);
   }
-  return undefined;
+  return takeoverMsMax;
+}
+
+/** The log of a task as one of the nodes tells it; undefined when that one says nothing now. */
+type LogLook = (taskId: string) => Promise<{ log: string; isCompleted: boolean } | undefined>;
+
+function createLogLook(api: ClusterApi, urls: () => readonly string[]): LogLook {
+  let turn = 0;
+  return async (taskId) => {
+    const nodes = urls();
+    const url = nodes[turn++ % nodes.length]!;
+    const ask = async (address: string): Promise<ApiAnswer> => api.once(url, "GET", address, undefined, {}, lookMsMax);
+    try {
+      const [task, raw] = await Promise.all([ask(`/api/tasks/${taskId}`), ask(`/api/tasks/${taskId}/raw`)]);
+      return task.status === 200 && raw.status === 200 ? { log: raw.text, isCompleted: task.body.IsCompleted } : undefined;
+    } catch {
+      return undefined;
+    }
+  };
 }
 
 function shuffled<T>(items: readonly T[], random: () => number): T[] {
