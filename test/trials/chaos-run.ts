@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { createCluster } from "../support/cluster.ts";
 import type { Cluster, ServerProcess } from "../support/cluster.ts";
 import { createClusterApi } from "../support/cluster-api.ts";
-import type { ApiAnswer, ClusterApi } from "../support/cluster-api.ts";
+import type { ApiAnswer, ClusterApi, Document } from "../support/cluster-api.ts";
 import { createObserver } from "../support/observer.ts";
 import type { Acknowledged } from "../support/observer.ts";
 import { startPostgresPair } from "../support/postgres-pair.ts";
@@ -37,7 +37,7 @@ export interface ChaosTrial {
 export interface ChaosResult {
   acknowledged: number;
   inSuccess: number;
-  /** From the kill or freezing of a node until the log of its task went on, for each task that this was seen of. */
+  /** From the kill or freezing of a node until its task went on, for each task that this was seen of. */
   takeoversMs: number[];
   seconds: number;
   faults: string[];
@@ -54,7 +54,7 @@ const awayMsMax = 2_000;
 const gapMs = { min: 200, more: 1_200 };
 /** A deployment that is disturbed again and again takes long; one that takes longer than this is lost. */
 const finalMsMax = 240_000;
-const takeoverLookMs = 25;
+const takeoverLookMs = 50;
 const takeoverMsMax = 20_000;
 /** A lease and a second. */
 const slowTakeoverMs = 5_000;
@@ -99,7 +99,7 @@ export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
     /** Nodes that are dead or frozen at the moment. */
     const disturbed = new Set<ServerProcess>();
     const api = createClusterApi(() => nodes.filter((node) => !disturbed.has(node)).map((node) => node.ready.url));
-    const look = createLogLook(api, () => nodes.filter((node) => !disturbed.has(node)).map((node) => node.ready.url));
+    const look = createTaskLook(api, () => nodes.filter((node) => !disturbed.has(node)));
     const observer = createObserver({ folder: path.join(cluster.root, "observed"), api });
     const project = await observer.prepare({
       name: "shop",
@@ -158,7 +158,7 @@ export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
       const atMs = performance.now();
       if (how === "kill") await victim.kill();
       else await victim.freeze();
-      const seen = Promise.all(itsTasks.map(async (taskId) => takeover(look, taskId, atMs)));
+      const seen = Promise.all(itsTasks.map(async (taskId) => takeover(look, taskId, idOf(victim), atMs)));
       await pause(how === "kill" ? length * awayMsMax : freezeMs.min + length * freezeMs.more);
       if (how === "kill") await victim.start();
       else victim.thaw();
@@ -232,45 +232,57 @@ async function startDatabase(cluster: Cluster, trial: ChaosTrial): Promise<Distu
 /** Tasks under way that a node says are its own; empty when nobody can tell now. */
 async function tasksOf(api: ClusterApi, node: ServerProcess, underWay: ReadonlySet<Acknowledged>): Promise<string[]> {
   const tasks = await Promise.all([...underWay].map(({ taskId }) => api.get(`/api/tasks/${taskId}`)));
-  return tasks.filter((task) => task.State === "Executing" && task.ServerNode === `OctopusServerNodes-${node.name}`).map(({ Id }) => Id);
+  return tasks.filter((task) => task.State === "Executing" && task.ServerNode === idOf(node)).map(({ Id }) => Id);
 }
 
 /**
- * How long after the disturbance the task's log went on, whoever wrote it: a node that was started again may have it under the same name. Undefined
- * when the task had ended just before. A look at a node that is frozen in that moment is given up soon, so that it is not what is measured.
+ * How long after the disturbance the task went on: another node had it, or, where the same node was started again and may have it under the same
+ * name, its log grew. Undefined when it had ended just before.
  */
-async function takeover(look: LogLook, taskId: string, sinceMs: number): Promise<number | undefined> {
+async function takeover(look: TaskLook, taskId: string, from: string, sinceMs: number): Promise<number | undefined> {
   await pause(lastWordsMs);
   let before: string | undefined;
   while (performance.now() - sinceMs < takeoverMsMax) {
-    const seen = await look(taskId);
-    if (seen !== undefined) {
-      if (before === undefined && seen.isCompleted) return undefined;
-      before ??= seen.log;
-      if (seen.log !== before || seen.isCompleted) return performance.now() - sinceMs;
+    const task = await look.task(taskId);
+    if (task?.IsCompleted === true && before === undefined) return undefined;
+    if (task?.IsCompleted === true || (task?.State === "Executing" && task.ServerNode !== from)) return performance.now() - sinceMs;
+    if (task !== undefined && (before === undefined || look.isUp(from))) {
+      const log = await look.log(taskId);
+      before ??= log;
+      if (log !== undefined && log !== before) return performance.now() - sinceMs;
     }
     await pause(takeoverLookMs);
   }
   return takeoverMsMax;
 }
 
-/** The log of a task as one of the nodes tells it; undefined when that one says nothing now. */
-type LogLook = (taskId: string) => Promise<{ log: string; isCompleted: boolean } | undefined>;
+/** What one of the nodes tells of a task. A look at a node that is frozen in that moment is given up soon, so that it is not what is measured. */
+interface TaskLook {
+  /** Undefined when that node says nothing now; so is the log. */
+  task(taskId: string): Promise<Document | undefined>;
+  log(taskId: string): Promise<string | undefined>;
+  isUp(nodeId: string): boolean;
+}
 
-function createLogLook(api: ClusterApi, urls: () => readonly string[]): LogLook {
+function createTaskLook(api: ClusterApi, up: () => readonly ServerProcess[]): TaskLook {
   let turn = 0;
-  return async (taskId) => {
-    const nodes = urls();
-    const url = nodes[turn++ % nodes.length]!;
-    const ask = async (address: string): Promise<ApiAnswer> => api.once(url, "GET", address, undefined, {}, lookMsMax);
+  async function ask(address: string): Promise<ApiAnswer | undefined> {
+    const nodes = up();
     try {
-      const [task, raw] = await Promise.all([ask(`/api/tasks/${taskId}`), ask(`/api/tasks/${taskId}/raw`)]);
-      return task.status === 200 && raw.status === 200 ? { log: raw.text, isCompleted: task.body.IsCompleted } : undefined;
+      const answer = await api.once(nodes[turn++ % nodes.length]!.ready.url, "GET", address, undefined, {}, lookMsMax);
+      return answer.status === 200 ? answer : undefined;
     } catch {
       return undefined;
     }
+  }
+  return {
+    task: async (taskId) => (await ask(`/api/tasks/${taskId}`))?.body,
+    log: async (taskId) => (await ask(`/api/tasks/${taskId}/raw`))?.text,
+    isUp: (nodeId) => up().some((node) => idOf(node) === nodeId),
   };
 }
+
+const idOf = (node: ServerProcess): string => `OctopusServerNodes-${node.name}`;
 
 function shuffled<T>(items: readonly T[], random: () => number): T[] {
   return items
