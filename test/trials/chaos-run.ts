@@ -259,7 +259,7 @@ async function takeover(look: TaskLook, taskId: string, from: string, sinceMs: n
 /** What one of the nodes tells of a task. A look at a node that is frozen in that moment is given up soon, so that it is not what is measured. */
 interface TaskLook {
   /** Undefined when that node says nothing now; so is the log. */
-  task(taskId: string): Promise<Document | undefined>;
+  task(taskId: string): Promise<Document>;
   log(taskId: string): Promise<string | undefined>;
   isUp(nodeId: string): boolean;
 }
