@@ -130,7 +130,9 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
 
   // Bodies stay bytes until the caller is known and allowed; then they are read in the route's shape.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser(["application/json", "text/json"], { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser(["application/json", "text/json"], { parseAs: "buffer" }, (request, body, done) =>
+    done(unreadableAs(request), body),
+  );
   // Everything else is read by the routes that take files, and by no other.
   app.addContentTypeParser("*", (request, _payload, done) => {
     if (routeOf(request)?.uploadBytesMax !== undefined) done(null, undefined);
@@ -373,6 +375,14 @@ interface RouteConfig {
 }
 
 /** The route a request was matched to; undefined where nothing answers. */
+/** Why the bytes of a JSON body are not the text they stand for; null when they are. */
+function unreadableAs({ headers }: FastifyRequest): Problem | null {
+  const encoding = headers["content-encoding"]?.trim() ?? "";
+  if (!/^(?:identity)?$/i.test(encoding)) return problem.unsupportedEncoding(encoding);
+  const charset = /;\s*charset\s*=\s*"?([^";]*)/i.exec(headers["content-type"] ?? "")?.[1]?.trim() ?? "";
+  return /^(?:utf-?8|us-ascii)?$/i.test(charset) ? null : problem.unsupportedEncoding(charset);
+}
+
 function routeOf(request: FastifyRequest): Route | undefined {
   return (request.routeOptions?.config as RouteConfig | undefined)?.route;
 }
