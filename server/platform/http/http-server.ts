@@ -35,7 +35,7 @@ import { errorBody, problemOf } from "./problem-answer.ts";
 import { compileReader } from "./shape-reader.ts";
 import type { Reader } from "./shape-reader.ts";
 import { compileWriter } from "./shape-writer.ts";
-import type { Writer } from "./shape-writer.ts";
+import type { ShapeWriter } from "./shape-writer.ts";
 import type { Answer, Route } from "./route.ts";
 import { checkRoutes, firstSegments, routerPath, unknownAddress } from "./route-table.ts";
 
@@ -52,6 +52,8 @@ const keepAliveTimeoutMs = 75_000;
 const pathParamCharactersMax = 500;
 /** Maintenance lasts minutes; asking more often changes nothing. */
 const maintenanceRetrySeconds = 60;
+/** Answers up to this many characters go out in one piece with their headers. */
+const joinedTextMax = 16 * 1024;
 /** After this long an unfinished request is cut when the node stops. */
 const closeGraceMsDefault = 25_000;
 
@@ -79,7 +81,7 @@ interface PreparedRoute {
   route: Route;
   readBody: Reader | undefined;
   readQuery: Reader | undefined;
-  write: Writer | undefined;
+  write: ShapeWriter | undefined;
 }
 
 /** What is known of a request before its route runs. */
@@ -278,7 +280,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
   }
 
   function shaped({ write }: PreparedRoute, answer: Answer): Answer {
-    return write === undefined || answer.body === undefined ? answer : { ...answer, body: write(answer.body, "") };
+    return write === undefined || answer.body === undefined ? answer : { ...answer, body: write.value(answer.body, "") };
   }
 
   function send({ write }: PreparedRoute, answer: Answer, linkPrefix: string, reply: FastifyReply): FastifyReply {
@@ -295,7 +297,10 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     if (write === undefined || answer.contentType !== undefined) {
       return reply.header("content-type", answer.contentType ?? "text/plain; charset=utf-8").send(answer.body);
     }
-    return reply.header("content-type", "application/json; charset=utf-8").send(JSON.stringify(write(answer.body, linkPrefix)));
+    const text = write.text(answer.body, linkPrefix);
+    // A long text is made into bytes once here, instead of being measured and joined with the headers first.
+    const isLong = text.length > joinedTextMax;
+    return reply.header("content-type", "application/json; charset=utf-8").send(isLong ? Buffer.from(text) : text);
   }
 
   function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
