@@ -43,7 +43,8 @@ export function startAgent(options: { home: string; port: number; trust: string 
 
 async function start(main: string, args: string[], env: Record<string, string> = {}): Promise<Program> {
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [path.join(root, main), ...args], {
+  // Flags of this process count there too, so that a benchmark run with --cpu-prof leaves the server's profile as well.
+  const child = spawn(process.execPath, [...process.execArgv, path.join(root, main), ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...env },
   });

@@ -16,12 +16,13 @@ import {
   csrfMatches,
   isSignedIn,
   lookUpRequest,
+  lookUpRequestWith,
   mayDo,
   requirePermission,
   requireSignedIn,
   sessionHashes,
 } from "../access/access.ts";
-import type { Caller, RequestFacts } from "../access/access.ts";
+import type { Alongside, AlongsideRows, Caller, RequestFacts } from "../access/access.ts";
 import type { Database, Transaction } from "../database/database.ts";
 import { hashApiKey } from "../secrets/secrets.ts";
 import { obeyMethodOverride, readAddress } from "./address.ts";
@@ -88,6 +89,8 @@ interface PreparedRoute {
 interface Known {
   address: Address;
   facts?: RequestFacts;
+  /** What the route asked together with them. */
+  rows?: AlongsideRows | undefined;
 }
 
 const addressOf = Symbol("address");
@@ -113,6 +116,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     virtualDirectories: new Set(),
   };
   const nodeName = parts.nodeName.replace(/[^\x20-\x7e]/g, "?");
+  const everyHeader = { ...securityHeaders, "octopus-node": nodeName };
   const servers = new Set<Server>();
   let closing = false;
 
@@ -139,7 +143,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     else done(problem.unsupportedMediaType(request.headers["content-type"] ?? "none"), undefined);
   });
   app.addHook("onRequest", async (request, reply) => {
-    reply.headers({ ...securityHeaders, "octopus-node": nodeName });
+    reply.headers(everyHeader);
     if (routeOf(request)?.uploadBytesMax === undefined) limitReceiving(request.raw, reply.raw);
   });
   app.addHook("onSend", async (_request, reply) => {
@@ -183,23 +187,42 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
   }
 
   /** Who is calling, in which space, and may they: before the body is even read. */
-  async function admit({ route }: PreparedRoute, request: FastifyRequest): Promise<void> {
+  async function admit(prepared: PreparedRoute, request: FastifyRequest): Promise<void> {
     const known = (request.raw as Marked)[addressOf]!;
-    known.facts = await factsOf(route, request, known.address);
+    const { facts, rows } = await factsOf(prepared.route, request, known.address, alongsideOf(prepared, request));
+    known.facts = facts;
+    known.rows = rows;
+  }
+
+  /** What the route reads in the statement that says who is calling; nothing for a request that it cannot read, which `run` will refuse. */
+  function alongsideOf({ route, readQuery }: PreparedRoute, request: FastifyRequest): Alongside | undefined {
+    if (route.alongside === undefined) return undefined;
+    const params = request.params as Record<string, string>;
+    const faults: string[] = [];
+    const query = readQuery === undefined ? {} : readQuery(request.query, "", faults);
+    return faults.length > 0 || !Object.values(params).every(isStorable) ? undefined : route.alongside({ params, query });
   }
 
   /** @throws Problem when the caller may not do this, or not any more */
-  async function factsOf(route: Route, request: FastifyRequest, address: Address): Promise<RequestFacts> {
+  async function factsOf(
+    route: Route,
+    request: FastifyRequest,
+    address: Address,
+    alongside?: Alongside,
+  ): Promise<{ facts: RequestFacts; rows?: AlongsideRows | undefined }> {
     const { space } = address;
     if (route.scope === "system" && space !== undefined) throw problem.notFound("address", request.url);
     // Whoever calls a route that is open to anyone, the answer is the same, also while there is no database to ask.
     if (route.permission === "anyone" && route.scope === "system")
-      return { caller: undefined, session: undefined, space: undefined, isInMaintenance: false };
+      return { facts: { caller: undefined, session: undefined, space: undefined, isInMaintenance: false } };
     const { key, kind } = credentialOf(request, route);
     if (space !== undefined && !isStorable(space)) throw problem.notFound("space", space);
     const keyHash = key === undefined ? undefined : hashApiKey(key);
     const credentials = { keyHash, sessionHashes: keyHash === undefined ? sessionHashes(request.headers.cookie) : [] };
-    const facts = await lookUpRequest(parts.database, credentials, space ?? null);
+    const { facts, rows } =
+      alongside === undefined
+        ? { facts: await lookUpRequest(parts.database, credentials, space ?? null) }
+        : await lookUpRequestWith(parts.database, credentials, space ?? null, alongside);
     if (key !== undefined && facts.caller === undefined && route.permission !== "anyone") throw problem.credentialNotValid(kind);
     // A browser sends its cookies whatever page asks it to; only our own page knows the second secret.
     if (facts.session !== undefined && route.changes && !csrfMatches(request.headers[csrfHeader], facts.session.csrfHash)) {
@@ -220,7 +243,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
         "The server is in maintenance: until that ends, only administrators may change anything.",
         maintenanceRetrySeconds,
       );
-    return { ...facts, space: needsSpace ? facts.space : undefined };
+    return { facts: { ...facts, space: needsSpace ? facts.space : undefined }, rows };
   }
 
   async function run(prepared: PreparedRoute, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -251,7 +274,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     let answer: Answer;
     if (!route.changes) {
       const asked = prepared.readBody && { body: readBody(prepared.readBody, request) };
-      answer = await handler(Object.assign(base, { db: parts.database, ...asked }));
+      answer = await handler(Object.assign(base, { db: parts.database, rows: known.rows, ...asked }));
     } else if (route.uploadBytesMax !== undefined) {
       answer = await withIncomingFile(request.raw, route.uploadBytesMax, (incoming) =>
         handler(Object.assign(base, { database: parts.database, incoming })),
@@ -317,7 +340,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
       );
     if (shown.retryAfterSeconds !== undefined) reply.header("retry-after", String(shown.retryAfterSeconds));
     if (shown.status === 401 && routeOf(request)?.nuget === true) reply.header("www-authenticate", 'Basic realm="NuGet", charset="UTF-8"');
-    reply.headers({ ...securityHeaders, "octopus-node": nodeName });
+    reply.headers(everyHeader);
     return reply
       .code(shown.status)
       .header("content-type", "application/json; charset=utf-8")
