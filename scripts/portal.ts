@@ -22,7 +22,8 @@ async function buildOnce(): Promise<boolean> {
   try {
     const { isNew } = await buildPortal(root);
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-    if (isNew || !words.includes("--quiet")) process.stderr.write(`${isNew ? `The portal is built (${seconds} s).` : "The portal is as its sources are."}\n`);
+    if (isNew || !words.includes("--quiet"))
+      process.stderr.write(`${isNew ? `The portal is built (${seconds} s).` : "The portal is as its sources are."}\n`);
     return true;
   } catch (error) {
     process.stderr.write(`The portal could not be built. ${(error as Error).message}\n`);
@@ -39,7 +40,8 @@ if (words.includes("--sizes") && isBuilt) {
   ] as const) {
     const sum = files.reduce((all, { bytes }) => all + bytes, 0);
     console.log(`${kind}: ${(sum / 1024).toFixed(1)} KiB gzip of ${budgets[kind]} allowed before the first view of the dashboard`);
-    for (const { file, bytes } of files.sort((a, b) => b.bytes - a.bytes)) console.log(`  ${(bytes / 1024).toFixed(1).padStart(7)} ${file}`);
+    for (const { file, bytes } of files.sort((a, b) => b.bytes - a.bytes))
+      console.log(`  ${(bytes / 1024).toFixed(1).padStart(7)} ${file}`);
   }
 }
 if (words.includes("--watch")) {
@@ -48,6 +50,8 @@ if (words.includes("--watch")) {
   watch(path.join(root, "portal"), { recursive: true }, (_kind, name) => {
     if (name === null || /^(?:dist|node_modules)/.test(name)) return;
     clearTimeout(due);
-    due = setTimeout(() => (building = building.then(buildOnce)), quietMs);
+    due = setTimeout(() => {
+      building = building.then(buildOnce);
+    }, quietMs);
   });
 } else if (!isBuilt) process.exitCode = 1;

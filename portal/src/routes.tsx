@@ -60,7 +60,8 @@ const app = createRoute({
     const spaces = await context.queries.ensureQueryData(spacesQuery);
     const last = rememberedSpace();
     const space = spaces.find((one) => one.Id === last) ?? spaces.find((one) => one.IsDefault) ?? spaces[0];
-    if (space === undefined) throw new ApiError(403, ["You can sign in, but no space is shared with you. Ask an administrator of this server."]);
+    if (space === undefined)
+      throw new ApiError(403, ["You can sign in, but no space is shared with you. Ask an administrator of this server."]);
     throw redirect({ to: "/app/$space", params: { space: space.Id }, replace: true });
   },
 });

@@ -45,7 +45,7 @@ export async function buildPortal(root: string): Promise<BuiltPortal> {
     const { build } = await import("vite");
     await build({
       root: path.join(root, "portal"),
-      configFile: path.join(root, "portal", "vite.config.ts"),
+      configFile: path.join(root, "portal", "vite-config.ts"),
       logLevel: "error",
       build: { outDir: staging, emptyOutDir: true },
     });
@@ -103,8 +103,14 @@ function keyOf(root: string): string {
     exclude: ({ name }) => name === "node_modules" || name === "dist" || name.startsWith("dist.") || name.endsWith(".test.ts"),
     withFileTypes: true,
   });
-  for (const file of files.filter((one) => one.isFile()).map((one) => path.join(one.parentPath, one.name)).sort()) {
-    hash.update(`${path.relative(root, file).split(path.sep).join("/")}\0`).update(readFileSync(file)).update("\0");
+  for (const file of files
+    .filter((one) => one.isFile())
+    .map((one) => path.join(one.parentPath, one.name))
+    .sort()) {
+    hash
+      .update(`${path.relative(root, file).split(path.sep).join("/")}\0`)
+      .update(readFileSync(file))
+      .update("\0");
   }
   return hash.digest("hex").slice(0, 16);
 }

@@ -56,7 +56,9 @@ export async function firstViewProblems(folder: string, document: string): Promi
     if (first.has(part.file) || !part.file.endsWith(".js")) continue;
     const bytes = await compressedBytes(path.join(folder, part.file));
     if (bytes / 1024 > budgets.laterPart)
-      problems.push(`${part.file} is ${(bytes / 1024).toFixed(1)} KiB (gzip); the budget of a part that comes later is ${budgets.laterPart}.`);
+      problems.push(
+        `${part.file} is ${(bytes / 1024).toFixed(1)} KiB (gzip); the budget of a part that comes later is ${budgets.laterPart}.`,
+      );
   }
   return problems;
 }

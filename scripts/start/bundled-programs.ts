@@ -52,7 +52,12 @@ async function portalOf(root: string): Promise<void> {
 function keyOf(root: string): string {
   const hash = createHash("sha256");
   const files = globSync(
-    [...sources.map((name) => `${name}/**/*.{ts,tsx,mjs,json,css,svg,html}`), "packaging/**/*", "scripts/{bundle,portal}/*.ts", "package-lock.json"],
+    [
+      ...sources.map((name) => `${name}/**/*.{ts,tsx,mjs,json,css,svg,html}`),
+      "packaging/**/*",
+      "scripts/{bundle,portal}/*.ts",
+      "package-lock.json",
+    ],
     {
       cwd: root,
       exclude: (name) => name === "node_modules" || name === "fixtures" || name === "dist" || name.endsWith(".test.ts"),

@@ -9,5 +9,17 @@ export const dashboardQuery = (space: string) =>
   queryOptions({
     queryKey: keyOf("dashboard", space),
     queryFn: ({ signal }) => api.get<Dashboard>(path`/${space}/dashboard`, { signal }),
-    meta: { changesOf: ["Deployments", "ServerTasks", "Interruptions", "Releases", "Projects", "ProjectGroups", "Environments", "Lifecycles", "Tenants"] },
+    meta: {
+      changesOf: [
+        "Deployments",
+        "ServerTasks",
+        "Interruptions",
+        "Releases",
+        "Projects",
+        "ProjectGroups",
+        "Environments",
+        "Lifecycles",
+        "Tenants",
+      ],
+    },
   });

@@ -1,7 +1,11 @@
 // The documents of the API as types, taken from the contract that the server writes them by. Only types: none of its code comes along.
 
 import type { Artifact as ArtifactShape } from "@cuttle/contract/rest/artifacts";
-import type { Dashboard as DashboardShape, DashboardItem as DashboardItemShape, Progression as ProgressionShape } from "@cuttle/contract/rest/dashboards";
+import type {
+  Dashboard as DashboardShape,
+  DashboardItem as DashboardItemShape,
+  Progression as ProgressionShape,
+} from "@cuttle/contract/rest/dashboards";
 import type {
   Deployment as DeploymentShape,
   DeploymentBody as DeploymentBodyShape,

@@ -64,6 +64,9 @@ export function openEventStream(address: string, handlers: StreamHandlers, lastE
     const silent = new AbortController();
     let watchdog = setTimeout(() => silent.abort(), silenceMsMax);
     const signal = AbortSignal.any([closed.signal, silent.signal]);
+    // A browser that is offline does not end what it reads; the person is told at once.
+    const onOffline = (): void => silent.abort();
+    addEventListener("offline", onOffline);
     try {
       const response = await fetch(apiAddress(address), {
         headers: { Accept: "text/event-stream", ...(last === undefined ? {} : { "Last-Event-ID": last }) },
@@ -92,6 +95,7 @@ export function openEventStream(address: string, handlers: StreamHandlers, lastE
       }
     } finally {
       clearTimeout(watchdog);
+      removeEventListener("offline", onOffline);
       silent.abort();
     }
   }

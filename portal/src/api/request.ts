@@ -34,7 +34,10 @@ export function path(texts: TemplateStringsArray, ...values: (string | number)[]
 }
 
 /** Adds what is not undefined as a query; lists become repeated names. */
-export function withQuery(address: string, query: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>): string {
+export function withQuery(
+  address: string,
+  query: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>,
+): string {
   const parts = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value === undefined) continue;
@@ -108,7 +111,8 @@ export async function refusalOf(response: Response): Promise<ApiError> {
   } catch {
     // A proxy in between answers in its own language.
   }
-  if (errors.length === 0) errors = [`The server answered with ${response.status}${response.statusText === "" ? "" : ` ${response.statusText}`}.`];
+  if (errors.length === 0)
+    errors = [`The server answered with ${response.status}${response.statusText === "" ? "" : ` ${response.statusText}`}.`];
   return new ApiError(response.status, errors, retryAfter > 0 ? retryAfter : undefined);
 }
 
@@ -121,7 +125,9 @@ function csrfToken(): string {
 
 export const api = {
   get: <T>(address: string, sent: Omit<Sent, "body"> = {}) => request<T>(address, { method: "GET", ...sent }),
-  post: <T>(address: string, body?: unknown, sent: Omit<Sent, "body"> = {}) => request<T>(address, { method: "POST", body: body ?? {}, ...sent }),
-  put: <T>(address: string, body?: unknown, sent: Omit<Sent, "body"> = {}) => request<T>(address, { method: "PUT", body: body ?? {}, ...sent }),
+  post: <T>(address: string, body?: unknown, sent: Omit<Sent, "body"> = {}) =>
+    request<T>(address, { method: "POST", body: body ?? {}, ...sent }),
+  put: <T>(address: string, body?: unknown, sent: Omit<Sent, "body"> = {}) =>
+    request<T>(address, { method: "PUT", body: body ?? {}, ...sent }),
   delete: <T>(address: string, sent: Omit<Sent, "body"> = {}) => request<T>(address, { method: "DELETE", ...sent }),
 };

@@ -16,7 +16,12 @@ export function signIn(username: string, password: string, rememberMe: boolean):
   return request<User>("/users/login", {
     method: "POST",
     isSignIn: true,
-    body: { Username: username, Password: password, RememberMe: rememberMe, State: { UsingSecureConnection: location.protocol === "https:" } },
+    body: {
+      Username: username,
+      Password: password,
+      RememberMe: rememberMe,
+      State: { UsingSecureConnection: location.protocol === "https:" },
+    },
   });
 }
 

@@ -77,7 +77,16 @@ interface SelectProps<K extends string> {
   onChange(value: K): void;
 }
 
-export function Select<K extends string>({ label, isLabelHidden, value, options, placeholder, help, isDisabled, onChange }: SelectProps<K>) {
+export function Select<K extends string>({
+  label,
+  isLabelHidden,
+  value,
+  options,
+  placeholder,
+  help,
+  isDisabled,
+  onChange,
+}: SelectProps<K>) {
   return (
     <AriaSelect
       className={css["field"]!}

@@ -18,7 +18,10 @@ interface NoticeProps {
 export function Notice({ kind = "plain", children, actions, isSpoken }: NoticeProps) {
   const Icon = icons[kind];
   return (
-    <div className={joined(css["notice"], kind !== "plain" && css[kind])} role={isSpoken === true ? (kind === "error" ? "alert" : "status") : undefined}>
+    <div
+      className={joined(css["notice"], kind !== "plain" && css[kind])}
+      role={isSpoken === true ? (kind === "error" ? "alert" : "status") : undefined}
+    >
       <Icon size={18} aria-hidden className={css["icon"]} />
       <div className={css["text"]}>{children}</div>
       {actions !== undefined && <div className={css["actions"]}>{actions}</div>}

@@ -33,7 +33,11 @@ export function PageHeader({ title, within = [], above, beside, actions }: PageH
   return (
     <header className={css["header"]}>
       <div className={css["titles"]}>
-        {above !== undefined && <nav aria-label="Up" className={css["above"]}>{above}</nav>}
+        {above !== undefined && (
+          <nav aria-label="Up" className={css["above"]}>
+            {above}
+          </nav>
+        )}
         <h1 ref={heading} tabIndex={-1}>
           {title}
         </h1>

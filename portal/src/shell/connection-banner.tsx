@@ -51,7 +51,12 @@ export function LiveLight() {
   const { state, problem } = useStore(connection);
   const { shape, word } = lights[state];
   return (
-    <span data-testid="live-light" data-state={state} className="muted small" title={problem ?? "Pages change by themselves when something changes on the server."}>
+    <span
+      data-testid="live-light"
+      data-state={state}
+      className="muted small"
+      title={problem ?? "Pages change by themselves when something changes on the server."}
+    >
       <span aria-hidden>{shape}</span> {word}
     </span>
   );

@@ -108,7 +108,11 @@ export function createPortalFiles(parts: { folders: readonly string[]; installat
       if (url === buildPath)
         return found === undefined
           ? notBuilt()
-          : { status: 200, headers: { "content-type": types[".json"]!, "cache-control": "no-store" }, body: JSON.stringify({ Build: found.id }) };
+          : {
+              status: 200,
+              headers: { "content-type": types[".json"]!, "cache-control": "no-store" },
+              body: JSON.stringify({ Build: found.id }),
+            };
       if (found === undefined) return notBuilt();
       if (url.startsWith(assetsPath)) return assetAnswer(found.assets.get(url.slice(assetsPath.length)), request);
       return documentAnswer(found, request.linkPrefix, parts.installationId, own ? 200 : 404);

@@ -72,7 +72,14 @@ export function buildMatrix(
     });
     if (wanted !== "" && !project.Name.toLowerCase().includes(wanted)) continue;
     if (filter.state !== undefined && !cells.some((cell) => cell && fits(cell, filter.state))) continue;
-    const row: ProjectRow = { kind: "project", id: project.Id, name: project.Name, slug: project.Slug, isDisabled: project.IsDisabled, cells };
+    const row: ProjectRow = {
+      kind: "project",
+      id: project.Id,
+      name: project.Name,
+      slug: project.Slug,
+      isDisabled: project.IsDisabled,
+      cells,
+    };
     const group = byGroup.get(project.ProjectGroupId);
     if (group === undefined) byGroup.set(project.ProjectGroupId, [row]);
     else group.push(row);
@@ -106,7 +113,10 @@ function cellOf(
   const cell: Cell = {
     item,
     state,
-    remaining: item.State !== "Success" && earlier !== undefined && earlier.ReleaseVersion !== item.ReleaseVersion ? earlier.ReleaseVersion : undefined,
+    remaining:
+      item.State !== "Success" && earlier !== undefined && earlier.ReleaseVersion !== item.ReleaseVersion
+        ? earlier.ReleaseVersion
+        : undefined,
     isBehind: before !== undefined && before.ReleaseId !== item.ReleaseId && item.IsCompleted && before.Created > item.Created,
     tenants:
       all.length > 1 || item.TenantId !== null
@@ -129,7 +139,16 @@ function isSame(one: Cell, other: Cell): boolean {
   );
 }
 
-const urgencies: readonly ShownState[] = ["Failed", "TimedOut", "Waiting", "Executing", "Cancelling", "Queued", "SuccessWithWarnings", "Canceled"];
+const urgencies: readonly ShownState[] = [
+  "Failed",
+  "TimedOut",
+  "Waiting",
+  "Executing",
+  "Cancelling",
+  "Queued",
+  "SuccessWithWarnings",
+  "Canceled",
+];
 
 function urgency(item: DashboardItem): number {
   const at = urgencies.indexOf(shownState(item));
