@@ -37,6 +37,8 @@ import { compileReader } from "./shape-reader.ts";
 import type { Reader } from "./shape-reader.ts";
 import { compileWriter } from "./shape-writer.ts";
 import type { ShapeWriter } from "./shape-writer.ts";
+import { findPage } from "./pages.ts";
+import type { Pages } from "./pages.ts";
 import type { Answer, Route } from "./route.ts";
 import { checkRoutes, firstSegments, routerPath, unknownAddress } from "./route-table.ts";
 
@@ -65,6 +67,8 @@ export interface HttpServerParts {
   nodeName: string;
   /** Told about errors that are our fault or the database's, with the id the caller was shown. */
   reportFault: (fault: { error: unknown; route: string; requestId: string }) => void;
+  /** Answers what no route does: the web portal. */
+  pages?: Pages;
   jsonBodyBytesMax?: number;
   /** How long a request may take to arrive; tests shorten it. */
   requestReceiveTimeoutMs?: number;
@@ -153,7 +157,12 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     if (closing) reply.header("connection", "close");
   });
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply));
-  app.setNotFoundHandler((request, reply) => answerError(unknownAddress(request, parts.routes), request, reply));
+  app.setNotFoundHandler(async (request, reply) => {
+    const { linkPrefix } = (request.raw as Marked)[addressOf]!.address;
+    const page = parts.pages && (await findPage(parts.pages, request, linkPrefix));
+    if (page !== undefined) return reply.code(page.status).headers(page.headers).send(page.body);
+    return answerError(unknownAddress(request, parts.routes), request, reply);
+  });
 
   for (const route of parts.routes) {
     const prepared: PreparedRoute = {
