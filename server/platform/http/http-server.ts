@@ -37,6 +37,8 @@ import { compileReader } from "./shape-reader.ts";
 import type { Reader } from "./shape-reader.ts";
 import { compileWriter } from "./shape-writer.ts";
 import type { ShapeWriter } from "./shape-writer.ts";
+import { findPage } from "./pages.ts";
+import type { Pages } from "./pages.ts";
 import type { Answer, Route } from "./route.ts";
 import { checkRoutes, firstSegments, routerPath, unknownAddress } from "./route-table.ts";
 
@@ -65,6 +67,8 @@ export interface HttpServerParts {
   nodeName: string;
   /** Told about errors that are our fault or the database's, with the id the caller was shown. */
   reportFault: (fault: { error: unknown; route: string; requestId: string }) => void;
+  /** Answers what no route does: the web portal. */
+  pages?: Pages;
   jsonBodyBytesMax?: number;
   /** How long a request may take to arrive; tests shorten it. */
   requestReceiveTimeoutMs?: number;
@@ -136,7 +140,9 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
 
   // Bodies stay bytes until the caller is known and allowed; then they are read in the route's shape.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser(["application/json", "text/json"], { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser(["application/json", "text/json"], { parseAs: "buffer" }, (request, body, done) =>
+    done(unreadableAs(request), body),
+  );
   // Everything else is read by the routes that take files, and by no other.
   app.addContentTypeParser("*", (request, _payload, done) => {
     if (routeOf(request)?.uploadBytesMax !== undefined) done(null, undefined);
@@ -151,7 +157,12 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     if (closing) reply.header("connection", "close");
   });
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply));
-  app.setNotFoundHandler((request, reply) => answerError(unknownAddress(request, parts.routes), request, reply));
+  app.setNotFoundHandler(async (request, reply) => {
+    const { linkPrefix } = (request.raw as Marked)[addressOf]!.address;
+    const page = parts.pages && (await findPage(parts.pages, request, linkPrefix));
+    if (page !== undefined) return reply.code(page.status).headers(page.headers).send(page.body);
+    return answerError(unknownAddress(request, parts.routes), request, reply);
+  });
 
   for (const route of parts.routes) {
     const prepared: PreparedRoute = {
@@ -401,6 +412,14 @@ interface RouteConfig {
 }
 
 /** The route a request was matched to; undefined where nothing answers. */
+/** Why the bytes of a JSON body are not the text they stand for; null when they are. */
+function unreadableAs({ headers }: FastifyRequest): Problem | null {
+  const encoding = headers["content-encoding"]?.trim() ?? "";
+  if (!/^(?:identity)?$/i.test(encoding)) return problem.unsupportedEncoding(encoding);
+  const charset = /;\s*charset\s*=\s*"?([^";]*)/i.exec(headers["content-type"] ?? "")?.[1]?.trim() ?? "";
+  return /^(?:utf-?8|us-ascii)?$/i.test(charset) ? null : problem.unsupportedEncoding(charset);
+}
+
 function routeOf(request: FastifyRequest): Route | undefined {
   return (request.routeOptions?.config as RouteConfig | undefined)?.route;
 }

@@ -43,7 +43,10 @@ export function valuesFor(context: ActionContext, facts?: TargetFacts): TargetVa
   const variables =
     facts === undefined
       ? context.variables
-      : createVariables([...ownValues(context), ...factValues(context, facts)], { nowMs: context.plan.nowMs });
+      : createVariables([...ownValues(context), ...factValues(context, facts)], {
+          nowMs: context.plan.nowMs,
+          hearDerived: (text) => context.hide(text),
+        });
   const evaluate = (name: string): string | undefined => {
     const raw = context.property(name);
     if (raw === undefined) return undefined;
