@@ -11,7 +11,7 @@ import { commandOf, readCounts, sayRow } from "./figures.ts";
 
 /** Counts of one and the same work differ by who wakes whom, not by more than this. */
 const limitShare = 0.05;
-const finalMsMax = 60_000;
+const finalMsMax = 180_000;
 const lookMs = 100;
 
 const counts = readCounts({ history: [10, 100, 1_000], tasks: 10, steps: 3, targets: 4, idle: 10, texts: 0 });
