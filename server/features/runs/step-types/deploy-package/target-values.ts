@@ -31,9 +31,9 @@ export interface TargetValues extends ActionValues {
   hasFeature(name: string): boolean;
 }
 
-/** The values of the action alone, or with what is known of the target. */
-export function valuesFor(context: ActionContext, facts?: TargetFacts): TargetValues {
-  const values = valuesWith(context, facts === undefined ? [] : factValues(context, facts));
+/** The values of the action alone, or with what is known of the target, and of packages that came along. */
+export function valuesFor(context: ActionContext, facts?: TargetFacts, further: readonly Variable[] = []): TargetValues {
+  const values = valuesWith(context, facts === undefined ? [] : [...factValues(context, facts), ...further]);
   const features = (values.evaluate("Octopus.Action.EnabledFeatures") ?? "").split(",").map((one) => one.trim().toLowerCase());
   return {
     ...values,
