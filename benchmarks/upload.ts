@@ -10,7 +10,7 @@ import { once } from "node:events";
 import { openDatabase } from "../server/platform/database/database.ts";
 import { readVersion } from "../server/features/library/versions/versions.ts";
 import { startPostgres } from "../test/support/postgres.ts";
-import { apiKey, percentile, residentMb, startServer } from "./programs.ts";
+import { apiKey, percentile, processorSeconds, residentMb, startServer } from "./programs.ts";
 
 const megabytes = Number(process.argv[2] ?? 1024);
 const packages = Number(process.argv[3] ?? 52_000);
@@ -82,13 +82,8 @@ interface Upload {
   sha1: number;
   disk: number;
   grownMb: number;
+  /** Says on a busy machine what the wall clock cannot. */
   serverCpuSeconds: number;
-}
-
-/** Of all threads of the server; says on a busy machine what the wall clock cannot. */
-async function serverCpuSeconds(): Promise<number> {
-  const fields = (await fs.readFile(`/proc/${pid}/stat`, "utf8")).split(") ")[1]!.split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 async function uploadOnce(n: number): Promise<Upload> {
@@ -97,11 +92,11 @@ async function uploadOnce(n: number): Promise<Upload> {
   const disk = await diskSpeed();
   const before = await residentMb(pid);
   let peak = before;
-  const cpuBefore = await serverCpuSeconds();
+  const cpuBefore = await processorSeconds(pid);
   const sampler = setInterval(() => void residentMb(pid).then((now) => (peak = Math.max(peak, now))), 20);
   const ms = await push(`Large.1.0.${n}.tar.gz`, megabytes, randomBytes(32));
   clearInterval(sampler);
-  const cpu = (await serverCpuSeconds()) - cpuBefore;
+  const cpu = (await processorSeconds(pid)) - cpuBefore;
   return { upload: (megabytes / ms) * 1000, sha256, sha1, disk, grownMb: peak - before, serverCpuSeconds: cpu };
 }
 

@@ -39,6 +39,7 @@ import { checkJoin, createBackgroundLoop, createFitness, createNodeRegistry, rea
 import { findDatabaseHosts, forgetOldCommitMarks, migrate, openDatabase, openTimelineRecord } from "./platform/database/database.ts";
 import { openSharedFolder } from "./platform/files/files.ts";
 import { createEventStreams, createHttpServer } from "./platform/http/http.ts";
+import { createPortalFiles } from "./platform/portal-files/portal-files.ts";
 import { readKeptSecrets } from "./platform/kept-secrets/kept-secrets.ts";
 import { prepareMasking, openSecrets } from "./platform/secrets/secrets.ts";
 import type { ServerLog } from "./platform/telemetry/telemetry.ts";
@@ -64,6 +65,8 @@ const timelineFile = "database-timeline.json";
 /** In the home: the name of the process that had it last. */
 const processFile = "node-process";
 const administratorNameDefault = "admin";
+/** Where the web portal's files lie: beside a bundled server, and in a checkout where they are built. */
+const portalFolders = ["portal", "../portal/dist"].map((folder) => path.join(import.meta.dirname, folder));
 
 export interface ServerNode {
   ready: { url: string; thumbprint: string; nodeName: string; commsPort: number };
@@ -234,6 +237,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     const http = createHttpServer({
       database,
       nodeName: config.nodeName,
+      pages: createPortalFiles({ folders: portalFolders, installationId }),
       routes: featureRoutes({
         database,
         secrets,

@@ -15,34 +15,45 @@ export const archivesKept = 3;
 const lockSeconds = 30;
 const incomingMinutesMax = 24 * 60;
 
-/** Functions for scripts that run at the target. `group` and `archive` are made of letters, digits and `. _ -`. */
+/** Functions for scripts that run at the target; each program that they start costs milliseconds, so they start few. `group` and `archive` are made of letters, digits and `. _ -`. */
 export const targetCacheFunctions = `
 cuttle_cache="\${TentacleHome:?This agent does not say where its home is.}/Files/cuttle"
+# A file that only one can make; the shell does it by itself. Scripts of an older server make a folder of this name.
 cuttle_lock() {
   local tries=0
-  until mkdir "$cuttle_cache/lock" 2>/dev/null; do
+  until cuttle_try_lock; do
     tries=$((tries + 1))
-    [ "$tries" -lt ${lockSeconds * 10} ] || { rmdir "$cuttle_cache/lock" 2>/dev/null; tries=0; }
+    [ "$tries" -lt ${lockSeconds * 10} ] || { rm -f "$cuttle_cache/lock" 2>/dev/null || rmdir "$cuttle_cache/lock" 2>/dev/null; tries=0; }
     sleep 0.1
   done
 }
-cuttle_unlock() { rmdir "$cuttle_cache/lock"; }
+cuttle_try_lock() {
+  local status
+  set -C
+  { : > "$cuttle_cache/lock"; } 2>/dev/null
+  status=$?
+  set +C
+  return "$status"
+}
+cuttle_unlock() { rm -f "$cuttle_cache/lock"; }
 
 # group archive; the hashes of its blocks on standard input. Says which of them are there.
 cuttle_ask() (
   umask 077
-  mkdir -p "$cuttle_cache/archives" "$cuttle_cache/blocks" "$cuttle_cache/incoming" || exit 1
+  [ -d "$cuttle_cache/archives" ] && [ -d "$cuttle_cache/blocks" ] && [ -d "$cuttle_cache/incoming" ] ||
+    mkdir -p "$cuttle_cache/archives" "$cuttle_cache/blocks" "$cuttle_cache/incoming" || exit 1
+  mapfile -t blocks
   cuttle_lock
   list="$cuttle_cache/archives/$1@$2"
-  cat > "$list.$$" && mv -f "$list.$$" "$list"
+  printf '%s\n' "\${blocks[@]}" > "$list.$$" && mv -f "$list.$$" "$list"
   status=$?
   cuttle_unlock
   [ "$status" = 0 ] || { echo "The list of the package's blocks cannot be written to $cuttle_cache." >&2; exit 1; }
   there=''
-  while IFS= read -r block; do
+  for block in "\${blocks[@]}"; do
     if [ -f "$cuttle_cache/blocks/$block" ]; then there+=1; else there+=0; fi
     [ "\${#there}" -lt ${blocksPerLine} ] || { echo "blocks $there"; there=''; }
-  done < "$list"
+  done
   [ -z "$there" ] || echo "blocks $there"
 )
 
@@ -116,27 +127,26 @@ cuttle_join() {
 cuttle_forget() (
   shopt -s nullglob
   cd "$cuttle_cache" || exit 0
+  left=(incoming/*)
+  [ "\${#left[@]}" = 0 ] || find incoming -mindepth 1 -maxdepth 1 -mmin +${incomingMinutesMax} -exec rm -rf -- {} + 2>/dev/null
+  lists=("archives/$1@"*)
+  [ "\${#lists[@]}" -gt ${archivesKept} ] || exit 0
   cuttle_lock
   kept=0
-  dropped=''
   while IFS= read -r name; do
     case "$name" in "$1@"*) ;; *) continue ;; esac
     kept=$((kept + 1))
     [ "$kept" -gt ${archivesKept} ] || continue
     [ -z "$2" ] || [ -n "$(find "archives/$name" -mmin "+$2")" ] || continue
     rm -f -- "archives/$name"
-    dropped=1
   done < <(ls -1t archives)
-  if [ -n "$dropped" ]; then
-    declare -A needed=()
-    while IFS= read -r block; do needed[$block]=1; done < <(cat archives/*)
-    unneeded=()
-    for file in blocks/*; do [ -n "\${needed[\${file#blocks/}]}" ] || unneeded+=("$file"); done
-    for ((at = 0; at < \${#unneeded[@]}; at += 500)); do rm -f -- "\${unneeded[@]:at:500}"; done
-    echo "Removed \${#unneeded[@]} blocks that no kept version of the package needs."
-  fi
+  declare -A needed=()
+  while IFS= read -r block; do needed[$block]=1; done < <(cat archives/*)
+  unneeded=()
+  for file in blocks/*; do [ -n "\${needed[\${file#blocks/}]}" ] || unneeded+=("$file"); done
+  for ((at = 0; at < \${#unneeded[@]}; at += 500)); do rm -f -- "\${unneeded[@]:at:500}"; done
+  echo "Removed \${#unneeded[@]} blocks that no kept version of the package needs."
   cuttle_unlock
-  find incoming -mindepth 1 -maxdepth 1 -mmin +${incomingMinutesMax} -exec rm -rf -- {} + 2>/dev/null
   exit 0
 )
 `;

@@ -211,6 +211,11 @@ describe("bodies", () => {
     assertError(await node.call("POST", "/api/lab/echo", JSON.stringify({ Name: "x".repeat(200_000) })), 413, /100000 bytes/);
     assertError(await node.call("POST", "/api/lab/echo", "Name=a", { "Content-Type": "application/x-www-form-urlencoded" }), 415);
     assertError(await node.call("POST", "/api/lab/echo", "Name=a", { "Content-Type": "text/plain" }), 415);
+    const utf16 = { "Content-Type": "application/json; charset=utf-16" };
+    assertError(await node.call("POST", "/api/lab/echo", Buffer.from('{"Name":"a"}', "utf16le"), utf16), 415, /'utf-16'.*UTF-8/);
+    assertError(await node.call("POST", "/api/lab/echo", '{"Name":"a"}', { "Content-Encoding": "gzip" }), 415, /'gzip'.*uncompressed/);
+    const plain = { "Content-Type": 'application/json; charset="UTF-8"', "Content-Encoding": "identity" };
+    assert.equal((await node.call("POST", "/api/lab/echo", '{"Name":"a"}', plain)).status, 201);
     assertError(await node.call("POST", "/api/lab/echo", {}), 400, /Name is required/);
     assertError(await node.call("POST", "/api/lab/echo", { Name: 7, Values: { a: 1 } }), 400, /Name must be text.*Values/s);
     assertError(await node.call("POST", "/api/lab/echo", "[]"), 400, /must be a JSON object/);

@@ -62,7 +62,8 @@ export function selectedVersion(
   const same = (one: string | null | undefined, other: string): boolean => one?.trim().toLowerCase() === other.toLowerCase();
   const found = selected.find(
     (one) =>
-      (same(one.ActionName, action.Name) || (!one.ActionName && same(one.StepName, step.Name))) &&
+      // Old clients write the action into StepName too.
+      (same(one.ActionName, action.Name) || (!one.ActionName && (same(one.StepName, action.Name) || same(one.StepName, step.Name)))) &&
       same(one.PackageReferenceName ?? "", name),
   );
   return found?.Version?.trim() || undefined;

@@ -91,6 +91,7 @@ export async function createDeployment(tx: Transaction, caller: Caller, wanted: 
     environmentId: environment.Id,
     channelId: release.channel_id,
     projectId: project.Id,
+    ...(wanted.tenant === null ? {} : { tenantTags: wanted.tenant.tags }),
   });
   if (form.faults.length > 0) throw problem.invalid(form.faults);
   if (wanted.answers !== undefined)

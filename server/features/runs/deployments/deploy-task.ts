@@ -35,7 +35,13 @@ export function createDeployTask(parts: DeployTaskParts): TaskHandler {
       const stored = run.task.plan === null ? await makePlan(run, parts) : { ok: true as const, plan: decodePlan(run.task.plan) };
       if (!stored.ok) return refuse(run, stored.faults);
       const outcome = await runPlan(stored.plan, run, { ...parts, guidedFailure });
-      if (outcome.state === "Success") await run.guarded((tx) => deployOnwards(tx, deploymentIdOf(run)));
+      if (outcome.state !== "Success") return outcome;
+      const unanswered = await run.guarded((tx) => deployOnwards(tx, deploymentIdOf(run)));
+      const at = new Date().toISOString();
+      if (unanswered.length > 0)
+        await run.log.append(
+          unanswered.map((text) => ({ kind: "line" as const, block: rootBlock, category: "Warning" as const, at, text })),
+        );
       return outcome;
     },
   };

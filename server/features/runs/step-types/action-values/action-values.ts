@@ -18,7 +18,9 @@ export interface ActionValues {
 /** Those of the action; `further` ones win over them. */
 export function valuesWith(context: ActionContext, further: readonly Variable[]): ActionValues {
   const variables =
-    further.length === 0 ? context.variables : createVariables([...ownValues(context), ...further], { nowMs: context.plan.nowMs });
+    further.length === 0
+      ? context.variables
+      : createVariables([...ownValues(context), ...further], { nowMs: context.plan.nowMs, hearDerived: (text) => context.hide(text) });
   return {
     variables,
     evaluate(name) {

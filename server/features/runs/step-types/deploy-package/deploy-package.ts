@@ -186,6 +186,7 @@ function stagesFor(context: ActionContext, { facts, journal, now }: Acquired, va
   return {
     own,
     custom,
+    skips: values.variables.get("Octopus.Action.SkipRemainingConventions")?.text ?? "",
     installationVariables,
     runsPackaged: values.isTrue(`${prefix}.RunScripts`, true),
     removesPackaged: values.variables.get("OctopusDeleteScriptsOnCleanup")?.text?.toLowerCase() !== "false",

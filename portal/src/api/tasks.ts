@@ -1,0 +1,41 @@
+// Tasks: what runs, ran or waits, and why it waits.
+
+import { queryOptions } from "@tanstack/react-query";
+import type { ServerTask, ServerTaskDetails, TaskWaiting } from "./documents.ts";
+import { keyOf } from "./queries.ts";
+import { api, path, withQuery } from "./request.ts";
+
+/** A node of the log tree: a step, a machine, or what happens there. The contract leaves its shape open because it holds itself. */
+export interface LogNode {
+  Id: string;
+  Name: string;
+  Started: string | null;
+  Ended: string | null;
+  Status: "Pending" | "Running" | "Success" | "SuccessWithWarning" | "Failed" | "Skipped" | "Canceled";
+  Children: LogNode[];
+  ProgressPercentage: number;
+  ProgressMessage: string;
+}
+
+export type TaskDetails = Omit<ServerTaskDetails, "ActivityLogs"> & { ActivityLogs: LogNode[] };
+
+/** The task with its tree of steps; lines of the log come otherwise. */
+export const taskDetailsQuery = (space: string, task: string) =>
+  queryOptions({
+    queryKey: keyOf("task-details", space, task),
+    queryFn: ({ signal }) => api.get<TaskDetails>(withQuery(path`/${space}/tasks/${task}/details`, { tail: 1 }), { signal }),
+    meta: { changesOf: [task] },
+  });
+
+export const taskWaitingQuery = (space: string, task: string) =>
+  queryOptions({
+    queryKey: keyOf("task-waiting", space, task),
+    queryFn: ({ signal }) => api.get<TaskWaiting>(path`/${space}/tasks/${task}/waiting`, { signal }),
+    meta: { changesOf: [task, "ServerTasks"] },
+    // Reasons change without a change of any document: a node is back, an agent answers.
+    refetchInterval: 5_000,
+  });
+
+export const cancelTask = (space: string, task: string): Promise<ServerTask> => api.post(path`/${space}/tasks/${task}/cancel`);
+
+export const rerunTask = (space: string, task: string): Promise<ServerTask> => api.post(path`/${space}/tasks/rerun/${task}`);
