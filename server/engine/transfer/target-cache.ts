@@ -75,34 +75,55 @@ cuttle_accept() (
   done
 )
 
+# group archive. Fills the array blocks of whoever calls; fails when one is not there.
+cuttle_blocks() {
+  local block missing=0
+  mapfile -t blocks < "$cuttle_cache/archives/$1@$2" || return 1
+  for block in "\${blocks[@]}"; do [ -f "$cuttle_cache/blocks/$block" ] || missing=$((missing + 1)); done
+  [ "$missing" -gt 0 ] || return 0
+  echo "$missing of the \${#blocks[@]} blocks of the package are missing in $cuttle_cache: they did not arrive whole, or somebody removed them. Deploy again." >&2
+  return 1
+}
+cuttle_cat() (
+  cd "$cuttle_cache/blocks" || exit 1
+  for ((at = 0; at < \${#blocks[@]}; at += 500)); do cat -- "\${blocks[@]:at:500}" || exit 1; done
+)
+
+# A block that the disk has damaged would fail every time: it has to be sent again.
+cuttle_look() (
+  cd "$cuttle_cache/blocks" || exit 1
+  for block in "\${blocks[@]}"; do
+    read -r sum _ < <(sha256sum -- "$block") || continue
+    [ "$sum" = "$block" ] || { rm -f -- "$block"; echo "A damaged block of it was removed; deploying again sends it again." >&2; }
+  done
+)
+
 # group archive folder. Unpacks what was accepted.
 cuttle_unpack() {
-  local list="$cuttle_cache/archives/$1@$2" block blocks=() missing=0 states
-  mapfile -t blocks < "$list" || return 1
-  for block in "\${blocks[@]}"; do [ -f "$cuttle_cache/blocks/$block" ] || missing=$((missing + 1)); done
-  if [ "$missing" -gt 0 ]; then
-    echo "$missing of the \${#blocks[@]} blocks of the package are missing in $cuttle_cache: they did not arrive whole, or somebody removed them. Deploy again." >&2
-    return 1
-  fi
-  (
-    cd "$cuttle_cache/blocks" || exit 1
-    for ((at = 0; at < \${#blocks[@]}; at += 500)); do cat -- "\${blocks[@]:at:500}" || exit 1; done
-  ) | tar -xzmof - -C "$3"
+  local blocks=() states
+  cuttle_blocks "$1" "$2" || return 1
+  cuttle_cat | tar -xzmof - -C "$3"
   states=("\${PIPESTATUS[@]}")
   [ "\${states[*]}" = '0 0' ] && return 0
   echo "The package could not be unpacked to $3 (codes \${states[*]}). Is there room on the disk, and may this user write there?" >&2
-  # A block that the disk has damaged would fail every time: it has to be sent again.
-  (
-    cd "$cuttle_cache/blocks" || exit 1
-    for block in "\${blocks[@]}"; do
-      read -r sum _ < <(sha256sum -- "$block") || continue
-      [ "$sum" = "$block" ] || { rm -f -- "$block"; echo "A damaged block of it was removed; deploying again sends it again." >&2; }
-    done
-  )
+  cuttle_look
   return 1
 }
 
-# group. Removes what only older archives of the group need, and what was never accepted.
+# group archive file. Puts what was accepted together again as one file, which has the archive's hash.
+cuttle_join() {
+  local blocks=() sum
+  cuttle_blocks "$1" "$2" || return 1
+  if cuttle_cat > "$3"; then
+    read -r sum _ < <(sha256sum < "$3")
+    [ "$sum" != "$2" ] || return 0
+  fi
+  echo "The package could not be put together as $3. Is there room on the disk, and may this user write there?" >&2
+  cuttle_look
+  return 1
+}
+
+# group minutes. Removes what only older archives of the group need that nobody asked for so long, and what was never accepted.
 cuttle_forget() (
   shopt -s nullglob
   cd "$cuttle_cache" || exit 0
@@ -115,7 +136,9 @@ cuttle_forget() (
   while IFS= read -r name; do
     case "$name" in "$1@"*) ;; *) continue ;; esac
     kept=$((kept + 1))
-    [ "$kept" -le ${archivesKept} ] || rm -f -- "archives/$name"
+    [ "$kept" -gt ${archivesKept} ] || continue
+    [ -z "$2" ] || [ -n "$(find "archives/$name" -mmin "+$2")" ] || continue
+    rm -f -- "archives/$name"
   done < <(ls -1t archives)
   declare -A needed=()
   while IFS= read -r block; do needed[$block]=1; done < <(cat archives/*)
