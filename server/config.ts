@@ -86,6 +86,12 @@ export const settings = {
     "number",
     `how many tasks this node runs at once, 0 for none (default: ${taskCapDefault})`,
   ),
+  agentArchives: setting(
+    "agentArchives",
+    "CUTTLE_AGENT_ARCHIVES",
+    "folder",
+    "where the archives of the agent lie that this node hands out to new machines (default: agents in the home folder, or beside the program)",
+  ),
   logLevel: setting(
     "logLevel",
     "CUTTLE_LOG_LEVEL",
@@ -166,6 +172,8 @@ export interface ServerConfig {
   adoptSharedFolder: boolean;
   stopDelayMs: number;
   taskCap: number;
+  /** Folder with the archives of the agent; undefined takes the usual places. */
+  agentArchives: string | undefined;
   logLevel: (typeof logLevels)[number];
   /** True when the operator named the cap, so that it replaces what the cluster remembers. */
   taskCapGiven: boolean;
@@ -214,6 +222,7 @@ export function readConfig(sources: ConfigSources): ServerConfig {
     stopDelayMs: 1_000 * checkNumber("stopDelay", given.stopDelay, { min: 0, max: stopDelayMax, fallback: stopDelayDefault }, faults),
     taskCap: checkNumber("taskCap", given.taskCap, { min: 0, max: taskCapMax, fallback: taskCapDefault }, faults),
     taskCapGiven: given.taskCap !== undefined,
+    agentArchives: given.agentArchives === undefined ? undefined : path.resolve(given.agentArchives),
     logLevel: checkLogLevel(given.logLevel, faults),
     database: checkDatabase(given, home, faults),
     masterKey: checkMasterKey(given.masterKey, faults),
