@@ -104,6 +104,12 @@ export const settings = {
     "port",
     "let other nodes on this machine use the embedded database over this TCP port of 127.0.0.1",
   ),
+  databaseFolder: setting(
+    "databaseFolder",
+    "CUTTLE_DATABASE_FOLDER",
+    "folder",
+    "folder of the embedded database; nodes of one machine that name the same one share it (default: database in the home folder)",
+  ),
   pgBin: setting("pgBin", "PGBIN", "folder", "PostgreSQL programs to use for the embedded database instead of the packaged ones"),
   serviceAccount: setting(
     "serviceAccount",
@@ -353,7 +359,7 @@ function checkPrefixes(text: string, faults: string[]): (WebAddress & { prefix: 
 function checkDatabase(given: Record<SettingName, string | undefined>, home: string, faults: string[]): DatabaseConfig {
   const embedded: DatabaseConfig = {
     kind: "embedded",
-    dataRoot: path.join(home, "database"),
+    dataRoot: path.resolve(given.databaseFolder ?? path.join(home, "database")),
     programsFolder: given.pgBin === undefined ? undefined : path.resolve(given.pgBin),
     sharePort:
       given.shareDb === undefined ? undefined : checkNumber("shareDb", given.shareDb, { min: 1, max: 65_535, fallback: 1 }, faults),
