@@ -101,7 +101,13 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
   let masterKey = "";
   const nodes: Node[] = [
     { title: "server", name: "first-node", folder: home.server, webPort: options.webPort, commsPort: options.commsPort },
-    { title: "second server", name: "second-node", folder: home.secondServer, webPort: options.secondWebPort, commsPort: options.secondCommsPort },
+    {
+      title: "second server",
+      name: "second-node",
+      folder: home.secondServer,
+      webPort: options.secondWebPort,
+      commsPort: options.secondCommsPort,
+    },
   ].map(({ title, name, folder, webPort, commsPort }) => ({
     name,
     address: `http://127.0.0.1:${webPort}`,
@@ -228,7 +234,12 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
 
   async function waitForNode(node: Node): Promise<void> {
     const itsRest = createRestClient(() => node.address, home.keys.apiKey);
-    await waitUntil(node.program, `server ${node.name}`, serverMsMax, async () => (await itsRest.probe("/api/octopusservernodes/ping")) === 200);
+    await waitUntil(
+      node.program,
+      `server ${node.name}`,
+      serverMsMax,
+      async () => (await itsRest.probe("/api/octopusservernodes/ping")) === 200,
+    );
   }
 
   async function waitForAgent(): Promise<void> {
@@ -459,7 +470,8 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     const deadline = performance.now() + strikeMsMax;
     while (countRuns(release.Version, environment).size === 0) {
       signal.throwIfAborted();
-      if (performance.now() > deadline || (await example.isOver(taskId))) throw new StartError("The deployment ended before it could be disturbed.");
+      if (performance.now() > deadline || (await example.isOver(taskId)))
+        throw new StartError("The deployment ended before it could be disturbed.");
       await pause(readyPauseMs);
     }
     await strike(taskId);

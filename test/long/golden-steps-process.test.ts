@@ -32,7 +32,10 @@ interface Rich {
 const rolling: Rich = {
   golden: (name) => ({
     name,
-    variables: [{ name: "Port", value: "80" }, { name: "Port", value: "8080", machine: "web-2" }],
+    variables: [
+      { name: "Port", value: "80" },
+      { name: "Port", value: "8080", machine: "web-2" },
+    ],
     steps: [
       {
         name: "Web servers",
@@ -40,7 +43,10 @@ const rolling: Rich = {
         stepProperties: one,
         actions: [
           { name: "Drain", script: `mark "drain ${machine}"; set_octopusvariable Was "port $(get_octopusvariable Port)"` },
-          { name: "Install", script: `mark "install ${machine}"; ${stays}; echo "installed behind $(get_octopusvariable 'Octopus.Action[Drain].Output.Was')"` },
+          {
+            name: "Install",
+            script: `mark "install ${machine}"; ${stays}; echo "installed behind $(get_octopusvariable 'Octopus.Action[Drain].Output.Was')"`,
+          },
           { name: "Not today", script: "mark no", disabled: true },
           { name: "Enable", script: `mark "enable ${machine}"; ${stays}` },
         ],
@@ -58,8 +64,17 @@ const approval: Rich = {
     name,
     steps: [
       { name: "Prepare", role: "db", script: `mark prepare; ${stays}` },
-      { name: "Approve", type: "Octopus.Manual", properties: { "Octopus.Action.Manual.Instructions": "Is #{Octopus.Release.Number} good for #{Octopus.Environment.Name}?" } },
-      { name: "Open", role: "web", stepProperties: one, script: `mark "open ${machine} $(get_octopusvariable 'Octopus.Action[Approve].Output.Manual.Notes')"; ${stays}` },
+      {
+        name: "Approve",
+        type: "Octopus.Manual",
+        properties: { "Octopus.Action.Manual.Instructions": "Is #{Octopus.Release.Number} good for #{Octopus.Environment.Name}?" },
+      },
+      {
+        name: "Open",
+        role: "web",
+        stepProperties: one,
+        script: `mark "open ${machine} $(get_octopusvariable 'Octopus.Action[Approve].Output.Manual.Notes')"; ${stays}`,
+      },
     ],
   }),
   during: async (world, deployment) => {
@@ -84,7 +99,12 @@ const retried: Rich = {
         script: `count="$(cat "$HOME_OF_COUNT" 2>/dev/null || echo 0)"; count=$((count + 1)); echo "$count" > "$HOME_OF_COUNT"
 mark "attempt $count"; ${stays}; [ "$count" = 3 ] || { echo "not yet" >&2; exit 4; }`,
       },
-      { name: "Beside", role: "db", trigger: "StartWithPrevious", script: `until [ -e "$HOME_OF_COUNT" ]; do sleep 0.05; done; mark beside` },
+      {
+        name: "Beside",
+        role: "db",
+        trigger: "StartWithPrevious",
+        script: `until [ -e "$HOME_OF_COUNT" ]; do sleep 0.05; done; mark beside`,
+      },
       { name: "After both", role: "web", stepProperties: one, script: `mark "after ${machine}"` },
     ],
   }),
@@ -282,13 +302,22 @@ describe("golden deployments: steps", { ...linux, timeout: 900_000 }, () => {
     const project = await world.project({
       name,
       steps: [
-        { name: "Usual", role: "db", script: `mark "usual $(get_octopusvariable Octopus.Environment.Name) $(get_octopusvariable Octopus.Release.Channel.Name)"` },
+        {
+          name: "Usual",
+          role: "db",
+          script: `mark "usual $(get_octopusvariable Octopus.Environment.Name) $(get_octopusvariable Octopus.Release.Channel.Name)"`,
+        },
         { name: "Hot", role: "db", script: "mark hot" },
       ],
     });
     const document = await world.api.get(`${space}/projects/${project.id}`);
     await world.api.put(`${space}/projects/${project.id}`, { ...document, LifecycleId: lifecycle.Id, ProjectGroupId: group.Id });
-    const hotfix = await world.api.create(`${space}/channels`, { Name: "Hotfix", ProjectId: project.id, LifecycleId: lifecycle.Id, Rules: [] });
+    const hotfix = await world.api.create(`${space}/channels`, {
+      Name: "Hotfix",
+      ProjectId: project.id,
+      LifecycleId: lifecycle.Id,
+      Rules: [],
+    });
     const process = await world.api.get(`${space}/projects/${project.id}/deploymentprocesses`);
     process.Steps[1].Actions[0].Channels = [hotfix.Id];
     await world.api.put(`${space}/projects/${project.id}/deploymentprocesses`, process);
@@ -299,7 +328,9 @@ describe("golden deployments: steps", { ...linux, timeout: 900_000 }, () => {
     const next = await eventually(
       "Production is deployed to by itself",
       async () => {
-        const { Items } = await world.api.get(`${space}/deployments?projects=${project.id}&environments=${world.environmentIds["Production"]}`);
+        const { Items } = await world.api.get(
+          `${space}/deployments?projects=${project.id}&environments=${world.environmentIds["Production"]}`,
+        );
         return (Items as Document[])[0];
       },
       questionMsMax,
@@ -347,9 +378,7 @@ describe("golden deployments: steps", { ...linux, timeout: 900_000 }, () => {
   });
 });
 
-const goldenLog = (project: string): string[] => [
-  `== Running: Deploy ${project} release 1.0.0 to Test ==`,
-];
+const goldenLog = (project: string): string[] => [`== Running: Deploy ${project} release 1.0.0 to Test ==`];
 
 /** Level and text of each line below the head of a raw log, without times. */
 function logLines(raw: string): string[] {
