@@ -1,18 +1,22 @@
 // A package to many agents at once: from the request to the end of the deployment, when no agent has it, when all have it, and when a new
-// version differs in one file. Judged by what lies on the agents' disks.
+// version differs in one file. Judged by what lies on the agents' disks. Beside it in the same run: Ansible, which copies and unpacks the
+// same archive on as many hosts.
 
 import { randomBytes } from "node:crypto";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { makeZip } from "../test/support/archives.ts";
+import { startAnsible } from "./ansible-peer.ts";
 import { commandOf, readCounts, sayRow } from "./figures.ts";
+import { processorTime } from "./processor-time.ts";
 import { apiKey, call, percentile, startAgent, startServer, until } from "./programs.ts";
 import type { Program } from "./programs.ts";
 
-const counts = readCounts({ agents: 10, files: 200, bytes: 5_000_000, rounds: 5 });
-/** On a quiet machine with two cores. */
-const reachMs = { first: 1_200, again: 500 };
+const counts = readCounts({ agents: 10, files: 200, bytes: 5_000_000, rounds: 5, peerRounds: 1 });
+/** On a quiet machine with two cores: with 10 agents, and with 50. */
+const reachMs = counts.agents <= 10 ? { first: 1_200, again: 500 } : { first: 6_000, again: 2_000 };
+const timesPeer = 12;
 
 const folder = await fs.mkdtemp(path.join(os.tmpdir(), "cuttle-bench-package-"));
 const server = await startServer({ home: path.join(folder, "home"), port: 18_841 });
@@ -57,10 +61,10 @@ const perFile = Math.ceil(counts.bytes / counts.files);
 const newFiles = () => Array.from({ length: counts.files }, (_, n) => ({ name: `files/${n}.bin`, content: randomBytes(perFile) }));
 let version = 0;
 
-async function push(files: { name: string; content: Buffer }[]): Promise<string> {
+async function push(zip: Buffer): Promise<string> {
   version += 1;
   const form = new FormData();
-  form.append("file", new Blob([new Uint8Array(makeZip(files))]), `Acme.Shop.${version}.0.0.zip`);
+  form.append("file", new Blob([new Uint8Array(zip)]), `Acme.Shop.${version}.0.0.zip`);
   const response = await fetch(`${url}/api/packages/raw`, { method: "POST", headers: { "X-Octopus-ApiKey": apiKey }, body: form });
   if (!response.ok) throw new Error(`The push answered ${response.status}: ${await response.text()}`);
   const release = await call(url, "POST", "/releases", {
@@ -77,33 +81,67 @@ async function deploy(releaseId: string): Promise<number> {
   let task = { State: "", IsCompleted: false, ErrorMessage: "" };
   await until(async () => (task = await call(url, "GET", `/tasks/${TaskId}`)).IsCompleted);
   const tookMs = performance.now() - startedMs;
+  deployments += 1;
   if (task.State !== "Success") throw new Error(`${TaskId} ended as ${task.State}: ${task.ErrorMessage}`);
   return tookMs;
 }
 
+const pids = agents.map((agent) => agent.child.pid!);
+const usage = async () => ({ server: await processorTime([server.child.pid!]), agents: await processorTime(pids) });
 const [first, again, changed]: [number[], number[], number[]] = [[], [], []];
+const peer = counts.peerRounds === 0 ? "it was not asked for" : await startAnsible(folder, counts.agents);
+if (typeof peer === "string") console.log(`Without Ansible: ${peer}.`);
+const theirs: { first: number[]; again: number[] } = { first: [], again: [] };
+const archive = path.join(folder, "package.zip");
+let deployments = 0;
+const before = await usage();
+let used = before;
 for (let round = 0; round < counts.rounds; round++) {
   const files = newFiles();
-  const release = await push(files);
+  const zip = makeZip(files);
+  const release = await push(zip);
   first.push(await deploy(release));
   again.push(await deploy(release));
   files[7] = { ...files[7]!, content: randomBytes(perFile) };
-  changed.push(await deploy(await push(files)));
+  changed.push(await deploy(await push(makeZip(files))));
   for (let n = 0; n < counts.agents; n++) {
     const place = path.join(folder, `agent-${n}`, "Applications", "Production", "Acme.Shop", `${version}.0.0`, "files", "7.bin");
     const found = await fs.readFile(place).catch(() => undefined);
     if (found === undefined || !found.equals(files[7].content)) throw new Error(`${place} is not what was deployed.`);
   }
+  used = await usage();
+  if (typeof peer === "string" || round >= counts.peerRounds) continue;
+  await fs.writeFile(archive, zip);
+  // Its connections are opened before the clock counts, as ours are.
+  await peer.runTrue();
+  theirs.first.push(await peer.unpack(archive));
+  theirs.again.push(await peer.unpack(archive));
+  for (let n = 0; n < counts.agents; n++) await fs.access(path.join(peer.folderOf(n), "files", "7.bin"));
 }
+if (typeof peer !== "string") await peer.stop();
 await Promise.all(agents.map((agent) => agent.stop()));
 await server.stop();
 await fs.rm(folder, { recursive: true, force: true });
 
 const middle = (of: number[]): number => Math.round(percentile(of, 0.5));
+const times = { first: middle(theirs.first) / middle(first), again: middle(theirs.again) / middle(again) };
+const beside =
+  theirs.first.length === 0
+    ? ""
+    : `; Ansible ${middle(theirs.first)} and ${middle(theirs.again)} ms, ${times.first.toFixed(1)} and ${times.again.toFixed(1)} ×`;
+const share = (now: number, then: number): string => `${Math.round(((now - then) * 1000) / deployments / counts.agents)} ms`;
+const processor = [
+  `server ${share(used.server.own, before.server.own)}`,
+  `agent ${share(used.agents.own, before.agents.own)}`,
+  `its scripts ${share(used.agents.children, before.agents.children)}`,
+].join(", ");
 sayRow({
   what: `A package of ${counts.files} files and ${counts.bytes} bytes to ${counts.agents} agents at once`,
-  reach: `first ${reachMs.first} ms, unchanged ${reachMs.again} ms`,
-  measured: `first ${middle(first)} ms, unchanged ${middle(again)} ms, one file changed ${middle(changed)} ms; load ${os.loadavg()[0]!.toFixed(1)}`,
+  reach: `first ${reachMs.first} ms, unchanged ${reachMs.again} ms; ≥ ${timesPeer} × Ansible`,
+  measured:
+    `first ${middle(first)} ms, unchanged ${middle(again)} ms, one file changed ${middle(changed)} ms${beside}; ` +
+    `processor time for each agent and deployment: ${processor}; load ${os.loadavg()[0]!.toFixed(1)}`,
   ofLimit: Math.max(middle(first) / reachMs.first, middle(again) / reachMs.again),
+  ...(Math.min(times.first, times.again) < timesPeer ? { missed: `less than ${timesPeer} × Ansible` } : {}),
   command: commandOf("bench:deploy-package", counts),
 });

@@ -5,6 +5,7 @@ import type { ScriptStatusResponseV2 } from "@cuttle/contract/agent/script";
 import { isolationMutexTimeoutNoneMs, processOutputSource, processState, scriptIsolationLevel } from "@cuttle/contract/agent/script";
 import { monotonicMs, pause } from "../../base/clock.ts";
 import type { AgentAddress, Agents, Answer, CallTerms } from "../agents/agents.ts";
+import { startWaitMsOf } from "./script-conversation.ts";
 import type { TaskRun } from "../tasks/tasks.ts";
 
 /** What was printed, standard error included. `late`: it did not end in time and was cancelled. */
@@ -36,7 +37,7 @@ export async function askByScript(
       // What a Windows agent runs; others take the entry for their shell.
       ScriptBody: script.powerShell,
       TaskId: script.taskId,
-      DurationToWaitForScriptToFinish: null,
+      DurationToWaitForScriptToFinish: startWaitMsOf(agent),
       Isolation: scriptIsolationLevel.noIsolation,
       ScriptIsolationMutexTimeout: isolationMutexTimeoutNoneMs,
       IsolationMutexName: script.mutexName ?? null,

@@ -12,11 +12,16 @@ export const scriptBytesMax = 16 * 1024 * 1024;
 /** Bytes of a value that bash encodes by itself; beyond, a program is faster. */
 const encodedByBashMax = 600;
 
+/** What needs no escape in a word. */
+const harmlessText = /^[A-Za-z0-9 _.,:;/@%+=~-]*$/;
+
 /**
  * Text as a bash word that means exactly these bytes: everything but letters, digits and a few harmless signs is escaped, so that
  * no value can ever end its own quotes. Reading it needs no other program. Bash cannot hold NUL; it is left out.
  */
 export function bashWord(text: string): string {
+  // Nearly all values need no look at each byte.
+  if (harmlessText.test(text)) return `$'${text}'`;
   let word = "$'";
   for (const byte of Buffer.from(text, "utf8")) {
     const character = String.fromCharCode(byte);

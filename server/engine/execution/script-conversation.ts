@@ -13,6 +13,17 @@ import type { AgentAddress, Agents, Answer, CallTerms } from "../agents/agents.t
 
 export type ScriptGeneration = 1 | 2;
 
+/**
+ * So long the answer to the start of a question may wait for its end: it is a matter of some ten milliseconds, and each look less is time of both
+ * sides. Agents may block a thread meanwhile, so it is short.
+ */
+const startWaitMs = 250;
+
+/** Null for an agent that collects its calls: it does so one after the other, and a call that waits keeps all others from it. */
+export function startWaitMsOf(agent: AgentAddress): number | null {
+  return "subscription" in agent ? null : startWaitMs;
+}
+
 export interface ScriptConversation {
   /** Whether a call that may have arrived can be sent again now. */
   readonly repeatable: boolean;
