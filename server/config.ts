@@ -15,6 +15,7 @@ const stopDelayMax = 300;
 const webListenPrefixesDefault = "http://localhost:8065";
 const commsListenPortDefault = 10_943; // where agents that poll expect a server
 const nodeNameCharactersMax = 50; // part of the name each database session shows, which ends after 63
+const builtInWorkerModes = ["auto", "true", "false"] as const;
 const logLevels = ["error", "warn", "info", "debug", "silent"] as const;
 const secretFileBytesMax = 64 * 1024;
 const passwordCharactersMax = 1_000;
@@ -86,6 +87,12 @@ export const settings = {
     "number",
     `how many tasks this node runs at once, 0 for none (default: ${taskCapDefault})`,
   ),
+  agentArchives: setting(
+    "agentArchives",
+    "CUTTLE_AGENT_ARCHIVES",
+    "folder",
+    "where the archives of the agent lie that this node hands out to new machines (default: agents in the home folder, or beside the program)",
+  ),
   logLevel: setting(
     "logLevel",
     "CUTTLE_LOG_LEVEL",
@@ -98,12 +105,24 @@ export const settings = {
     "port",
     "let other nodes on this machine use the embedded database over this TCP port of 127.0.0.1",
   ),
+  databaseFolder: setting(
+    "databaseFolder",
+    "CUTTLE_DATABASE_FOLDER",
+    "folder",
+    "folder of the embedded database; nodes of one machine that name the same one share it (default: database in the home folder)",
+  ),
   pgBin: setting("pgBin", "PGBIN", "folder", "PostgreSQL programs to use for the embedded database instead of the packaged ones"),
   serviceAccount: setting(
     "serviceAccount",
     "CUTTLE_SERVICE_ACCOUNT",
     "name",
     "account that runs the embedded database when the server runs as root (default: cuttle if it exists, else nobody)",
+  ),
+  builtInWorker: setting(
+    "builtInWorker",
+    "CUTTLE_BUILT_IN_WORKER",
+    "auto|true|false",
+    "whether this node runs scripts of steps that run on the server: auto under an account of their own, which only root can give them; true even under the server's account (default: auto)",
   ),
   dbConnectionString: secretSetting(
     "dbConnectionString",
@@ -166,9 +185,13 @@ export interface ServerConfig {
   adoptSharedFolder: boolean;
   stopDelayMs: number;
   taskCap: number;
+  /** Folder with the archives of the agent; undefined takes the usual places. */
+  agentArchives: string | undefined;
   logLevel: (typeof logLevels)[number];
   /** True when the operator named the cap, so that it replaces what the cluster remembers. */
   taskCapGiven: boolean;
+  /** `auto`: only under an account of its own; `true`: under the server's one too; `false`: never. */
+  builtInWorker: (typeof builtInWorkerModes)[number];
   database: DatabaseConfig;
   masterKey: string | undefined;
   administrator: { username: string | undefined; email: string | undefined; password: string | undefined; apiKey: string | undefined };
@@ -214,7 +237,9 @@ export function readConfig(sources: ConfigSources): ServerConfig {
     stopDelayMs: 1_000 * checkNumber("stopDelay", given.stopDelay, { min: 0, max: stopDelayMax, fallback: stopDelayDefault }, faults),
     taskCap: checkNumber("taskCap", given.taskCap, { min: 0, max: taskCapMax, fallback: taskCapDefault }, faults),
     taskCapGiven: given.taskCap !== undefined,
+    agentArchives: given.agentArchives === undefined ? undefined : path.resolve(given.agentArchives),
     logLevel: checkLogLevel(given.logLevel, faults),
+    builtInWorker: checkBuiltInWorker(given.builtInWorker, faults),
     database: checkDatabase(given, home, faults),
     masterKey: checkMasterKey(given.masterKey, faults),
     administrator: checkAdministrator(given, faults),
@@ -227,6 +252,12 @@ function checkLogLevel(given: string | undefined, faults: string[]): ServerConfi
   const level = logLevels.find((known) => known === (given ?? "info").toLowerCase());
   if (level === undefined) faults.push(`${nameOf("logLevel")} is "${shown(given ?? "")}"; it is one of ${logLevels.join(", ")}.`);
   return level ?? "info";
+}
+
+function checkBuiltInWorker(given: string | undefined, faults: string[]): ServerConfig["builtInWorker"] {
+  const mode = builtInWorkerModes.find((known) => known === (given ?? "auto").trim().toLowerCase());
+  if (mode === undefined) faults.push(`${nameOf("builtInWorker")} is ${builtInWorkerModes.join(", ")}, not "${shown(given ?? "")}".`);
+  return mode ?? "auto";
 }
 
 /** Both names of a setting, for messages. */
@@ -344,7 +375,7 @@ function checkPrefixes(text: string, faults: string[]): (WebAddress & { prefix: 
 function checkDatabase(given: Record<SettingName, string | undefined>, home: string, faults: string[]): DatabaseConfig {
   const embedded: DatabaseConfig = {
     kind: "embedded",
-    dataRoot: path.join(home, "database"),
+    dataRoot: path.resolve(given.databaseFolder ?? path.join(home, "database")),
     programsFolder: given.pgBin === undefined ? undefined : path.resolve(given.pgBin),
     sharePort:
       given.shareDb === undefined ? undefined : checkNumber("shareDb", given.shareDb, { min: 1, max: 65_535, fallback: 1 }, faults),

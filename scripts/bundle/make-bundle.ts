@@ -71,6 +71,8 @@ export async function makeBundle(parts: { root: string; program: BundledProgram;
   }
   await fs.chmod(path.join(staging, `cuttle-${program}`), 0o755);
   const isNative = program === "server" && (await copyNativeParts(root, staging));
+  // What runs scripts on the server itself.
+  if (program === "server") await makeBundle({ root, program: "agent", folder: path.join(staging, "agent"), withNode: false });
   if (parts.withNode) {
     await fs.copyFile(process.execPath, path.join(staging, "node"));
     await fs.chmod(path.join(staging, "node"), 0o755);
