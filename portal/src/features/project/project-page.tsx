@@ -84,7 +84,7 @@ function Releases({ space, progression }: { space: string; progression: Progress
                 {release.Version}
               </Link>
               <div className="muted small">
-                {hasChannels && channel != null && <>{channel.Name}, </>}
+                {hasChannels && channel && <>{channel.Name}, </>}
                 <TimeText at={release.Assembled} />
                 {HasUnresolvedDefect && <> · held back</>}
               </div>
