@@ -128,7 +128,11 @@ const task = createRoute({
   component: lazyRouteComponent(() => import("./features/task/task-page.tsx"), "TaskPage"),
 });
 
-const tree = root.addChildren([start, signIn, signedIn.addChildren([app, space.addChildren([dashboard, project, releaseByVersion, release, deploy, task])])]);
+const tree = root.addChildren([
+  start,
+  signIn,
+  signedIn.addChildren([app, space.addChildren([dashboard, project, releaseByVersion, release, deploy, task])]),
+]);
 
 /** Only addresses of this portal: a link to the sign-in page must not lead elsewhere afterwards. */
 function isOwnPath(text: string): boolean {

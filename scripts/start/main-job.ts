@@ -320,7 +320,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     const link = await rest.send<{ Address: string }>("POST", "/api/users/sign-in-links", {});
     const rows = [
       ...example.environments.map((name) => [name, pageAddress(name)]),
-      ...(last?.taskId === null || last === null ? [] : [["Its task", `${address}/api/tasks/${last.taskId}/raw`]]),
+      ...(last?.taskId === null || last === null ? [] : [["Its task", `${address}/app/Spaces-1/tasks/${last.taskId}`]]),
       ["Portal", link.Address],
       ["", "signs you in once, within ten minutes; afterwards as admin with the password in keys.json"],
       ["REST API", `${address}/api`],

@@ -47,7 +47,7 @@ test("the dashboard shows a deployment as it goes on, without being loaded again
   await portal.checkAccess(page, "the dashboard");
   isOver = true;
   release.resolve();
-  await portal.stage.ended(taskId);
+  await portal.ended(taskId);
   await cell.getByText("Success").waitFor();
   assert.equal(await page.evaluate(`window.stillHere`), true);
   assert.deepEqual(faults, []);
@@ -102,7 +102,7 @@ test("a lost connection is told, and what changed meanwhile is there when it is 
   await page.context().setOffline(true);
   await page.getByText("The connection to the server is lost.").waitFor();
   await page.getByRole("grid").waitFor();
-  await portal.stage.ended(await portal.stage.deploy([scriptStep("two")]));
+  await portal.ended(await portal.stage.deploy([scriptStep("two")]));
   await page.context().setOffline(false);
   await page.getByTestId("live-light").getByText("Live").waitFor();
   await page.getByRole("rowheader").nth(1).waitFor();

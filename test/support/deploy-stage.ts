@@ -36,13 +36,17 @@ export interface DeployStage {
 }
 
 /** Machines are named machine-1, machine-2 … and have the target tag "web". */
-export async function startDeployStage(options: { machines?: number; portalFolder?: string } = {}): Promise<DeployStage> {
+export async function startDeployStage(
+  options: { machines?: number; portalFolder?: string; lease?: typeof quickLease } = {},
+): Promise<DeployStage> {
   const folder = createMemoryLogFolder();
   const api = await startApiNode(undefined, {
     logFolder: folder,
     ...(options.portalFolder === undefined ? {} : { portalFolder: options.portalFolder }),
   });
-  await api.database.execute(`INSERT INTO cluster_settings (name, value) VALUES ('lease', $1)`, [JSON.stringify(quickLease)]);
+  await api.database.execute(`INSERT INTO cluster_settings (name, value) VALUES ('lease', $1)`, [
+    JSON.stringify(options.lease ?? quickLease),
+  ]);
   const agent = createScriptedAgent({ tombstones: true });
   const nodes: MortalNode[] = [];
   const environment = await make.environment(api, "Production");

@@ -6,12 +6,19 @@ import { buildPortal } from "../../scripts/portal/build-portal.ts";
 import { hashPassword } from "../../server/platform/secrets/secrets.ts";
 import { accessProblems, openBrowser, openPage } from "./browser.ts";
 import type { Browser, Page } from "./browser.ts";
+import type { Json } from "./api-node.ts";
+import { eventually } from "./eventually.ts";
 import { startDeployStage } from "./deploy-stage.ts";
 import type { DeployStage } from "./deploy-stage.ts";
 
 const root = path.dirname(path.dirname(import.meta.dirname));
 
 export const portalPassword = "Correct horse 1!";
+
+/** 200,000 lines take their time to be written on a busy machine. */
+const endMsMax = 150_000;
+/** Nobody dies here, and a browser beside it makes a small machine slow. */
+const patientLease = { leaseMs: 30_000, renewalMs: 2_000, selfStopMs: 25_000 };
 
 export interface PortalStage {
   stage: DeployStage;
@@ -22,14 +29,16 @@ export interface PortalStage {
     path: string,
     options?: { signedIn?: boolean; theme?: "light" | "dark"; size?: { width: number; height: number } },
   ): Promise<{ page: Page; faults: string[]; close(): Promise<void> }>;
-  /** Examines the page in light and dark. */
+  /** The task once it has ended. */
+  ended(taskId: string): Promise<Json>;
+  /** Examines the page in light and dark, and whether it fits a narrow window. */
   checkAccess(page: Page, where: string): Promise<void>;
   close(): Promise<void>;
 }
 
 export async function startPortalStage(options: { machines?: number } = {}): Promise<PortalStage> {
   const { folder } = await buildPortal(root);
-  const [stage, browser] = await Promise.all([startDeployStage({ ...options, portalFolder: folder }), openBrowser()]);
+  const [stage, browser] = await Promise.all([startDeployStage({ ...options, portalFolder: folder, lease: patientLease }), openBrowser()]);
   await stage.api.database.execute(`UPDATE users SET password_hash = $1 WHERE username IN ('admin', 'nobody')`, [
     await hashPassword(portalPassword),
   ]);
@@ -48,11 +57,25 @@ export async function startPortalStage(options: { machines?: number } = {}): Pro
       await page.goto(url + where);
       return { page, faults, close: () => context.close() };
     },
+    ended: (taskId) =>
+      eventually(
+        "the task ends",
+        async () => {
+          const task = await stage.task(taskId);
+          return task.IsCompleted ? task : undefined;
+        },
+        endMsMax,
+      ),
     async checkAccess(page, where) {
       for (const colorScheme of ["light", "dark"] as const) {
         await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
         assert.deepEqual(await accessProblems(page), [], `${where}, ${colorScheme}`);
       }
+      const size = page.viewportSize();
+      await page.setViewportSize({ width: 320, height: 700 });
+      const tooWide = await page.evaluate(`document.documentElement.scrollWidth - document.documentElement.clientWidth`);
+      assert.equal(tooWide, 0, `${where} is wider than a window of 320 px`);
+      if (size !== null) await page.setViewportSize(size);
     },
     async close() {
       await browser.close();

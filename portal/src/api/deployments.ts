@@ -18,8 +18,7 @@ export const deploymentOfTaskQuery = (space: string, task: ServerTask) => {
 export const deploymentPreviewQuery = (space: string, release: string, environment: string) =>
   queryOptions({
     queryKey: keyOf("deployment-preview", space, release, environment),
-    queryFn: ({ signal }) =>
-      api.get<DeploymentPreview>(path`/${space}/releases/${release}/deployments/preview/${environment}`, { signal }),
+    queryFn: ({ signal }) => api.get<DeploymentPreview>(path`/${space}/releases/${release}/deployments/preview/${environment}`, { signal }),
     staleTime: 0,
   });
 

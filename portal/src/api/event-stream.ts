@@ -1,5 +1,6 @@
 // Reads server-sent events by fetch, because a browser's own reader hides why a connection was refused. It comes back by itself where it
-// left off, at whichever node answers, notices connections that have fallen silent, and says how it stands.
+// left off, at whichever node answers, notices connections that have fallen silent, and says how it stands. While nobody sees the page it
+// lets go of the connection: without HTTP/2 a browser has six for one host, and as many open pages would leave none for anything else.
 
 import { ApiError, apiAddress, refusalOf } from "./request.ts";
 import { renewSession } from "./session-renewal.ts";
@@ -25,10 +26,13 @@ export interface StreamHandlers {
 
 /** The server says something at least every 10 s. */
 const silenceMsMax = 25_000;
+/** A page that is not seen for so long lets go; coming back it goes on where it was. */
+const hiddenMsMax = 10_000;
 const retryMsMin = 500;
 const retryMsMax = 15_000;
 /** Names of events after which the server closes the stream itself. */
 const reconnectEvent = "reconnect";
+const endEvent = "end";
 
 /** Opens a stream; answers how to close it. `lastEventId` is where to begin. */
 export function openEventStream(address: string, handlers: StreamHandlers, lastEventId?: string): () => void {
@@ -38,11 +42,14 @@ export function openEventStream(address: string, handlers: StreamHandlers, lastE
 
   async function run(): Promise<void> {
     while (!closed.signal.aborted) {
+      await untilSeen(closed.signal);
+      if (closed.signal.aborted) return;
       let error: ApiError;
       try {
         handlers.state({ kind: "connecting" });
-        const isOver = await readOnce();
-        if (isOver) return handlers.state({ kind: "over", error: undefined });
+        const end = await readOnce();
+        if (end === "over") return handlers.state({ kind: "over", error: undefined });
+        if (end === "hidden") continue;
         error = new ApiError(0, ["The connection to the server was lost."]);
       } catch (thrown) {
         if (closed.signal.aborted) return;
@@ -50,6 +57,12 @@ export function openEventStream(address: string, handlers: StreamHandlers, lastE
       }
       if (closed.signal.aborted) return;
       if (error.status === 401 && (await renewSession())) continue;
+      // The place is not known any more: begin anew, as after a loss.
+      if (error.status === 400 && last !== undefined && last !== lastEventId) {
+        last = undefined;
+        handlers.state({ kind: "waiting", error });
+        continue;
+      }
       if (!error.isTransient) return handlers.state({ kind: "over", error });
       handlers.state({ kind: "waiting", error });
       failures += 1;
@@ -59,14 +72,25 @@ export function openEventStream(address: string, handlers: StreamHandlers, lastE
     }
   }
 
-  /** Answers true when the server says that nothing comes any more. */
-  async function readOnce(): Promise<boolean> {
+  /** `over`: the server says that nothing comes any more. `hidden`: nobody looks. */
+  async function readOnce(): Promise<"over" | "hidden" | "ended"> {
+    let isHidden = false;
+    let hiding: ReturnType<typeof setTimeout> | undefined;
     const silent = new AbortController();
     let watchdog = setTimeout(() => silent.abort(), silenceMsMax);
     const signal = AbortSignal.any([closed.signal, silent.signal]);
     // A browser that is offline does not end what it reads; the person is told at once.
     const onOffline = (): void => silent.abort();
     addEventListener("offline", onOffline);
+    const onSight = (): void => {
+      clearTimeout(hiding);
+      if (document.visibilityState !== "hidden") return;
+      hiding = setTimeout(() => {
+        isHidden = true;
+        silent.abort();
+      }, hiddenMsMax);
+    };
+    document.addEventListener("visibilitychange", onSight);
     try {
       const response = await fetch(apiAddress(address), {
         headers: { Accept: "text/event-stream", ...(last === undefined ? {} : { "Last-Event-ID": last }) },
@@ -74,7 +98,7 @@ export function openEventStream(address: string, handlers: StreamHandlers, lastE
         cache: "no-store",
         signal,
       });
-      if (response.status === 204) return true;
+      if (response.status === 204) return "over";
       if (!response.ok || response.body === null) throw await refusalOf(response);
       handlers.state({ kind: "open" });
       const reader = response.body.getReader();
@@ -82,7 +106,7 @@ export function openEventStream(address: string, handlers: StreamHandlers, lastE
       const decoder = new TextDecoder();
       for (;;) {
         const { done, value } = await reader.read();
-        if (done) return false;
+        if (done) return "ended";
         clearTimeout(watchdog);
         watchdog = setTimeout(() => silent.abort(), silenceMsMax);
         const { events, lastId } = parser(decoder.decode(value, { stream: true }));
@@ -91,10 +115,16 @@ export function openEventStream(address: string, handlers: StreamHandlers, lastE
         const refused = events.find((one) => one.event === "refused");
         handlers.events(events.filter((one) => one.event !== reconnectEvent && one.event !== "refused"));
         if (refused !== undefined) throw refusalIn(refused);
-        if (events.some((one) => one.event === reconnectEvent)) return false;
+        if (events.some((one) => one.event === endEvent)) return "over";
+        if (events.some((one) => one.event === reconnectEvent)) return "ended";
       }
+    } catch (error) {
+      if (isHidden) return "hidden";
+      throw error;
     } finally {
       clearTimeout(watchdog);
+      clearTimeout(hiding);
+      document.removeEventListener("visibilitychange", onSight);
       removeEventListener("offline", onOffline);
       silent.abort();
     }
@@ -131,6 +161,20 @@ export function createParser(): (text: string) => { events: StreamEvent[]; lastI
     rest = whole.slice(start);
     return { events, lastId };
   };
+}
+
+function untilSeen(signal: AbortSignal): Promise<void> {
+  if (document.visibilityState !== "hidden" || signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    function done(): void {
+      if (document.visibilityState === "hidden" && !signal.aborted) return;
+      signal.removeEventListener("abort", done);
+      document.removeEventListener("visibilitychange", done);
+      resolve();
+    }
+    signal.addEventListener("abort", done, { once: true });
+    document.addEventListener("visibilitychange", done);
+  });
 }
 
 function pauseUnless(signal: AbortSignal, ms: number): Promise<void> {

@@ -12,10 +12,14 @@ export interface Weight {
   isIcon?: boolean;
 }
 
-type ButtonProps = Omit<AriaButtonProps, "className"> & Weight;
+interface ButtonProps extends Omit<AriaButtonProps, "className" | "isPending">, Weight {
+  /** What it does is under way: it keeps the focus, and a further press does nothing. */
+  isPending?: boolean;
+}
 
-export function Button({ weight, isIcon, ...rest }: ButtonProps) {
-  return <AriaButton {...rest} className={classOf(weight, isIcon)} />;
+export function Button({ weight, isIcon, isPending, onPress, ...rest }: ButtonProps) {
+  const press = isPending === true || onPress === undefined ? {} : { onPress };
+  return <AriaButton {...rest} {...press} aria-disabled={isPending === true || undefined} className={classOf(weight, isIcon)} />;
 }
 
 type ButtonLinkProps = Omit<AriaLinkProps, "className"> & Weight;

@@ -23,7 +23,15 @@ interface Look {
 
 type Colour = { index: number } | { exact: string };
 
-const plain: Look = { bold: false, dim: false, italic: false, underline: false, inverse: false, foreground: undefined, background: undefined };
+const plain: Look = {
+  bold: false,
+  dim: false,
+  italic: false,
+  underline: false,
+  inverse: false,
+  foreground: undefined,
+  background: undefined,
+};
 
 /** Control characters that are no part of text; the tab stays. */
 // oxlint-disable-next-line no-control-regex -- control characters are what this is about
@@ -149,7 +157,8 @@ function applied(before: Look, text: string): Look {
 }
 
 function longColour(codes: readonly number[]): [Colour | undefined, number] {
-  const isByte = (value: number | undefined): value is number => value !== undefined && Number.isInteger(value) && value >= 0 && value <= 255;
+  const isByte = (value: number | undefined): value is number =>
+    value !== undefined && Number.isInteger(value) && value >= 0 && value <= 255;
   if (codes[0] === 5) {
     const index = codes[1];
     if (!isByte(index)) return [undefined, 2];

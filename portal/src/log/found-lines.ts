@@ -43,7 +43,7 @@ export function useFoundLines(space: string, task: string, wanted: { text?: stri
       setFound((before) => ({ ...before, isLooking: true, problem: undefined }));
       const numbers: number[] = [];
       try {
-        for (let from: number | null = 1; from !== null && numbers.length < foundMax; ) {
+        for (let from: number | null = 1; from !== null && numbers.length < foundMax;) {
           const answer: Awaited<ReturnType<typeof searchLog>> = await searchLog(
             space,
             task,
@@ -52,7 +52,12 @@ export function useFoundLines(space: string, task: string, wanted: { text?: stri
           );
           for (const line of answer.Lines) numbers.push(line.Number);
           from = answer.NextFrom;
-          setFound({ numbers: [...numbers], isMore: from !== null, isLooking: from !== null && numbers.length < foundMax, problem: undefined });
+          setFound({
+            numbers: [...numbers],
+            isMore: from !== null,
+            isLooking: from !== null && numbers.length < foundMax,
+            problem: undefined,
+          });
         }
       } catch (error) {
         if (!stop.signal.aborted)

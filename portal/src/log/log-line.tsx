@@ -69,7 +69,8 @@ function LineText({ text, wanted }: { text: string; wanted: string }) {
 
 function SegmentText({ segment, wanted }: { segment: Segment; wanted: string }) {
   const content = marked(segment.text, wanted);
-  if (segment.classes.length === 0 && segment.href === undefined && segment.color === undefined && segment.background === undefined) return content;
+  if (segment.classes.length === 0 && segment.href === undefined && segment.color === undefined && segment.background === undefined)
+    return content;
   const className = joined(...segment.classes.map((name) => css[name]));
   const style = { color: segment.color, background: segment.background };
   if (segment.href !== undefined) {

@@ -94,7 +94,7 @@ export function openLog(space: string, task: string, listeners: LogListeners): L
       const first = index * linesAtOnce + 1;
       const last = Math.min(first + linesAtOnce - 1, state.lineCount);
       // Very long lines come in several answers.
-      for (let from = first; from <= last; ) {
+      for (let from = first; from <= last;) {
         const { Lines } = await fetchLogLines(space, task, from, last - from + 1, closed.signal);
         if (Lines.length === 0) break;
         keep(Lines);
@@ -142,7 +142,8 @@ export function openLog(space: string, task: string, listeners: LogListeners): L
           state(stream) {
             if (stream.kind === "open") notify({ kind: "live", problem: undefined });
             else if (stream.kind === "waiting") notify({ kind: "waiting", problem: stream.error.message });
-            else if (stream.kind === "over") notify(stream.error === undefined ? { kind: "over" } : { kind: "failed", problem: stream.error.message });
+            else if (stream.kind === "over")
+              notify(stream.error === undefined ? { kind: "over" } : { kind: "failed", problem: stream.error.message });
           },
         },
         answer.Position,

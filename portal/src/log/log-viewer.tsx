@@ -22,6 +22,9 @@ import type { LogSource } from "./log-source.ts";
 import css from "./log-viewer.module.css";
 import { geometryOf, linePx, offsetOf, visibleLines } from "./visible-range.ts";
 
+/** Where the server cuts a line. */
+const lineCharactersKept = 1_000_000;
+
 export interface LogViewerProps {
   space: string;
   task: string;
@@ -68,7 +71,8 @@ export function LogViewer(props: LogViewerProps) {
   const geometry = geometryOf(lineCount, viewportPx);
   const mostPx = Math.max(0, lineCount * linePx - viewportPx);
   const isAtEnd = offsetPx >= mostPx - 1;
-  if (isAtEnd || isFollowing) seenCount.current = lineCount;
+  // Only what came while one looked is new.
+  if (isAtEnd || isFollowing || seenCount.current === 0) seenCount.current = lineCount;
 
   useLayoutEffect(() => {
     const element = scroller.current;
@@ -164,7 +168,8 @@ export function LogViewer(props: LogViewerProps) {
     (found: Found, direction: 1 | -1) => {
       const { numbers } = found;
       if (numbers.length === 0) return;
-      const next = direction === 1 ? (numbers.find((one) => one > at) ?? numbers[0]!) : (numbers.findLast((one) => one < at) ?? numbers.at(-1)!);
+      const next =
+        direction === 1 ? (numbers.find((one) => one > at) ?? numbers[0]!) : (numbers.findLast((one) => one < at) ?? numbers.at(-1)!);
       goToLine(next);
     },
     [at, goToLine],
@@ -257,10 +262,22 @@ export function LogViewer(props: LogViewerProps) {
             <span className={css["count"]} role="status">
               {countText(texts.found, at)}
             </span>
-            <Button isIcon weight="quiet" aria-label="Previous find" isDisabled={texts.found.numbers.length === 0} onPress={() => step(texts.found, -1)}>
+            <Button
+              isIcon
+              weight="quiet"
+              aria-label="Previous find"
+              isDisabled={texts.found.numbers.length === 0}
+              onPress={() => step(texts.found, -1)}
+            >
               <ArrowUp size={16} aria-hidden />
             </Button>
-            <Button isIcon weight="quiet" aria-label="Next find" isDisabled={texts.found.numbers.length === 0} onPress={() => step(texts.found, 1)}>
+            <Button
+              isIcon
+              weight="quiet"
+              aria-label="Next find"
+              isDisabled={texts.found.numbers.length === 0}
+              onPress={() => step(texts.found, 1)}
+            >
               <ArrowDown size={16} aria-hidden />
             </Button>
           </>
@@ -307,14 +324,19 @@ export function LogViewer(props: LogViewerProps) {
           data-lines={lineCount}
           data-kind={state.kind}
         >
-          <div className={css["spacer"]} style={{ height: geometry.spacerPx, ["--number-width" as string]: `${String(lineCount).length + 2}ch` }}>
+          <div
+            className={css["spacer"]}
+            style={{ height: geometry.spacerPx, ["--number-width" as string]: `${String(lineCount).length + 2}ch` }}
+          >
             <div className={joined(css["lines"], isWrapped && css["wrapped"])} style={place}>
               {shownRows}
             </div>
           </div>
-          {lineCount === 0 && <p className={css["empty"]}>{state.kind === "over" ? "This task has printed nothing." : "Nothing is printed yet."}</p>}
+          {lineCount === 0 && (
+            <p className={css["empty"]}>{state.kind === "over" ? "This task has printed nothing." : "Nothing is printed yet."}</p>
+          )}
         </div>
-        {!isFollowing && fresh > 0 && (
+        {!isFollowing && fresh > 0 && state.kind !== "loading" && (
           <span className={css["new"]}>
             <Button weight="primary" onPress={() => setFollowing(true)}>
               <ArrowDown size={16} aria-hidden />
@@ -323,7 +345,12 @@ export function LogViewer(props: LogViewerProps) {
           </span>
         )}
       </div>
-      <Dialog title={`Line ${whole?.Number ?? ""}, ${sizeText(whole?.MessageText.length ?? 0)}`} isOpen={whole !== undefined} onLeave={() => setWhole(undefined)}>
+      <Dialog
+        title={`Line ${whole?.Number ?? ""}, ${sizeText(whole?.MessageText.length ?? 0)}`}
+        isOpen={whole !== undefined}
+        onLeave={() => setWhole(undefined)}
+      >
+        {whole !== undefined && whole.MessageText.length >= lineCharactersKept && <p>The log keeps no more of a line than this.</p>}
         {whole !== undefined && <WholeLine line={whole} />}
       </Dialog>
     </div>

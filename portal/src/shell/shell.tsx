@@ -3,10 +3,11 @@
 import { useQuery, useQueryClient, useSuspenseQuery } from "@tanstack/react-query";
 import { Link, Outlet, getRouteApi, useRouter } from "@tanstack/react-router";
 import { ChevronDown, CircleUser } from "lucide-react";
-import { useEffect, useMemo } from "react";
+import { Suspense, lazy, useEffect, useMemo } from "react";
 import { followChanges } from "../api/live-changes.ts";
 import { watchBuild } from "../api/portal-build.ts";
 import { meQuery, signOut } from "../api/session.ts";
+import { offerRenewal, renewal } from "../api/session-renewal.ts";
 import { spacesQuery } from "../api/spaces.ts";
 import { useStore } from "../api/store.ts";
 import { Button } from "../design/button.tsx";
@@ -14,11 +15,13 @@ import { MenuButton } from "../design/menu.tsx";
 import markUrl from "../design/cuttle.svg";
 import { ConnectionBanner, LiveLight } from "./connection-banner.tsx";
 import { navigation } from "./navigation.ts";
-import { SessionOverlay } from "./session-overlay.tsx";
 import css from "./shell.module.css";
 import { useShortcuts } from "./shortcuts.ts";
 import { chooseTheme, theme } from "./theme.ts";
 import type { Theme } from "./theme.ts";
+
+/** Needed by few, and then later. */
+const SessionOverlay = lazy(async () => ({ default: (await import("./session-overlay.tsx")).SessionOverlay }));
 
 const route = getRouteApi("/signed-in/app/$space");
 
@@ -35,6 +38,8 @@ export function Shell() {
   const { data: me } = useSuspenseQuery(meQuery);
   useEffect(() => followChanges(queries, space), [queries, space]);
   useEffect(watchBuild, []);
+  useEffect(offerRenewal, []);
+  const { isWanted: isRenewalWanted } = useStore(renewal);
   useShortcuts(
     useMemo(
       () => Object.fromEntries(navigation.map(({ key, to }) => [`g ${key}`, () => void router.navigate({ to, params: { space } })])),
@@ -79,7 +84,11 @@ export function Shell() {
           <Outlet />
         </main>
       </div>
-      <SessionOverlay username={me.Username} />
+      {isRenewalWanted && (
+        <Suspense>
+          <SessionOverlay username={me.Username} />
+        </Suspense>
+      )}
     </>
   );
 }

@@ -49,7 +49,7 @@ export function SignInForm({ username: known = "", onDone }: SignInFormProps) {
       validationBehavior="aria"
       onSubmit={(event) => {
         event.preventDefault();
-        void submit();
+        if (!isBusy) void submit();
       }}
     >
       {problem !== undefined && (

@@ -139,7 +139,17 @@ function Row({ space, row, index, stop }: { space: string; row: MatrixRow; index
   );
 }
 
-function ProjectName({ space, row, index, isStop }: { space: string; row: Extract<MatrixRow, { kind: "project" }>; index: number; isStop: boolean }) {
+function ProjectName({
+  space,
+  row,
+  index,
+  isStop,
+}: {
+  space: string;
+  row: Extract<MatrixRow, { kind: "project" }>;
+  index: number;
+  isStop: boolean;
+}) {
   return (
     <div className={css["name"]} role="rowheader" tabIndex={isStop ? 0 : -1} data-at={`${index} 0`} title={row.name}>
       <Link to="/app/$space/projects/$project" params={{ space, project: row.slug }} className={css["nameText"]} tabIndex={-1}>

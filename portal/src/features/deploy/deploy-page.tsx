@@ -45,10 +45,7 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
   const { data: progression } = useQuery(progressionQuery(space, release.ProjectId));
   const possible = template.PromoteTo;
   // The only choice there is need not be made.
-  const chosen = useMemo(
-    () => (possible.length === 1 ? possible : possible.filter(({ Id }) => to.includes(Id))),
-    [possible, to],
-  );
+  const chosen = useMemo(() => (possible.length === 1 ? possible : possible.filter(({ Id }) => to.includes(Id))), [possible, to]);
   const [answers, setAnswers] = useState<Readonly<Record<string, Answers>>>({});
   const [comments, setComments] = useState("");
   /** What was made already when one of several failed, and the name of each wish. */
@@ -85,7 +82,8 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
     },
     onSuccess: async (deployments) => {
       const [only] = deployments;
-      if (deployments.length === 1 && only !== undefined) await router.navigate({ to: "/app/$space/tasks/$task", params: { space, task: only.TaskId } });
+      if (deployments.length === 1 && only !== undefined)
+        await router.navigate({ to: "/app/$space/tasks/$task", params: { space, task: only.TaskId } });
       else await router.navigate({ to: "/app/$space/projects/$project", params: { space, project: project?.Slug ?? release.ProjectId } });
     },
   });
@@ -148,13 +146,19 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
           </Panel>
           {deploy.isError && (
             <ErrorPanel
-              title={made.current.size > 0 ? `${made.current.size} of ${chosen.length} deployments were started, then one was refused` : "Nothing was deployed"}
+              title={
+                made.current.size > 0
+                  ? `${made.current.size} of ${chosen.length} deployments were started, then one was refused`
+                  : "Nothing was deployed"
+              }
               error={deploy.error}
             />
           )}
           <div className={css["actions"]}>
             <Button weight="primary" isDisabled={chosen.length === 0} isPending={deploy.isPending} onPress={() => deploy.mutate()}>
-              {chosen.length <= 1 ? `Deploy${chosen[0] === undefined ? "" : ` to ${chosen[0].Name}`}` : `Deploy to ${chosen.length} environments`}
+              {chosen.length <= 1
+                ? `Deploy${chosen[0] === undefined ? "" : ` to ${chosen[0].Name}`}`
+                : `Deploy to ${chosen.length} environments`}
             </Button>
             {chosen.length === 0 && <span className="muted">Choose at least one environment.</span>}
           </div>

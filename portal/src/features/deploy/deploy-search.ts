@@ -9,6 +9,8 @@ const environmentsMax = 50;
 
 export function readDeploySearch(search: Record<string, unknown>): DeploySearch {
   const { to } = search;
-  const ids = (Array.isArray(to) ? to : [to]).filter((one): one is string => typeof one === "string" && one !== "").slice(0, environmentsMax);
+  const ids = (Array.isArray(to) ? to : [to])
+    .filter((one): one is string => typeof one === "string" && one !== "")
+    .slice(0, environmentsMax);
   return ids.length === 0 ? {} : { to: ids };
 }

@@ -104,9 +104,13 @@ type Step = DeploymentPreview["StepsToExecute"][number];
 function blockersOf(preview: DeploymentPreview): string[] {
   if (preview.StepsToExecute.length === 0) return ["No step runs here: the process has none that fits this environment."];
   return preview.StepsToExecute.flatMap((step) => [
-    ...(step.HasNoApplicableMachines ? [`Step ${step.ActionNumber} (${step.ActionName}) finds no machine here with ${step.Roles.join(" or ")}.`] : []),
+    ...(step.HasNoApplicableMachines
+      ? [`Step ${step.ActionNumber} (${step.ActionName}) finds no machine here with ${step.Roles.join(" or ")}.`]
+      : []),
     ...(step.UnavailableMachines.length > 0
-      ? [`Step ${step.ActionNumber} (${step.ActionName}): ${step.UnavailableMachines.map(({ Name }) => Name).join(", ")} cannot be reached.`]
+      ? [
+          `Step ${step.ActionNumber} (${step.ActionName}): ${step.UnavailableMachines.map(({ Name }) => Name).join(", ")} cannot be reached.`,
+        ]
       : []),
   ]);
 }

@@ -10,7 +10,8 @@ import { channelsQuery, progressionQuery } from "../../api/projects.ts";
 import { createRelease, nextVersionQuery } from "../../api/releases.ts";
 import { Button } from "../../design/button.tsx";
 import { Dialog } from "../../design/dialog.tsx";
-import { Select, TextField } from "../../design/field.tsx";
+import { TextField } from "../../design/field.tsx";
+import { Select } from "../../design/select.tsx";
 import { ErrorPanel } from "../../design/view-states.tsx";
 
 interface NewReleaseDialogProps {
@@ -69,7 +70,13 @@ export function NewReleaseDialog({ space, project, isOpen, onLeave }: NewRelease
       }
     >
       {make.isError && <ErrorPanel title="The release was not made" error={make.error} />}
-      <TextField label="Version" value={version ?? next ?? ""} onChange={setVersion} autoFocus help="The next one by the project's way of counting." />
+      <TextField
+        label="Version"
+        value={version ?? next ?? ""}
+        onChange={setVersion}
+        autoFocus
+        help="The next one by the project's way of counting."
+      />
       {channels.length > 1 && (
         <Select
           label="Channel"

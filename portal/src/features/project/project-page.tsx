@@ -76,34 +76,36 @@ function Releases({ space, progression }: { space: string; progression: Progress
   const hasChannels = new Set(progression.Releases.map(({ Release }) => Release.ChannelId)).size > 1;
   return (
     <Table label="Releases and where they are" columns={["Release", ...environments.map(({ Name }) => Name)]}>
-      {progression.Releases.map(({ Release: release, Channel: channel, Deployments: deployments, NextDeployments: next, HasUnresolvedDefect }) => (
-        <tr key={release.Id}>
-          <th scope="row" className={css["release"]}>
-            <Link to="/app/$space/releases/$release" params={{ space, release: release.Id }} className="tabular">
-              {release.Version}
-            </Link>
-            <div className="muted small">
-              {hasChannels && channel != null && <>{channel.Name}, </>}
-              <TimeText at={release.Assembled} />
-              {HasUnresolvedDefect && <> · held back</>}
-            </div>
-          </th>
-          {environments.map(({ Id, Name }) => (
-            <td key={Id} className={css["cell"]}>
-              <Cell space={space} items={deployments[Id] ?? []} />
-              {next.includes(Id) && (deployments[Id] ?? []).every((one) => one.IsCompleted) && (
-                <ButtonLink
-                  weight="quiet"
-                  aria-label={`Deploy ${release.Version} to ${Name}`}
-                  href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [Id] } }}
-                >
-                  Deploy …
-                </ButtonLink>
-              )}
-            </td>
-          ))}
-        </tr>
-      ))}
+      {progression.Releases.map(
+        ({ Release: release, Channel: channel, Deployments: deployments, NextDeployments: next, HasUnresolvedDefect }) => (
+          <tr key={release.Id}>
+            <th scope="row" className={css["release"]}>
+              <Link to="/app/$space/releases/$release" params={{ space, release: release.Id }} className="tabular">
+                {release.Version}
+              </Link>
+              <div className="muted small">
+                {hasChannels && channel && <>{channel.Name}, </>}
+                <TimeText at={release.Assembled} />
+                {HasUnresolvedDefect && <> · held back</>}
+              </div>
+            </th>
+            {environments.map(({ Id, Name }) => (
+              <td key={Id} className={css["cell"]}>
+                <Cell space={space} items={deployments[Id] ?? []} />
+                {next.includes(Id) && (deployments[Id] ?? []).every((one) => one.IsCompleted) && (
+                  <ButtonLink
+                    weight="quiet"
+                    aria-label={`Deploy ${release.Version} to ${Name}`}
+                    href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [Id] } }}
+                  >
+                    Deploy …
+                  </ButtonLink>
+                )}
+              </td>
+            ))}
+          </tr>
+        ),
+      )}
     </Table>
   );
 }

@@ -48,14 +48,16 @@ function ReleaseView({ space, release }: { space: string; release: Release }) {
           </p>
         }
         actions={
-          next.length > 0 && (
-            <ButtonLink
-              weight="primary"
-              href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: next.length === 1 ? { to: next } : {} }}
-            >
-              Deploy …
-            </ButtonLink>
-          )
+          <ButtonLink
+            {...(next.length > 0 ? { weight: "primary" as const } : {})}
+            href={{
+              to: "/app/$space/releases/$release/deploy",
+              params: { space, release: release.Id },
+              search: next.length === 1 ? { to: next } : {},
+            }}
+          >
+            {next.length > 0 ? "Deploy …" : "Deploy again …"}
+          </ButtonLink>
         }
       />
       {progression.data?.HasUnresolvedDefect === true && (
@@ -80,7 +82,9 @@ function ReleaseView({ space, release }: { space: string; release: Release }) {
               <tr key={index}>
                 <td>
                   {one.ActionName ?? one.StepName}
-                  {one.PackageReferenceName != null && one.PackageReferenceName !== "" && <span className="muted"> ({one.PackageReferenceName})</span>}
+                  {one.PackageReferenceName != null && one.PackageReferenceName !== "" && (
+                    <span className="muted"> ({one.PackageReferenceName})</span>
+                  )}
                 </td>
                 <td className="tabular">{one.Version}</td>
               </tr>

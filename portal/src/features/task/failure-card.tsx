@@ -17,10 +17,10 @@ export function FailureCard({ space, task, onGo }: { space: string; task: Server
   return (
     <Notice
       kind={task.State === "Canceled" ? "warning" : "error"}
-      actions={data != null && <Button onPress={() => onGo(data.line)}>Go to line {data.line}</Button>}
+      actions={data && <Button onPress={() => onGo(data.line)}>Go to line {data.line}</Button>}
     >
       <strong>{task.ErrorMessage === null || task.ErrorMessage === "" ? `The task ended as ${task.State}.` : task.ErrorMessage}</strong>
-      {data != null && (
+      {data && (
         <pre className={css["context"]}>
           {data.lines.map((line) => (
             <span key={line.Number} className={joined(css["contextLine"], line.Number === data.line && css["contextError"])}>

@@ -1,10 +1,10 @@
 // One task: what it does, how it stands, why it waits or failed, its steps, and its log, which opens where one wants to look.
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, getRouteApi, useLocation } from "@tanstack/react-router";
+import { Link, getRouteApi, useLocation, useRouter } from "@tanstack/react-router";
 import { useCallback, useRef, useState } from "react";
 import { deploymentOfTaskQuery } from "../../api/deployments.ts";
-import { cancelTask, taskDetailsQuery, taskWaitingQuery } from "../../api/tasks.ts";
+import { cancelTask, rerunTask, taskDetailsQuery, taskWaitingQuery } from "../../api/tasks.ts";
 import type { TaskDetails } from "../../api/tasks.ts";
 import { Button, ButtonLink } from "../../design/button.tsx";
 import { Dialog } from "../../design/dialog.tsx";
@@ -73,7 +73,13 @@ function TaskView({ space, details }: { space: string; details: TaskDetails }) {
           onMark={(from, to) => void navigate({ search: true, hash: linesHash(from, to), hashScrollIntoView: false, resetScroll: false })}
           search={find}
           onSearch={(text) =>
-            void navigate({ search: text === "" ? {} : { find: text }, hash: true, hashScrollIntoView: false, resetScroll: false, replace: true })
+            void navigate({
+              search: text === "" ? {} : { find: text },
+              hash: true,
+              hashScrollIntoView: false,
+              resetScroll: false,
+              replace: true,
+            })
           }
         />
       </div>
@@ -88,6 +94,11 @@ function TaskHeader({ space, details: { Task: task, Progress } }: { space: strin
   const cancel = useMutation({
     mutationFn: () => cancelTask(space, task.Id),
     onSettled: () => queries.invalidateQueries({ queryKey: taskDetailsQuery(space, task.Id).queryKey }),
+  });
+  const router = useRouter();
+  const again = useMutation({
+    mutationFn: () => rerunTask(space, task.Id),
+    onSuccess: (next) => router.navigate({ to: "/app/$space/tasks/$task", params: { space, task: next.Id } }),
   });
   const isRunning = !task.IsCompleted && task.StartTime !== null;
   return (
@@ -128,12 +139,20 @@ function TaskHeader({ space, details: { Task: task, Progress } }: { space: strin
                 {task.State === "Cancelling" ? "Being canceled" : "Cancel"}
               </Button>
             )}
+            {task.CanRerun && (
+              <Button isPending={again.isPending} onPress={() => again.mutate()}>
+                Run again
+              </Button>
+            )}
             {deployment !== undefined && (
-              <ButtonLink href={{ to: "/app/$space/releases/$release", params: { space, release: deployment.ReleaseId } }}>Release</ButtonLink>
+              <ButtonLink href={{ to: "/app/$space/releases/$release", params: { space, release: deployment.ReleaseId } }}>
+                Release
+              </ButtonLink>
             )}
           </>
         }
       />
+      {again.isError && <ErrorPanel title="The task was not started again" error={again.error} />}
       {cancel.isError && <ErrorPanel title="The task was not canceled" error={cancel.error} />}
       <Dialog
         title="Cancel this task?"
