@@ -2,6 +2,7 @@
 // them on the way. It uses them as a person would: their command lines, the REST API, signals. It remembers nothing
 // outside one folder (start/home-folder.ts), so it can be stopped, killed and started again.
 import path from "node:path";
+import { createInterface } from "node:readline";
 import { createMainJob } from "./start/main-job.ts";
 import { openHomeFolder } from "./start/home-folder.ts";
 import { StartError } from "./start/start-error.ts";
@@ -20,12 +21,14 @@ async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2), root);
   const home = await openHomeFolder(options.home, { fresh: options.fresh, say: terminal.say });
   const job = createMainJob({ options, root, home, terminal, signal: stopping.signal });
-  const leaveKeys = options.once ? () => {} : takeKeys(job.press);
+  const leaveKeys = options.once ? () => {} : takeKeys((key) => void job.press(key));
+  let leaveLines = (): void => {};
   try {
     await job.bringUp();
     const isRight = await job.deployFirst();
     if (options.once) return isRight ? 0 : 1;
-    job.explain();
+    await job.explain();
+    leaveLines = takeLines(job.press);
     await new Promise<void>((resolve) => {
       if (stopping.signal.aborted) resolve();
       else stopping.signal.addEventListener("abort", () => resolve(), { once: true });
@@ -36,6 +39,7 @@ async function main(): Promise<number> {
     throw error;
   } finally {
     leaveKeys();
+    leaveLines();
     await job.stop();
   }
 }
@@ -55,6 +59,26 @@ function takeKeys(press: (key: string) => void): () => void {
     input.setRawMode(false);
     input.pause();
   };
+}
+
+/**
+ * Without a terminal a line is a key: its first letter. Lines are obeyed one after the other, so that they can be written beforehand; their
+ * end ends nothing. Answers how to stop.
+ */
+function takeLines(press: (key: string) => Promise<void>): () => void {
+  const input = process.stdin;
+  if (input.isTTY === true) return () => {};
+  const lines = createInterface({ input });
+  let before: Promise<void> = Promise.resolve();
+  lines.on("line", (line) => {
+    const key = line.trim().slice(0, 1);
+    before = before.then(() => {
+      if (stopping.signal.aborted) return;
+      if (key !== "q") return press(key);
+      stopping.abort();
+    });
+  });
+  return () => lines.close();
 }
 
 try {

@@ -22,7 +22,7 @@ import { createLateCompleter } from "./engine/execution/execution.ts";
 import { createScheduler, scheduleLookMs } from "./engine/schedules/schedules.ts";
 import { createTaskEngine, createTaskLogFeed, createTaskLogIndex, enqueueTask } from "./engine/tasks/tasks.ts";
 import type { LogFiles, LogFolder } from "./engine/tasks/tasks.ts";
-import { findProxy, isPollingAgent } from "./features/infrastructure/infrastructure.ts";
+import { createAgentArchives, findProxy, isPollingAgent } from "./features/infrastructure/infrastructure.ts";
 import { createRetentionTask, createSweepTask, retentionSchedule, sweepSchedule } from "./features/operations/operations.ts";
 import { createDeployTask, createHealthTask, healthArgumentsVersion, healthSchedule, createStepTypes } from "./features/runs/runs.ts";
 import {
@@ -43,6 +43,7 @@ import { createPortalFiles } from "./platform/portal-files/portal-files.ts";
 import { readKeptSecrets } from "./platform/kept-secrets/kept-secrets.ts";
 import { prepareMasking, openSecrets } from "./platform/secrets/secrets.ts";
 import type { ServerLog } from "./platform/telemetry/telemetry.ts";
+import { findAgentArchives } from "./own-agent-archive.ts";
 import type { ReachedDatabase } from "./reach-database.ts";
 
 /** Statements of requests and tasks. Nodes times this must stay well below the server's max_connections. */
@@ -266,6 +267,12 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
             relatedDocumentIds: [machine.id],
           });
         },
+        agentArchives: createAgentArchives({
+          ...findAgentArchives(config),
+          reportFault: (error) =>
+            log.error({ err: error }, "The archive of the agent could not be made; machines cannot be added by a pasted line."),
+        }),
+        commsPort: agentPort.port,
         discoverAgent: createDiscovery({ identity, findProxy: (id) => findProxy(database, secrets, id) }),
         queueableTasks: ["Health"],
         fitness,

@@ -87,6 +87,12 @@ export const settings = {
     "number",
     `how many tasks this node runs at once, 0 for none (default: ${taskCapDefault})`,
   ),
+  agentArchives: setting(
+    "agentArchives",
+    "CUTTLE_AGENT_ARCHIVES",
+    "folder",
+    "where the archives of the agent lie that this node hands out to new machines (default: agents in the home folder, or beside the program)",
+  ),
   logLevel: setting(
     "logLevel",
     "CUTTLE_LOG_LEVEL",
@@ -98,6 +104,12 @@ export const settings = {
     "CUTTLE_SHARE_DB",
     "port",
     "let other nodes on this machine use the embedded database over this TCP port of 127.0.0.1",
+  ),
+  databaseFolder: setting(
+    "databaseFolder",
+    "CUTTLE_DATABASE_FOLDER",
+    "folder",
+    "folder of the embedded database; nodes of one machine that name the same one share it (default: database in the home folder)",
   ),
   pgBin: setting("pgBin", "PGBIN", "folder", "PostgreSQL programs to use for the embedded database instead of the packaged ones"),
   serviceAccount: setting(
@@ -173,6 +185,8 @@ export interface ServerConfig {
   adoptSharedFolder: boolean;
   stopDelayMs: number;
   taskCap: number;
+  /** Folder with the archives of the agent; undefined takes the usual places. */
+  agentArchives: string | undefined;
   logLevel: (typeof logLevels)[number];
   /** True when the operator named the cap, so that it replaces what the cluster remembers. */
   taskCapGiven: boolean;
@@ -223,6 +237,7 @@ export function readConfig(sources: ConfigSources): ServerConfig {
     stopDelayMs: 1_000 * checkNumber("stopDelay", given.stopDelay, { min: 0, max: stopDelayMax, fallback: stopDelayDefault }, faults),
     taskCap: checkNumber("taskCap", given.taskCap, { min: 0, max: taskCapMax, fallback: taskCapDefault }, faults),
     taskCapGiven: given.taskCap !== undefined,
+    agentArchives: given.agentArchives === undefined ? undefined : path.resolve(given.agentArchives),
     logLevel: checkLogLevel(given.logLevel, faults),
     builtInWorker: checkBuiltInWorker(given.builtInWorker, faults),
     database: checkDatabase(given, home, faults),
@@ -360,7 +375,7 @@ function checkPrefixes(text: string, faults: string[]): (WebAddress & { prefix: 
 function checkDatabase(given: Record<SettingName, string | undefined>, home: string, faults: string[]): DatabaseConfig {
   const embedded: DatabaseConfig = {
     kind: "embedded",
-    dataRoot: path.join(home, "database"),
+    dataRoot: path.resolve(given.databaseFolder ?? path.join(home, "database")),
     programsFolder: given.pgBin === undefined ? undefined : path.resolve(given.pgBin),
     sharePort:
       given.shareDb === undefined ? undefined : checkNumber("shareDb", given.shareDb, { min: 1, max: 65_535, fallback: 1 }, faults),

@@ -90,7 +90,7 @@ export async function pollingProxies(given: GivenOptions, io: CommandIo): Promis
 }
 
 /** For the server's web address: the proxies of the settings, else those of the environment, as variables. */
-async function webProxies(given: GivenOptions, io: CommandIo): Promise<NodeJS.ProcessEnv> {
+export async function webProxies(given: GivenOptions, io: CommandIo): Promise<NodeJS.ProcessEnv> {
   const { environment } = io;
   const proxy = await readProxy(await openChosen(given, io, { forRunning: true }), "web");
   if (proxy === "none") return {};

@@ -30,6 +30,7 @@ const groups: readonly { names: readonly string[]; load(): Promise<readonly Comm
   },
   { names: ["register-with", "register-worker"], load: async () => (await import("./registration.ts")).registrationCommands },
   { names: ["deregister-from", "deregister-worker"], load: async () => (await import("./registration.ts")).deregistrationCommands },
+  { names: ["join"], load: async () => [(await import("./join.ts")).joinCommand] },
   { names: ["poll-server"], load: async () => [(await import("./poll-server.ts")).pollServerCommand] },
   { names: ["proxy", "polling-proxy"], load: async () => (await import("./proxies.ts")).proxyCommands },
   { names: ["service"], load: async () => [(await import("./service.ts")).serviceCommand] },

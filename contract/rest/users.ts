@@ -1,7 +1,7 @@
 // Users and their API keys as clients see them. A key's text is shown once, by the answer that creates it.
 
 import { Type } from "typebox";
-import { anything, flag, id, links, list, map, name, object, optional, orNull, text, time } from "./shapes.ts";
+import { anything, count, flag, id, links, list, map, name, object, optional, orNull, text, time } from "./shapes.ts";
 
 export const User = object({
   Id: id(),
@@ -33,6 +33,9 @@ export const UserBody = object({
 export const ApiKey = object({ ...keyMembers, ApiKey: object({ HasValue: flag(), NewValue: Type.Null(), Hint: text() }) });
 export const NewApiKey = object({ ...keyMembers, ApiKey: text() });
 export const ApiKeyBody = object({ Purpose: name(), Expires: optional(orNull(time())) });
+
+/** A link that signs a user in once. */
+export const SignInLink = object({ Address: text(), LifetimeSeconds: count() });
 
 /** Sign-in by password. `State.UsingSecureConnection` says how the client sees its connection, which a proxy may have changed for us. */
 export const SignInBody = object({

@@ -5,6 +5,7 @@ version="$(get_octopusvariable "Octopus.Release.Number")"
 environment="$(get_octopusvariable "Octopus.Environment.Name")"
 address="$(get_octopusvariable "Octopus.Action[Open the shop].Output.ShopAddress")"
 node="$(get_octopusvariable "ShopNode")"
+[ -z "${PAGE_FOLDER:-}" ] || echo "$version $environment buy-something.sh" >>"$PAGE_FOLDER/runs"
 
 "$node" -e '
   const [address, version, environment] = process.argv.slice(1);

@@ -4,12 +4,16 @@ import type { QueryClient } from "@tanstack/react-query";
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 import type { NavigateOptions, ToOptions } from "@tanstack/react-router";
 import { dashboardQuery } from "./api/dashboard.ts";
+import { projectQuery } from "./api/projects.ts";
+import { deploymentTemplateQuery, releaseByVersionQuery, releaseProgressionQuery, releaseQuery } from "./api/releases.ts";
 import { ApiError } from "./api/request.ts";
 import { server } from "./api/server.ts";
 import { meQuery } from "./api/session.ts";
 import { spacesQuery } from "./api/spaces.ts";
 import { taskDetailsQuery } from "./api/tasks.ts";
 import { readDashboardSearch } from "./features/dashboard/dashboard-search.ts";
+import { readDeploySearch } from "./features/deploy/deploy-search.ts";
+import { readTaskSearch } from "./features/task/task-search.ts";
 import { pathOfOldLink } from "./shell/old-links.ts";
 import { PageNotFound, PageProblem } from "./shell/page-problems.tsx";
 import { rememberSpace, rememberedSpace } from "./shell/remembered-space.ts";
@@ -81,14 +85,50 @@ const dashboard = createRoute({
   component: lazyRouteComponent(() => import("./features/dashboard/dashboard-page.tsx"), "DashboardPage"),
 });
 
+const project = createRoute({
+  getParentRoute: () => space,
+  path: "projects/$project",
+  loader: ({ context, params }) => void context.queries.prefetchQuery(projectQuery(params.space, params.project)),
+  component: lazyRouteComponent(() => import("./features/project/project-page.tsx"), "ProjectPage"),
+});
+
+/** As people write it, and as older links have it. */
+const releaseByVersion = createRoute({
+  getParentRoute: () => space,
+  path: "projects/$project/releases/$version",
+  beforeLoad: async ({ context, params }) => {
+    const found = await context.queries.fetchQuery(releaseByVersionQuery(params.space, params.project, params.version));
+    throw redirect({ to: "/app/$space/releases/$release", params: { space: params.space, release: found.Id }, replace: true });
+  },
+});
+
+const release = createRoute({
+  getParentRoute: () => space,
+  path: "releases/$release",
+  loader: ({ context, params }) => {
+    void context.queries.prefetchQuery(releaseQuery(params.space, params.release));
+    void context.queries.prefetchQuery(releaseProgressionQuery(params.space, params.release));
+  },
+  component: lazyRouteComponent(() => import("./features/release/release-page.tsx"), "ReleasePage"),
+});
+
+const deploy = createRoute({
+  getParentRoute: () => space,
+  path: "releases/$release/deploy",
+  validateSearch: readDeploySearch,
+  loader: ({ context, params }) => void context.queries.prefetchQuery(deploymentTemplateQuery(params.space, params.release)),
+  component: lazyRouteComponent(() => import("./features/deploy/deploy-page.tsx"), "DeployPage"),
+});
+
 const task = createRoute({
   getParentRoute: () => space,
   path: "tasks/$task",
+  validateSearch: readTaskSearch,
   loader: ({ context, params }) => void context.queries.prefetchQuery(taskDetailsQuery(params.space, params.task)),
   component: lazyRouteComponent(() => import("./features/task/task-page.tsx"), "TaskPage"),
 });
 
-const tree = root.addChildren([start, signIn, signedIn.addChildren([app, space.addChildren([dashboard, task])])]);
+const tree = root.addChildren([start, signIn, signedIn.addChildren([app, space.addChildren([dashboard, project, releaseByVersion, release, deploy, task])])]);
 
 /** Only addresses of this portal: a link to the sign-in page must not lead elsewhere afterwards. */
 function isOwnPath(text: string): boolean {

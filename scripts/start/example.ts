@@ -1,6 +1,6 @@
 // Brings an example of examples/ into a server through its REST API: environments, machines, project with variables and steps, its package,
 // releases, deployments. Everything is found by its name first, so that a later start meets what an earlier one made.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -67,6 +67,10 @@ export interface Example {
   isOver(taskId: string): Promise<boolean>;
   /** A release of variables, scripts and package as they are now, with the next version. */
   createRelease(after: string | null): Promise<Release>;
+  /** The same with a damaged file in its package, so that it fails when it is opened. Null where the example has no package. */
+  createBrokenRelease(after: string | null): Promise<Release | null>;
+  /** Where the last deployment is of another release than the last one that went well before it, and that one; in the order of environments. */
+  findWaysBack(): Promise<{ environment: string; from: string; to: Release }[]>;
   /** Answers the id of the task that deploys. */
   deploy(release: Release, environment: string): Promise<string>;
 }
@@ -74,6 +78,11 @@ export interface Example {
 const healthMsMax = 60_000;
 const healthPauseMs = 100;
 const space = "/api/Spaces-1";
+/** What the shop cannot do without, and how much of it a broken release holds. */
+const brokenFile = "products.json";
+const brokenBytesKept = 60;
+/** Deployments of an environment among which the last good one is looked for. */
+const deploymentsLookedAt = 30;
 
 /** `settings` are what `{name}` in values of the example's variables stands for. */
 export function createExample(rest: RestClient, folder: string, settings: { [name: string]: string }): Example {
@@ -213,13 +222,22 @@ export function createExample(rest: RestClient, folder: string, settings: { [nam
   }
 
   /** Packs the example's folder as it is now. */
-  async function pushPackage(version: string): Promise<void> {
+  async function pushPackage(version: string, isBroken: boolean): Promise<void> {
     if (example.package === undefined) return;
+    const source = path.join(folder, example.package.folder);
     const place = mkdtempSync(path.join(tmpdir(), "cuttle-package-"));
     try {
       const name = `${example.package.id}.${version}.tar.gz`;
       const file = path.join(place, name);
-      await create({ gzip: true, file, cwd: path.join(folder, example.package.folder), portable: true }, ["."]);
+      let cwd = source;
+      if (isBroken) {
+        cwd = path.join(place, "content");
+        cpSync(source, cwd, { recursive: true });
+        // As an editor leaves it that was interrupted.
+        const damaged = path.join(cwd, brokenFile);
+        writeFileSync(damaged, readFileSync(damaged).subarray(0, brokenBytesKept));
+      }
+      await create({ gzip: true, file, cwd, portable: true }, ["."]);
       await rest.upload(`${space}/packages/raw?overwriteMode=OverwriteExisting`, name, readFileSync(file));
     } finally {
       rmSync(place, { recursive: true, force: true });
@@ -237,11 +255,38 @@ export function createExample(rest: RestClient, folder: string, settings: { [nam
   }
 
   async function createRelease(after: string | null): Promise<Release> {
+    return await releaseAfter(after, false);
+  }
+
+  async function createBrokenRelease(after: string | null): Promise<Release | null> {
+    return example.package === undefined ? null : await releaseAfter(after, true);
+  }
+
+  async function findWaysBack(): Promise<{ environment: string; from: string; to: Release }[]> {
+    if (project === null) throw new Error("prepare() comes first");
+    const found: { environment: string; from: string; to: Release }[] = [];
+    for (const { Id, Name } of environments.values()) {
+      const query = `projects=${project.Id}&environments=${Id}&take=${deploymentsLookedAt}`;
+      const [last, ...before] = (await rest.get<Page<Deployment>>(`${space}/deployments?${query}`)).Items;
+      if (last === undefined) continue;
+      const from = (await rest.get<Release>(`${space}/releases/${last.ReleaseId}`)).Version;
+      for (const deployment of before) {
+        if (deployment.ReleaseId === last.ReleaseId) continue;
+        const task = await rest.get<{ FinishedSuccessfully: boolean }>(`/api/tasks/${deployment.TaskId}`);
+        if (!task.FinishedSuccessfully) continue;
+        found.push({ environment: Name, from, to: await rest.get<Release>(`${space}/releases/${deployment.ReleaseId}`) });
+        break;
+      }
+    }
+    return found;
+  }
+
+  async function releaseAfter(after: string | null, isBroken: boolean): Promise<Release> {
     if (project === null) throw new Error("prepare() comes first");
     await putProcess(project.Id);
     await putVariables(`variableset-${project.Id}`);
     const version = after === null ? example.firstRelease : nextVersion(after);
-    await pushPackage(version);
+    await pushPackage(version, isBroken);
     const body = {
       projectName: project.Name,
       releaseVersion: version,
@@ -277,6 +322,8 @@ export function createExample(rest: RestClient, folder: string, settings: { [nam
     findLast,
     isOver,
     createRelease,
+    createBrokenRelease,
+    findWaysBack,
     deploy,
   };
 }

@@ -18,7 +18,11 @@ export interface Keys {
 export interface HomeFolder {
   readonly path: string;
   readonly server: string;
+  /** Of a second node. */
+  readonly secondServer: string;
   readonly agent: string;
+  /** Archives of the agent for other machines. */
+  readonly agentArchives: string;
   readonly pollingAgent: string;
   readonly page: string;
   readonly logs: string;
@@ -37,7 +41,7 @@ const deleteDatabaseMsMax = 60_000;
 const keysName = "keys.json";
 const processesName = "processes.json";
 /** Everything of ours in the home. `--fresh` removes these names and nothing else. */
-const ownNames = ["server", "agent", "polling-agent", "page", "logs", keysName, processesName];
+const ownNames = ["server", "second-server", "agent", "agent-archives", "polling-agent", "page", "logs", keysName, processesName];
 
 export async function openHomeFolder(folder: string, options: { fresh: boolean; say: (line: string) => void }): Promise<HomeFolder> {
   const processesFile = path.join(folder, processesName);
@@ -54,7 +58,9 @@ export async function openHomeFolder(folder: string, options: { fresh: boolean; 
     return {
       path: folder,
       server: path.join(folder, "server"),
+      secondServer: path.join(folder, "second-server"),
       agent: path.join(folder, "agent"),
+      agentArchives: path.join(folder, "agent-archives"),
       pollingAgent: path.join(folder, "polling-agent"),
       page: path.join(folder, "page"),
       logs: path.join(folder, "logs"),

@@ -1,5 +1,6 @@
 // The main job's course: start the programs, register the agent, deploy, kill and restart on demand, stop in order.
 // Says on the terminal what happens; where settings come from and which keys there are is start.ts's matter.
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { createExample } from "./example.ts";
@@ -31,10 +32,18 @@ export interface MainJob {
   /** Deploys what an earlier start deployed last, or the first release. Says whether the page shows it. */
   deployFirst(): Promise<boolean>;
   /** Prints addresses, key and keys. */
-  explain(): void;
-  /** A key was pressed. Unknown keys do nothing. */
-  press(key: string): void;
+  explain(): Promise<void>;
+  /** A key was pressed, or its letter was typed as a line. Resolves when what it began is done; a key that is unknown or comes too early does nothing. */
+  press(key: string): Promise<void>;
   stop(): Promise<void>;
+}
+
+interface Node {
+  name: string;
+  address: string;
+  webPort: number;
+  commsPort: number;
+  program: Program;
 }
 
 /** A first start makes a database; a start after a crash repairs one. */
@@ -44,12 +53,28 @@ const readyPauseMs = 50;
 /** Between the lines of the example's first step, where somebody watches: time enough to press a key. */
 const watchedPauseSeconds = 1.5;
 const logLinesShown = 15;
+/** Packing a hundred megabytes on a busy machine. */
+const archiveMsMax = 10 * 60_000;
+/** What a key that kills does: the scripts pause so long, and everything up to the kill and to the takeover is done within. */
+const strikePauseSeconds = 3;
+const strikeMsMax = 120_000;
+const keyTexts = [
+  ["2", "deploy the next release"],
+  ["f", "deploy a release that fails, and find out why"],
+  ["b", "roll back to the release before"],
+  ["k", "kill the server in mid-deployment, and watch it go on"],
+  ["n", "add a second node and kill the first one in mid-deployment"],
+  ["a", "kill the agent that listens"],
+  ["p", "kill the agent that polls"],
+  ["q", "stop everything; it is kept for the next start"],
+] as const;
 /** As many as in the names that agents of this kind give themselves. */
 const subscriptionCharacters = 20;
 
 export function createMainJob({ options, root, home, terminal, signal }: MainJobParts): MainJob {
-  const address = `http://127.0.0.1:${options.webPort}`;
-  const rest = createRestClient(address, home.keys.apiKey);
+  /** The node that requests go to; the other one takes its place when it is killed for good. */
+  let active = 0;
+  const rest = createRestClient(() => nodes[active]!.address, home.keys.apiKey);
   const example = createExample(rest, path.join(root, "examples", options.example), {
     node: process.execPath,
     folder: home.page,
@@ -72,25 +97,52 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
   const logFile = (name: string): string => path.join(home.logs, `${name.replace(" ", "-")}.log`);
   /** Entry files of the bundles; made before the first program is started. */
   let programs = { server: "", agent: "" };
-  const server = createProgram({
-    name: "server",
-    args: () => [
-      programs.server,
-      "run",
-      `--home=${home.server}`,
-      "--serverNodeName=first-node",
-      `--webListenPrefixes=${address}/`,
-      `--commsListenPort=${options.commsPort}`,
-      "--commsListenAddress=127.0.0.1",
-    ],
-    environment: { ADMIN_USERNAME: "admin", ADMIN_PASSWORD: home.keys.adminPassword, ADMIN_API_KEY: home.keys.apiKey },
-    // This server brings its own database, whatever the shell we run in says.
-    withoutVariables: ["DB_CONNECTION_STRING", "MASTER_KEY"],
-    cwd: home.path,
-    logFile: logFile("server"),
-    home,
-    onUnexpectedEnd: onUnexpectedEnd("server", "k"),
-  });
+  /** Only the second node needs it told; the first one keeps it in its home. */
+  let masterKey = "";
+  const nodes: Node[] = [
+    { title: "server", name: "first-node", folder: home.server, webPort: options.webPort, commsPort: options.commsPort },
+    {
+      title: "second server",
+      name: "second-node",
+      folder: home.secondServer,
+      webPort: options.secondWebPort,
+      commsPort: options.secondCommsPort,
+    },
+  ].map(({ title, name, folder, webPort, commsPort }) => ({
+    name,
+    address: `http://127.0.0.1:${webPort}`,
+    webPort,
+    commsPort,
+    program: createProgram({
+      name: title,
+      args: () => [
+        programs.server,
+        "run",
+        `--home=${folder}`,
+        // The database runs in processes of its own: it lives as long as one of the nodes.
+        `--databaseFolder=${path.join(home.server, "database")}`,
+        `--clusterShared=${path.join(home.server, "shared")}`,
+        `--agentArchives=${home.agentArchives}`,
+        `--serverNodeName=${name}`,
+        `--webListenPrefixes=http://127.0.0.1:${webPort}/`,
+        `--commsListenPort=${commsPort}`,
+        "--commsListenAddress=127.0.0.1",
+      ],
+      environment: () => ({
+        ADMIN_USERNAME: "admin",
+        ADMIN_PASSWORD: home.keys.adminPassword,
+        ADMIN_API_KEY: home.keys.apiKey,
+        ...(folder === home.server ? {} : { MASTER_KEY: masterKey }),
+      }),
+      // This server brings its own database, whatever the shell we run in says.
+      withoutVariables: ["DB_CONNECTION_STRING", "MASTER_KEY"],
+      cwd: home.path,
+      logFile: logFile(title),
+      home,
+      onUnexpectedEnd: onUnexpectedEnd(title, "k"),
+    }),
+  }));
+  const server = nodes[0]!.program;
   /** Scripts inherit the agent's environment: this is how the example's scripts learn their settings. */
   const agentParts = {
     environment: {
@@ -118,6 +170,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     onUnexpectedEnd: onUnexpectedEnd("agent", "a"),
   });
   let subscription = "";
+  let polledPorts = [options.commsPort];
   const pollingAgent = createProgram({
     ...agentParts,
     name: "polling agent",
@@ -126,7 +179,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
       "run",
       `--home=${home.pollingAgent}`,
       "--no-listen",
-      `--poll=127.0.0.1:${options.commsPort}`,
+      ...polledPorts.map((port) => `--poll=127.0.0.1:${port}`),
       `--subscription=${subscription}`,
       `--trust=${serverThumbprint}`,
     ],
@@ -176,7 +229,17 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
   }
 
   async function waitForServer(): Promise<void> {
-    await waitUntil(server, "server", serverMsMax, async () => (await rest.probe("/api/octopusservernodes/ping")) === 200);
+    await waitForNode(nodes[active]!);
+  }
+
+  async function waitForNode(node: Node): Promise<void> {
+    const itsRest = createRestClient(() => node.address, home.keys.apiKey);
+    await waitUntil(
+      node.program,
+      `server ${node.name}`,
+      serverMsMax,
+      async () => (await itsRest.probe("/api/octopusservernodes/ping")) === 200,
+    );
   }
 
   async function waitForAgent(): Promise<void> {
@@ -231,6 +294,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
   }
 
   async function follow(taskId: string, version: string, environment: string): Promise<boolean> {
+    const wasDeploying = isDeploying;
     isDeploying = true;
     if (isWatched) terminal.say("  Meanwhile: k kills the server, a and p kill an agent, q stops everything");
     try {
@@ -246,40 +310,81 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
       terminal.say(`Release ${version} deployed to ${environment} in ${seconds} s; ${pageAddress(environment)} ${answer}`);
       return isRight;
     } finally {
-      isDeploying = false;
+      isDeploying = wasDeploying;
     }
   }
 
-  function explain(): void {
+  async function explain(): Promise<void> {
+    const { address } = nodes[active]!;
+    const last = await example.findLast();
+    const link = await rest.send<{ Address: string }>("POST", "/api/users/sign-in-links", {});
     const rows = [
       ...example.environments.map((name) => [name, pageAddress(name)]),
+      ...(last?.taskId === null || last === null ? [] : [["Its task", `${address}/api/tasks/${last.taskId}/raw`]]),
+      ["Portal", link.Address],
+      ["", "signs you in once, within ten minutes; afterwards as admin with the password in keys.json"],
       ["REST API", `${address}/api`],
       ["Key", home.keys.apiKey],
       ["Try", `curl -H "X-Octopus-ApiKey: ${home.keys.apiKey}" ${address}/api/Spaces-1/deployments`],
       ["Logs", home.logs],
       ["Running", `${(performance.now() / 1000).toFixed(1)} s after npm start`],
     ];
-    if (isWatched)
-      rows.push([
-        "Keys",
-        "2 deploys the next release; k kills the server, a the listening agent, p the polling one, hard; q stops everything",
-      ]);
-    else rows.push(["Stop", `kill ${process.pid}`]);
     terminal.say(`\n${rows.map(([name, value]) => `  ${(name ?? "").padEnd(11)} ${value}`).join("\n")}\n`);
+    terminal.say(
+      [
+        "  Already have Octopus tools? Point them here:",
+        `    OCTOPUS_URL=${address} OCTOPUS_API_KEY=${home.keys.apiKey} octopus release deploy --no-prompt \\`,
+        `      --project "${example.project}" --version ${lastVersion ?? "1.0.0"} --environment ${example.environments[0]}`,
+        "",
+        `  ${isWatched ? "Keys" : "Type a letter and Enter"}:`,
+        ...keyTexts.map(([key, text]) => `    ${key}  ${text}`),
+        "",
+      ].join("\n"),
+    );
+    void makeAgentArchive();
   }
 
-  function press(key: string): void {
+  /** So that the first machine that is added does not wait for it. A server that is asked before it is there has the machine wait. */
+  async function makeAgentArchive(): Promise<void> {
+    const script = path.join(root, "scripts", "agent-archive.ts");
+    const startedAt = performance.now();
+    const { code, output } = await runToEnd([script, home.agentArchives], { msMax: archiveMsMax });
+    if (signal.aborted) return;
+    if (code !== 0) return terminal.say(`The archive of the agent for other machines could not be made: ${output.slice(-500)}`);
+    terminal.say(
+      `  The agent for other machines is packed (${((performance.now() - startedAt) / 1000).toFixed(0)} s): POST /api/machines/install-tokens answers a line to paste there`,
+    );
+  }
+
+  async function press(key: string): Promise<void> {
     if (!isUp) return;
-    if (key === "2") attempt(deployNext());
-    if (key === "k") attempt(killAndRestart(server, "server", waitForServer));
-    if (key === "a") attempt(killAndRestart(agent, "agent", waitForAgent));
+    if (key === "2") await attempt(alone(deployNext));
+    if (key === "f") await attempt(alone(deployBroken));
+    if (key === "b") await attempt(alone(rollBack));
+    if (key === "n") await attempt(alone(moveToOtherNode));
+    if (key === "k") await attempt(isDeploying ? killActive() : alone(killInMidDeployment));
+    if (key === "a") await attempt(killAndRestart(agent, "agent", waitForAgent));
     // It is there as soon as it runs: the server waits for it to ask.
-    if (key === "p") attempt(killAndRestart(pollingAgent, "polling agent", async () => {}));
+    if (key === "p") await attempt(killAndRestart(pollingAgent, "polling agent", async () => {}));
+  }
+
+  const killActive = (): Promise<void> => killAndRestart(nodes[active]!.program, "server", waitForServer);
+
+  /** One deployment at a time, since the pages of all releases take the same ports. */
+  async function alone(work: () => Promise<void>): Promise<void> {
+    if (isDeploying) return terminal.say("  One release at a time: wait until this one is deployed");
+    isDeploying = true;
+    try {
+      await work();
+    } finally {
+      isDeploying = false;
+      setPause(null);
+    }
   }
 
   /** What a key started must not end the whole start when it fails. */
-  function attempt(work: Promise<unknown>): void {
-    work.catch((error: unknown) => {
+  async function attempt(work: Promise<unknown>): Promise<void> {
+    await work.catch((error: unknown) => {
       if (signal.aborted) return;
       const isKnown = error instanceof RestError || error instanceof Unreachable || error instanceof StartError;
       terminal.say(isKnown ? error.message : String(error instanceof Error ? error.stack : error));
@@ -287,13 +392,152 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
   }
 
   async function deployNext(): Promise<void> {
-    if (isDeploying) return terminal.say("  One release at a time: wait until this one is deployed");
-    isDeploying = true;
-    try {
-      await deployRelease(await example.createRelease(lastVersion));
-    } finally {
-      isDeploying = false;
+    await deployRelease(await example.createRelease(lastVersion));
+  }
+
+  async function deployBroken(): Promise<void> {
+    const release = await example.createBrokenRelease(lastVersion);
+    if (release === null) return terminal.say("  This example has no package that could be damaged; the web shop has one");
+    lastVersion = release.Version;
+    const environment = example.environments[0]!;
+    terminal.say(`Deploying release ${release.Version}, whose package holds a damaged file, to ${environment}`);
+    const taskId = await example.deploy(release, environment);
+    await follow(taskId, release.Version, environment);
+    const startedAt = performance.now();
+    const search = `/api/tasks/${taskId}/log/search?level=Error,Fatal&take=1`;
+    const found = await rest.get<{ Lines: { Number: number; MessageText: string }[] }>(search);
+    const took = ((performance.now() - startedAt) / 1000).toFixed(2);
+    const [line] = found.Lines;
+    terminal.say(
+      line === undefined
+        ? "  Its log has no line of an error"
+        : `  The first error line, found in ${took} s: line ${line.Number}: ${line.MessageText}`,
+    );
+    terminal.say(`  Find it yourself: curl -H "X-Octopus-ApiKey: ${home.keys.apiKey}" "${nodes[active]!.address}${search}"`);
+    terminal.say(`  The release stopped before ${example.environments.at(-1)}. Press b to roll ${environment} back`);
+  }
+
+  async function rollBack(): Promise<void> {
+    const ways = await example.findWaysBack();
+    const newest = ways[0]?.from;
+    if (newest === undefined) return terminal.say("  There is no earlier release that was deployed well");
+    for (const { environment, from, to } of ways) {
+      if (from !== newest) continue;
+      terminal.say(`Rolling ${environment} back from release ${from} to ${to.Version}`);
+      if (!(await follow(await example.deploy(to, environment), to.Version, environment))) return;
     }
+  }
+
+  /** How long the example's scripts pause: long enough to be killed in the middle. Null lets them decide. */
+  function setPause(seconds: number | null): void {
+    const file = path.join(home.page, "pause");
+    if (seconds === null) rmSync(file, { force: true });
+    else writeFileSync(file, `${seconds}\n`);
+  }
+
+  /** The steps that a release ran in an environment, as its scripts noted them on the machine: how often each. */
+  function countRuns(version: string, environment: string): Map<string, number> {
+    const counted = new Map<string, number>();
+    const file = path.join(home.page, "runs");
+    if (!existsSync(file)) return counted;
+    for (const line of readFileSync(file, "utf8").split("\n")) {
+      const step = line.startsWith(`${version} ${environment} `) ? line.slice(version.length + environment.length + 2) : undefined;
+      if (step !== undefined) counted.set(step, (counted.get(step) ?? 0) + 1);
+    }
+    return counted;
+  }
+
+  function sayCounted(version: string, environment: string): void {
+    const counted = [...countRuns(version, environment)];
+    if (counted.length === 0) return;
+    const isOnce = counted.every(([, times]) => times === 1);
+    terminal.say(
+      `  Counted on the machine: ${counted.map(([step, times]) => `${step} ran ${times === 1 ? "once" : `${times} times`}`).join(", ")}${isOnce ? " - nothing was lost, nothing was done twice" : ""}`,
+    );
+  }
+
+  /** The deployment of a next release, as soon as its first script runs; calls `strike` then, and tells how it ended. */
+  async function strikeInMidDeployment(strike: (taskId: string) => Promise<void>): Promise<void> {
+    setPause(strikePauseSeconds);
+    const environment = example.environments[0]!;
+    const release = await example.createRelease(lastVersion);
+    lastVersion = release.Version;
+    terminal.say(`Deploying release ${release.Version} of ${example.project} to ${environment}`);
+    const taskId = await example.deploy(release, environment);
+    const following = follow(taskId, release.Version, environment);
+    // The failure is told by whoever awaits it below.
+    following.catch(() => {});
+    const deadline = performance.now() + strikeMsMax;
+    while (countRuns(release.Version, environment).size === 0) {
+      signal.throwIfAborted();
+      if (performance.now() > deadline || (await example.isOver(taskId)))
+        throw new StartError("The deployment ended before it could be disturbed.");
+      await pause(readyPauseMs);
+    }
+    await strike(taskId);
+    await following;
+    sayCounted(release.Version, environment);
+  }
+
+  async function killInMidDeployment(): Promise<void> {
+    await strikeInMidDeployment(killActive);
+  }
+
+  /** Adds the other node, and kills the one that deploys: for good. */
+  async function moveToOtherNode(): Promise<void> {
+    const [old, other] = [nodes[active]!, nodes[1 - active]!];
+    if (!other.program.isRunning()) await addNode(other);
+    const record = async (isDraining: boolean): Promise<void> => {
+      const page = await rest.get<{ Items: { Id: string; Name: string }[] }>("/api/octopusservernodes?take=100");
+      const found = page.Items.find(({ Name }) => Name === other.name);
+      if (found === undefined) throw new StartError(`The node ${other.name} is not in the cluster.`);
+      await rest.send("PUT", `/api/octopusservernodes/${found.Id}`, { IsInMaintenanceMode: isDraining });
+    };
+    // So that it is the node to be killed that begins the deployment.
+    await record(true);
+    let struckAt = 0;
+    await strikeInMidDeployment(async (taskId) => {
+      await record(false);
+      const processId = await old.program.killHard();
+      struckAt = performance.now();
+      terminal.say(`  Killed the node ${old.name} (process ${processId}, SIGKILL) in mid-deployment; it stays dead`);
+      active = 1 - active;
+      for (;;) {
+        signal.throwIfAborted();
+        const { ServerNode } = await rest.get<{ ServerNode: string | null }>(`/api/tasks/${taskId}`);
+        if (ServerNode !== null && ServerNode.endsWith(other.name)) break;
+        if (performance.now() - struckAt > strikeMsMax) throw new StartError(`The node ${other.name} did not take the task over.`);
+        await pause(readyPauseMs);
+      }
+      terminal.say(`  The node ${other.name} took the deployment over after ${((performance.now() - struckAt) / 1000).toFixed(1)} s`);
+    });
+    terminal.say(`  Everything is at ${nodes[active]!.address} now. Press n again: ${old.name} comes back, and ${other.name} is killed`);
+  }
+
+  async function addNode(node: Node): Promise<void> {
+    const busy = await findBusyPorts([
+      { port: node.webPort, what: `the REST API of ${node.name}`, flag: "--second-web-port" },
+      { port: node.commsPort, what: `agents of ${node.name}`, flag: "--second-comms-port" },
+    ]);
+    if (busy.length > 0) {
+      const ports = busy.map(({ wanted }) => `${wanted.port} (${wanted.flag})`).join(", ");
+      throw new StartError(`The second node needs ports that other programs use: ${ports}. Start again with others.`);
+    }
+    if (masterKey === "") {
+      const told = await runToEnd([programs.server, "show-master-key", `--home=${home.server}`], { msMax: agentMsMax });
+      if (told.code !== 0) throw new StartError(`The server did not tell its master key: ${told.output.trim()}`);
+      masterKey = told.output.trim();
+    }
+    await terminal.during(`Adding the node ${node.name}: same database, same key, same folder`, async () => {
+      node.program.start();
+      await waitForNode(node);
+      // An agent that polls has to know both nodes; one that listens is called by either.
+      if (polledPorts.length === 1) {
+        polledPorts = nodes.map(({ commsPort }) => commsPort);
+        await pollingAgent.stop();
+        pollingAgent.start();
+      }
+    });
   }
 
   async function killAndRestart(program: Program, name: string, wait: () => Promise<void>): Promise<void> {
@@ -316,13 +560,15 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
   async function stop(): Promise<void> {
     isUp = false;
     const parts: string[] = (await endPages(home.page)) ? ["page"] : [];
-    if (parts.length === 0 && ![server, agent, pollingAgent].some((each) => each.isRunning())) return home.close();
+    const all = [
+      ["polling agent", pollingAgent],
+      ["agent", agent],
+      ["second server", nodes[1]!.program],
+      ["server", server],
+    ] as const;
+    if (parts.length === 0 && !all.some(([, program]) => program.isRunning())) return home.close();
     await terminal.during("Stopping", async () => {
-      for (const [name, program] of [
-        ["polling agent", pollingAgent],
-        ["agent", agent],
-        ["server", server],
-      ] as const) {
+      for (const [name, program] of all) {
         if (!program.isRunning()) continue;
         const { killed } = await program.stop();
         parts.push(killed ? `${name} (it had to be killed)` : name);

@@ -15,6 +15,9 @@ export interface StartOptions {
   commsPort: number;
   agentPort: number;
   pagePort: number;
+  /** Of the second node, when it is asked for. */
+  secondWebPort: number;
+  secondCommsPort: number;
 }
 
 /** A wrong flag, or the wish for help: `message` is all there is to print. */
@@ -31,6 +34,8 @@ const ports = {
   "comms-port": { default: 10943, says: "where agents reach the server" },
   "agent-port": { default: 10933, says: "where the server reaches the agent" },
   "page-port": { default: 8066, says: "the page that gets deployed; each further environment takes the next one" },
+  "second-web-port": { default: 8075, says: "REST API of the second node, when n starts it" },
+  "second-comms-port": { default: 10953, says: "where agents reach that node" },
 } as const;
 
 /** The first is what a start deploys. */
@@ -67,10 +72,12 @@ export function readOptions(args: string[], root: string): StartOptions {
     commsPort: port("comms-port"),
     agentPort: port("agent-port"),
     pagePort: port("page-port"),
+    secondWebPort: port("second-web-port"),
+    secondCommsPort: port("second-comms-port"),
   };
-  const chosen = [options.webPort, options.commsPort, options.agentPort, options.pagePort];
+  const chosen = [options.webPort, options.commsPort, options.agentPort, options.pagePort, options.secondWebPort, options.secondCommsPort];
   if (new Set(chosen).size < chosen.length)
-    throw new UsageError(`Four different ports are needed; these were chosen: ${chosen.join(", ")}.`, 2);
+    throw new UsageError(`Six different ports are needed; these were chosen: ${chosen.join(", ")}.`, 2);
   return options;
 }
 
@@ -90,6 +97,8 @@ function parse(args: string[]) {
         "comms-port": text,
         "agent-port": text,
         "page-port": text,
+        "second-web-port": text,
+        "second-comms-port": text,
       },
     });
   } catch (error) {

@@ -10,7 +10,7 @@ export interface ProgramSettings {
   /** Entry file and arguments, run by this very Node; asked for at each start when a function. */
   args: string[] | (() => string[]);
   /** Added to our own environment; secrets go here, since arguments can be read by everybody on the machine. */
-  environment: { [variable: string]: string };
+  environment: { [variable: string]: string } | (() => { [variable: string]: string });
   /** Of our own environment, not handed down. */
   withoutVariables: string[];
   cwd: string;
@@ -43,7 +43,10 @@ export function createProgram(settings: ProgramSettings): Program {
     const inherited = Object.entries(process.env).filter(([name]) => !settings.withoutVariables.includes(name));
     const started = spawn(process.execPath, typeof settings.args === "function" ? settings.args() : settings.args, {
       cwd: settings.cwd,
-      env: { ...Object.fromEntries(inherited), ...settings.environment },
+      env: {
+        ...Object.fromEntries(inherited),
+        ...(typeof settings.environment === "function" ? settings.environment() : settings.environment),
+      },
       stdio: ["ignore", log, log],
       // Away from our terminal's Ctrl-C: it is stopped in order, by us.
       detached: true,

@@ -13,19 +13,21 @@ export class RestError extends Error {
 export class Unreachable extends Error {}
 
 export interface RestClient {
-  get<T>(address: string): Promise<T>;
+  get<T>(path: string): Promise<T>;
   /** POST, PUT. A body is always sent. */
-  send<T>(method: "POST" | "PUT", address: string, body: unknown): Promise<T>;
+  send<T>(method: "POST" | "PUT", path: string, body: unknown): Promise<T>;
   /** POST of one file as a form. */
-  upload(address: string, fileName: string, content: Uint8Array<ArrayBuffer>): Promise<void>;
+  upload(path: string, fileName: string, content: Uint8Array<ArrayBuffer>): Promise<void>;
   /** The status of a GET, with no opinion about it; null when nobody answers. */
-  probe(address: string): Promise<number | null>;
+  probe(path: string): Promise<number | null>;
 }
 
 const requestMsMax = 10_000;
 
-export function createRestClient(base: string, apiKey: string): RestClient {
-  async function request(method: string, address: string, body?: unknown): Promise<Response> {
+/** `address` is asked at each request, since another node may answer from now on. */
+export function createRestClient(address: () => string, apiKey: string): RestClient {
+  async function request(method: string, path: string, body?: unknown): Promise<Response> {
+    const base = address();
     const headers: { [name: string]: string } = { "X-Octopus-ApiKey": apiKey, Accept: "application/json" };
     const parts: RequestInit = { method, headers, signal: AbortSignal.timeout(requestMsMax) };
     if (body instanceof FormData) parts.body = body;
@@ -34,35 +36,35 @@ export function createRestClient(base: string, apiKey: string): RestClient {
       parts.body = JSON.stringify(body);
     }
     try {
-      return await fetch(`${base}${address}`, parts);
+      return await fetch(`${base}${path}`, parts);
     } catch (error) {
       throw new Unreachable(`${base} does not answer`, { cause: error });
     }
   }
 
-  async function answerOf<T>(method: string, address: string, body?: unknown): Promise<T> {
-    const response = await request(method, address, body);
+  async function answerOf<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const response = await request(method, path, body);
     let text: string;
     try {
       text = await response.text();
     } catch (error) {
-      throw new Unreachable(`${base} stopped answering`, { cause: error });
+      throw new Unreachable(`${address()} stopped answering`, { cause: error });
     }
-    if (!response.ok) throw new RestError(response.status, `${method} ${address}: ${response.status} ${errorText(text)}`);
+    if (!response.ok) throw new RestError(response.status, `${method} ${path}: ${response.status} ${errorText(text)}`);
     return JSON.parse(text) as T;
   }
 
   return {
-    get: (address) => answerOf("GET", address),
-    send: (method, address, body) => answerOf(method, address, body),
-    async upload(address, fileName, content) {
+    get: (path) => answerOf("GET", path),
+    send: (method, path, body) => answerOf(method, path, body),
+    async upload(path, fileName, content) {
       const form = new FormData();
       form.append("file", new Blob([content]), fileName);
-      await answerOf("POST", address, form);
+      await answerOf("POST", path, form);
     },
-    async probe(address) {
+    async probe(path) {
       try {
-        const response = await request("GET", address);
+        const response = await request("GET", path);
         await response.arrayBuffer();
         return response.status;
       } catch {

@@ -10,7 +10,7 @@ import { describeApi, ok, read } from "../platform/http/http.ts";
 import type { EventStreams, Route } from "../platform/http/http.ts";
 import type { Secrets } from "../platform/secrets/secrets.ts";
 import { infrastructureFillers, infrastructureRoutes } from "./infrastructure/infrastructure.ts";
-import type { AskForHealthCheck } from "./infrastructure/infrastructure.ts";
+import type { AgentArchives, AskForHealthCheck } from "./infrastructure/infrastructure.ts";
 import { ensureBuiltInFeeds, libraryFillers, libraryRoutes } from "./library/library.ts";
 import type { PackageFolder } from "./library/library.ts";
 import { operationsRoutes } from "./operations/operations.ts";
@@ -50,6 +50,10 @@ export interface FeaturesParts {
   nodeChanged: () => void;
   /** Queues the first health check of a new machine. */
   askForHealthCheck: AskForHealthCheck;
+  /** The archives of our own agent that this node hands out. */
+  agentArchives: AgentArchives;
+  /** Where this node waits for polling agents. */
+  commsPort: number;
   /** Looks who is at an address that nobody trusts yet. */
   discoverAgent: DiscoverAgent;
   /** Task names that POST /tasks accepts. */

@@ -7,6 +7,7 @@ import * as deployments from "@cuttle/contract/rest/deployments";
 import * as environments from "@cuttle/contract/rest/environments";
 import * as feeds from "@cuttle/contract/rest/feeds";
 import * as home from "@cuttle/contract/rest/home";
+import * as installTokens from "@cuttle/contract/rest/install-tokens";
 import * as lifecycles from "@cuttle/contract/rest/lifecycles";
 import * as machines from "@cuttle/contract/rest/machines";
 import * as nuget from "@cuttle/contract/rest/nuget";
@@ -30,6 +31,7 @@ const modules: readonly object[] = [
   environments,
   feeds,
   home,
+  installTokens,
   lifecycles,
   machines,
   nuget,

@@ -1,9 +1,10 @@
 // One node's API in this process on a database of its own: real HTTP, real PostgreSQL, no task engine. For tests of routes.
 
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { Readable } from "node:stream";
 import type { TestContext } from "node:test";
 import { ensureAdministrator, ensureFirstSpace, featureRoutes } from "../../server/features/features.ts";
 import type { FeaturesParts } from "../../server/features/features.ts";
@@ -114,6 +115,8 @@ export async function startApiNode(
     nodeName: "test",
     nodeChanged: () => {},
     askForHealthCheck: async () => {},
+    agentArchives: sampleArchives,
+    commsPort: 10_943,
     discoverAgent: async () => ({ ok: true, thumbprint: "CD".repeat(20) }),
     queueableTasks: ["Health"],
     fitness: createFitness({
@@ -182,6 +185,20 @@ export async function startApiNode(
   t?.after(() => node.close());
   return node;
 }
+
+/** What a node hands out that has an archive of the agent. */
+const sampleArchive = Buffer.from("an archive");
+const sampleArchives: FeaturesParts["agentArchives"] = {
+  list: async () => [
+    {
+      file: "cuttle-agent-0.0.0-linux-x64.tar.gz",
+      platform: "linux-x64",
+      bytes: sampleArchive.length,
+      sha256: createHash("sha256").update(sampleArchive).digest("hex"),
+    },
+  ],
+  open: (_archive, from, to) => Readable.from([sampleArchive.subarray(from, to)]),
+};
 
 const noLogs: LogFolder = {
   createPart: () => Promise.reject(new Error("This node writes no logs.")),

@@ -130,6 +130,8 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
     artifact,
     key,
   };
+  const tokenBody = { EnvironmentIds: [seen.environment.Id], Roles: ["web"] };
+  const installToken = await node.post("/api/machines/install-tokens", tokenBody);
   /** One valid request for each route that changes something. A new route fails the test until it has a line here. */
   const changes: SampleRequests["changes"] = {
     "POST /spaces": () => ({ path: "/api/spaces", body: { Name: fresh("Space") } }),
@@ -151,6 +153,8 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
       path: `/api/users/${(await node.post("/api/users", { Username: fresh("user"), IsService: true })).Id}`,
     }),
     "POST /users/login": () => ({ path: "/api/users/login", body: { Username: fresh("nobody"), Password: "wrong" } }),
+    "POST /users/sign-in-links": () => ({ path: "/api/users/sign-in-links" }),
+    "GET /users/sign-in": async () => ({ path: new URL((await node.post("/api/users/sign-in-links")).Address).href.replace(node.url, "") }),
     "POST /users/logout": () => ({ path: "/api/users/logout" }),
     "POST /users/{userId}/apikeys": () => ({ path: "/api/users/Users-1/apikeys", body: { Purpose: "another" } }),
     "DELETE /users/{userId}/apikeys/{id}": async () => ({
@@ -172,6 +176,23 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
     "PUT /machines/{id}": () => ({ path: `/api/machines/${seen.machine.Id}`, body: seen.machine }),
     "DELETE /machines/{id}": async () => ({
       path: `/api/machines/${(await make.machine(node, fresh("Machine"), [seen.environment.Id])).Id}`,
+    }),
+    "POST /machines/install-tokens": () => ({ path: "/api/machines/install-tokens", body: tokenBody }),
+    "DELETE /machines/install-tokens/{id}": async () => ({
+      path: `/api/machines/install-tokens/${(await node.post("/api/machines/install-tokens", tokenBody)).Id}`,
+    }),
+    "POST /agent/install/stages": async () => ({
+      path: "/api/agent/install/stages",
+      body: { Token: (await node.post("/api/machines/install-tokens", tokenBody)).Token, Stage: "Started" },
+    }),
+    "POST /agent/install/register": async () => ({
+      path: "/api/agent/install/register",
+      body: {
+        Token: (await node.post("/api/machines/install-tokens", tokenBody)).Token,
+        Thumbprint: "ef".repeat(20),
+        Uri: "https://localhost:10933/",
+        MachineName: fresh("Machine"),
+      },
     }),
     "POST /workers": () => ({ path: "/api/workers", body: workerBody(fresh("Worker")) }),
     "PUT /workers/{id}": () => ({ path: `/api/workers/${seen.worker.Id}`, body: seen.worker }),
@@ -283,7 +304,8 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
         Variables: [
           { Id: "", Name: fresh("Plain"), Value: "a", Scope: { Environment: [seen.environment.Id], Role: ["web"] }, Type: "String" },
           { Name: fresh("Secret"), Value: "b", IsSensitive: true, Description: "text" },
-          { Name: "Asked", Prompt: { Label: "Which?", Required: true, DisplaySettings: { "Octopus.ControlType": "SingleLineText" } } },
+          // Not required: the deployments of other samples give no values.
+          { Name: "Asked", Prompt: { Label: "Which?", Required: false, DisplaySettings: { "Octopus.ControlType": "SingleLineText" } } },
         ],
       },
     }),
@@ -423,6 +445,7 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
 
   const questions: SampleRequests["questions"] = {
     "POST /channels/rule-test": { Version: "1.2.0-beta", VersionRange: "[1.0,2.0)", PreReleaseTag: "^beta" },
+    "POST /agent/install/state": { Token: installToken.Token },
     "POST /releases/{id}/deployments/previews": {
       DeploymentPreviews: [{ EnvironmentId: seen.environment.Id }],
       IncludeDisabledSteps: true,
@@ -439,6 +462,8 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
     const known: Record<string, string> = {
       ...idOf(route.path),
       ...(route.path === "/users/{userId}/apikeys/{id}" ? { id: seen.key.Id } : {}),
+      ...(route.path === "/machines/install-tokens/{id}" ? { id: installToken.Id } : {}),
+      ...(route.path === "/agent/download/{file}" ? { file: "cuttle-agent-0.0.0-linux-x64.tar.gz" } : {}),
       ...overrides,
     };
     const query = queryOf(route.path);

@@ -1,5 +1,7 @@
 # Ends the shop of the release before, if there is one, and opens the new one beside the agent. May be run again: it replaces whatever shop is open.
 set -euo pipefail
+# For whoever counts from outside how often each step ran.
+[ -z "${PAGE_FOLDER:-}" ] || echo "$(get_octopusvariable "Octopus.Release.Number") $(get_octopusvariable "Octopus.Environment.Name") Deploy.sh" >>"$PAGE_FOLDER/runs"
 
 node="$(get_octopusvariable "ShopNode")"
 data="$(get_octopusvariable "Shop:DataFolder")"
@@ -20,7 +22,7 @@ if [ -e "$note" ]; then
 fi
 
 # On purpose: time to kill the server or the agent and to watch the deployment go on.
-sleep "${PAGE_PAUSE_SECONDS:-0}"
+sleep "$(cat "${PAGE_FOLDER:-/nowhere}/pause" 2>/dev/null || echo "${PAGE_PAUSE_SECONDS:-0}")"
 
 # In a session of its own and with its own log, so that it stays open when this script has ended.
 setsid nohup "$node" "$PWD/shop.mjs" "$note" >"$data/shop.log" 2>&1 </dev/null &

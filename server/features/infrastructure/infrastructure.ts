@@ -5,6 +5,8 @@ import type { DiscoverAgent } from "../../engine/agents/agents.ts";
 import type { Route } from "../../platform/http/http.ts";
 import type { Secrets } from "../../platform/secrets/secrets.ts";
 import type { SpaceFiller } from "../organization/organization.ts";
+import { agentInstallRoutes } from "./agent-install/agent-install.ts";
+import type { AgentArchives } from "./agent-install/agent-install.ts";
 import { certificateRoutes } from "./certificates/certificates.ts";
 import type { AskForHealthCheck } from "./endpoints/endpoints.ts";
 import { environmentRoutes } from "./environments/environments.ts";
@@ -14,6 +16,8 @@ import { defineProxies } from "./proxies/proxies.ts";
 import { defineWorkers, workerRoutes } from "./workers/workers.ts";
 import { fillWorkerPools, workerPools } from "./worker-pools/worker-pools.ts";
 
+export { createAgentArchives } from "./agent-install/agent-install.ts";
+export type { AgentArchives } from "./agent-install/agent-install.ts";
 export { environmentIdsInOrder, environments } from "./environments/environments.ts";
 export { findMachineAddress, findMachinesOfPolicy, isPollingAgent, readAgentAddress, recordMachineHealth } from "./endpoints/endpoints.ts";
 export { listCheckIntervals } from "./machine-policies/machine-policies.ts";
@@ -25,13 +29,19 @@ export interface InfrastructureParts {
   certificate: { thumbprint: string; signatureAlgorithm: string };
   askForHealthCheck: AskForHealthCheck;
   discoverAgent: DiscoverAgent;
+  /** The archives of our own agent that this node hands out. */
+  agentArchives: AgentArchives;
+  /** Where this node waits for polling agents. */
+  commsPort: number;
 }
 
 export function infrastructureRoutes(parts: InfrastructureParts): Route[] {
+  const machines = defineMachines(parts.askForHealthCheck);
   return [
     ...environmentRoutes,
     ...machinePolicyRoutes,
-    ...machineRoutes(defineMachines(parts.askForHealthCheck), parts.discoverAgent),
+    ...machineRoutes(machines, parts.discoverAgent),
+    ...agentInstallRoutes({ ...parts, archives: parts.agentArchives, machines }),
     ...workerPools.routes,
     ...workerRoutes(defineWorkers(parts.askForHealthCheck), parts.discoverAgent),
     ...defineProxies(parts.secrets).routes,

@@ -27,6 +27,7 @@ const sequences = {
   BuildInformation: "ids_build_information",
   LibraryVariableSets: "ids_library_variable_sets",
   Artifacts: "ids_artifacts",
+  InstallTokens: "ids_install_tokens",
 } as const;
 
 export type Collection = keyof typeof sequences;

@@ -174,6 +174,8 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     app.route({
       method: route.method,
       url: routerPath(route),
+      // Whoever only looks where a link leads must not use it up.
+      exposeHeadRoute: !route.changes,
       config: { route } satisfies RouteConfig,
       onRequest: (request) => admit(prepared, request),
       handler: (request, reply) => run(prepared, request, reply),

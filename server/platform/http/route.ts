@@ -160,7 +160,8 @@ export function change<
   B extends TSchema | undefined = undefined,
 >(
   route: Described<P, S, Q> & {
-    method: "POST" | "PUT" | "DELETE";
+    /** A GET that changes something is for links that people click; HEAD does not reach it. */
+    method: "GET" | "POST" | "PUT" | "DELETE";
     body?: B;
     answerHoldsSecret?: boolean;
     handler(context: ChangeContext<P, S, Q, B>): Promise<Answer>;

@@ -8,4 +8,5 @@ export { openSecrets } from "./open-secrets.ts";
 export type { SecretContext, Secrets } from "./encryption.ts";
 export { createSecrets, SecretUnreadable } from "./encryption.ts";
 export { hashApiKey, newApiKey } from "./api-keys.ts";
+export { hashInstallToken, hashSignInToken, newInstallToken, newSignInToken } from "./random-tokens.ts";
 export { hashPassword, passwordCharactersMax, verifyPassword } from "./passwords.ts";

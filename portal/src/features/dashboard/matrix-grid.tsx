@@ -1,6 +1,6 @@
 // The matrix as a grid of which only the rows in sight exist. One tab stop: arrow keys move among the cells, Enter opens what is there.
 
-import { useNavigate } from "@tanstack/react-router";
+import { Link, useNavigate } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useRef, useState } from "react";
 import type { CSSProperties, KeyboardEvent } from "react";
@@ -72,6 +72,7 @@ export function MatrixGrid({ space, matrix }: { space: string; matrix: Matrix })
     if (found?.kind !== "project") return;
     const cell = atColumn === 0 ? undefined : found.cells[atColumn - 1];
     if (cell) void navigate({ to: "/app/$space/tasks/$task", params: { space, task: cell.item.TaskId } });
+    else if (atColumn === 0) void navigate({ to: "/app/$space/projects/$project", params: { space, project: found.slug } });
   }
 
   const columns = `14rem repeat(${environments.length}, minmax(8.5rem, 1fr))`;
@@ -130,7 +131,7 @@ function Row({ space, row, index, stop }: { space: string; row: MatrixRow; index
   }
   return (
     <>
-      <ProjectName row={row} index={index} isStop={stop === 0} />
+      <ProjectName space={space} row={row} index={index} isStop={stop === 0} />
       {row.cells.map((cell, column) => (
         <MatrixCell key={column} space={space} cell={cell} at={`${index} ${column + 1}`} isStop={stop === column + 1} />
       ))}
@@ -138,10 +139,12 @@ function Row({ space, row, index, stop }: { space: string; row: MatrixRow; index
   );
 }
 
-function ProjectName({ row, index, isStop }: { row: Extract<MatrixRow, { kind: "project" }>; index: number; isStop: boolean }) {
+function ProjectName({ space, row, index, isStop }: { space: string; row: Extract<MatrixRow, { kind: "project" }>; index: number; isStop: boolean }) {
   return (
     <div className={css["name"]} role="rowheader" tabIndex={isStop ? 0 : -1} data-at={`${index} 0`} title={row.name}>
-      <span className={css["nameText"]}>{row.name}</span>
+      <Link to="/app/$space/projects/$project" params={{ space, project: row.slug }} className={css["nameText"]} tabIndex={-1}>
+        {row.name}
+      </Link>
       {row.isDisabled && <span className="muted small"> disabled</span>}
     </div>
   );

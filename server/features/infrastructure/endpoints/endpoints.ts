@@ -15,7 +15,7 @@ import type { MachineHealth } from "./endpoint-store.ts";
 
 export { discoveryRoute } from "./discovery-routes.ts";
 export { endpointRoutes, pageBelow } from "./endpoint-routes.ts";
-export { readAgentAddress } from "./endpoint-rules.ts";
+export { readAgentAddress, readSubscription } from "./endpoint-rules.ts";
 export type { StoredEndpoint } from "./endpoint-rules.ts";
 export type { MachineAddress, MachineHealth } from "./endpoint-store.ts";
 export { findMachineAddress, findMachinesOfPolicy } from "./endpoint-store.ts";

@@ -1,4 +1,4 @@
-// SQL of sessions and of the count of failed sign-ins; the only writer of both tables.
+// SQL of sessions, of links that make one, and of the count of failed sign-ins; the only writer of these tables.
 
 import type { Queryable, Transaction } from "../../../platform/database/database.ts";
 
@@ -30,6 +30,37 @@ export async function deleteSession(tx: Transaction, tokenHash: Buffer): Promise
 
 export async function deleteSessionsOf(tx: Transaction, userId: string): Promise<void> {
   await tx.execute(`DELETE FROM sessions WHERE user_id = $1`, [userId]);
+  await tx.execute(`DELETE FROM sign_in_links WHERE user_id = $1`, [userId]);
+}
+
+/** A link that signs its user in once. */
+export async function insertSignInLink(tx: Transaction, link: { hash: Buffer; userId: string; lifeMs: number }): Promise<void> {
+  await tx.execute(
+    `DELETE FROM sign_in_links WHERE hash IN (
+       SELECT hash FROM sign_in_links WHERE expires_at < now() ORDER BY expires_at LIMIT ${clearedAtOnceMax} FOR UPDATE SKIP LOCKED)`,
+  );
+  await tx.execute(`INSERT INTO sign_in_links (hash, user_id, expires_at) VALUES ($1, $2, now() + $3 * interval '1 millisecond')`, [
+    link.hash,
+    link.userId,
+    link.lifeMs,
+  ]);
+}
+
+/** Takes a link away; of two at once, one gets it. Answers its user where the link was in time and the user is active. */
+export async function spendSignInLink(tx: Transaction, hash: Buffer): Promise<{ id: string; username: string } | undefined> {
+  const [row] = await tx.query<{ id: string; username: string; usable: boolean }>(
+    `DELETE FROM sign_in_links l USING users u WHERE l.hash = $1 AND u.id = l.user_id
+     RETURNING u.id, u.username, l.expires_at > now() AND u.is_active AS usable`,
+    [hash],
+  );
+  return row?.usable === true ? { id: row.id, username: row.username } : undefined;
+}
+
+export async function countSignInLinks(db: Queryable, userId: string): Promise<number> {
+  const [row] = await db.query<{ n: number }>(`SELECT count(*) AS n FROM sign_in_links WHERE user_id = $1 AND expires_at > now()`, [
+    userId,
+  ]);
+  return row?.n ?? 0;
 }
 
 /** Failures of a name within the window, and the milliseconds until they are forgotten. `name` in lower case. */

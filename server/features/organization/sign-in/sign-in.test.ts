@@ -156,3 +156,26 @@ test("an API key is accepted as a bearer token, and other credentials are named"
     /API key that was sent is not valid/,
   );
 });
+
+test("S1: a sign-in link signs in once, within its time, and stands nowhere but in its answer", async () => {
+  const made = await node.post("/api/users/sign-in-links");
+  const address = new URL(made.Address);
+  const path = address.pathname + address.search;
+  const stored = JSON.stringify(await node.database.query(`SELECT l::text FROM sign_in_links l UNION ALL SELECT e::text FROM events e`));
+  assert.ok(!stored.includes(address.searchParams.get("token")!), "the link's secret is in the database");
+  const head = await by("HEAD", path, {});
+  assert.notEqual(head.status, 303, "looking where it leads uses it up");
+  const answers = await Promise.all([by("GET", path, {}), by("GET", path, {}), by("GET", path, {})]);
+  assert.deepEqual(
+    answers.map(({ status }) => status).toSorted((one, other) => one - other),
+    [303, 403, 403],
+  );
+  const used = answers.find(({ status }) => status === 303)!;
+  assert.equal(used.headers.get("location"), "/");
+  const { cookie } = sessionOf(used);
+  assert.equal((await by("GET", "/api/users/me", { cookie })).body.Username, "admin");
+  const late = new URL((await node.post("/api/users/sign-in-links")).Address);
+  await node.database.execute(`UPDATE sign_in_links SET expires_at = now()`);
+  assert.equal((await by("GET", late.pathname + late.search, {})).status, 403);
+  assert.equal((await by("POST", "/api/users/sign-in-links", {})).status, 401);
+});

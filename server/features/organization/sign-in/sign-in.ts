@@ -1,26 +1,43 @@
 // Signing in by name and password, and out again. A session lives in the database, so it holds on every node and ends on all at once.
 
-import { SignInBody, User } from "@cuttle/contract/rest/users";
-import { problem } from "../../../base/problems.ts";
+import { Type } from "typebox";
+import { SignInBody, SignInLink, User } from "@cuttle/contract/rest/users";
+import { Problem, problem } from "../../../base/problems.ts";
 import { csrfCookiePrefix, hashSessionSecret, newSessionSecrets, sessionCookiePrefix } from "../../../platform/access/access.ts";
 import { recordEvent } from "../../../platform/audit/audit.ts";
 import type { Database, Queryable, Transaction } from "../../../platform/database/database.ts";
-import { act, change, nothing, ok } from "../../../platform/http/http.ts";
+import { act, change, created, nothing, ok } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
-import { hashPassword, verifyPassword } from "../../../platform/secrets/secrets.ts";
+import { hashPassword, hashSignInToken, newSignInToken, verifyPassword } from "../../../platform/secrets/secrets.ts";
 import { nameCharactersMax } from "@cuttle/contract/rest/shapes";
 import { findPasswordOf, presentUser } from "../users/users.ts";
-import { countFailure, deleteSession, deleteSessionsOf, findFailures, forgetFailures, insertSession } from "./session-store.ts";
+import {
+  countFailure,
+  countSignInLinks,
+  deleteSession,
+  deleteSessionsOf,
+  findFailures,
+  forgetFailures,
+  insertSession,
+  insertSignInLink,
+  spendSignInLink,
+} from "./session-store.ts";
 
 /** Wrong passwords for one name before it must wait; enough for a person who tries all they remember. */
 export const signInFailuresMax = 10;
 /** How long the failures of one name count. With the limit above, guessing gets fewer than 3,000 tries a day. */
 export const signInFailureWindowMs = 5 * 60_000;
+/** Those we make have 43. */
+const signInTokenCharactersMax = 200;
 /** A session that was not asked to be remembered ends within a day even if the browser stays open. */
 const sessionMs = 24 * 60 * 60_000;
 const rememberedSessionMs = 30 * 24 * 60 * 60_000;
 /** Programs sign in over and over and never out; the oldest sessions beyond this many of one user end. */
 const sessionsPerUserMax = 200;
+
+/** Printed in a terminal and clicked at once. */
+const signInLinkMs = 10 * 60_000;
+const signInLinksPerUserMax = 50;
 
 /** Says what to do without saying whether there is such a user. */
 const wrong = () => problem.invalid("Invalid username or password.");
@@ -76,6 +93,67 @@ export function signInRoutes(parts: { installationId: string }): Route[] {
         const kept = `${body.RememberMe ? `Max-Age=${lifeMs / 1000}; ` : ""}SameSite=Lax${secure}`;
         return {
           ...ok(presentUser(user, { userId: user.id })),
+          cookies: [cookie(sessionCookiePrefix, secrets.token, `HttpOnly; ${kept}`), cookie(csrfCookiePrefix, secrets.csrfToken, kept)],
+        };
+      },
+    }),
+    change({
+      method: "POST",
+      path: "/users/sign-in-links",
+      scope: "system",
+      permission: "signed-in",
+      answer: SignInLink,
+      answerHoldsSecret: true,
+      handler: async ({ tx, actor, caller, origin }) => {
+        if (caller.userId === null) throw problem.notSignedIn();
+        if ((await countSignInLinks(tx, caller.userId)) >= signInLinksPerUserMax)
+          throw problem.tooMany(`There are ${signInLinksPerUserMax} unused sign-in links of this user; they end by themselves.`, 60);
+        const token = newSignInToken();
+        await insertSignInLink(tx, { hash: hashSignInToken(token), userId: caller.userId, lifeMs: signInLinkMs });
+        await recordEvent(tx, {
+          spaceId: null,
+          category: "Created",
+          actor,
+          message: `A sign-in link for user ${actor.username} was created; it works once, within ${signInLinkMs / 60_000} minutes`,
+          relatedDocumentIds: [caller.userId],
+        });
+        return created({ Address: `${origin}/api/users/sign-in?token=${token}`, LifetimeSeconds: signInLinkMs / 1000 }, "/api/users/me");
+      },
+    }),
+    change({
+      method: "GET",
+      path: "/users/sign-in",
+      scope: "system",
+      permission: "anyone",
+      query: Type.Object({ token: Type.String({ minLength: 1, maxLength: signInTokenCharactersMax }) }),
+      answer: "nothing",
+      answerHoldsSecret: true,
+      handler: async ({ tx, query, origin }) => {
+        const user = await spendSignInLink(tx, hashSignInToken(query.token));
+        if (user === undefined)
+          throw new Problem(
+            403,
+            "This sign-in link was used already, or its time is over. Have a new one made, or sign in with a password.",
+          );
+        const secrets = newSessionSecrets();
+        await insertSession(tx, {
+          tokenHash: hashSessionSecret(secrets.token),
+          csrfHash: hashSessionSecret(secrets.csrfToken),
+          userId: user.id,
+          lifeMs: sessionMs,
+          perUserMax: sessionsPerUserMax,
+        });
+        await recordEvent(tx, {
+          spaceId: null,
+          category: "LoginSucceeded",
+          actor: { userId: user.id, username: user.username },
+          message: `User ${user.username} signed in by a link`,
+          relatedDocumentIds: [user.id],
+        });
+        const kept = `SameSite=Lax${origin.startsWith("https:") ? "; Secure" : ""}`;
+        return {
+          status: 303,
+          location: "/",
           cookies: [cookie(sessionCookiePrefix, secrets.token, `HttpOnly; ${kept}`), cookie(csrfCookiePrefix, secrets.csrfToken, kept)],
         };
       },
