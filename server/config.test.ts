@@ -36,6 +36,7 @@ test("without any setting a node listens on this machine only and brings its own
     stopDelayMs: 0,
     taskCap: 5,
     taskCapGiven: false,
+    agentArchives: undefined,
     builtInWorker: "auto",
     logLevel: "info",
     database: {
@@ -67,6 +68,8 @@ test("every setting can be given as flag and as environment variable, and the fl
     shareDb: ["1", "2"],
     pgBin: ["/e", "/f"],
     serviceAccount: ["g", "h"],
+    agentArchives: ["/i", "/j"],
+    databaseFolder: ["/k", "/l"],
     builtInWorker: ["true", "false"],
     masterKey: [Buffer.alloc(16, 1).toString("base64"), Buffer.alloc(16, 2).toString("base64")],
     adminUsername: ["ann", "bob"],
