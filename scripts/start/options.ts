@@ -75,14 +75,7 @@ export function readOptions(args: string[], root: string): StartOptions {
     secondWebPort: port("second-web-port"),
     secondCommsPort: port("second-comms-port"),
   };
-  const chosen = [
-    options.webPort,
-    options.commsPort,
-    options.agentPort,
-    options.pagePort,
-    options.secondWebPort,
-    options.secondCommsPort,
-  ];
+  const chosen = [options.webPort, options.commsPort, options.agentPort, options.pagePort, options.secondWebPort, options.secondCommsPort];
   if (new Set(chosen).size < chosen.length)
     throw new UsageError(`Six different ports are needed; these were chosen: ${chosen.join(", ")}.`, 2);
   return options;

@@ -89,7 +89,10 @@ test("A6: of two machines that use one token at once, one is registered; the oth
   const made = await newToken();
   const names = ["first", "second", "third", "fourth"];
   const answers = await Promise.all(names.map((name, n) => asMachine("register", registration(made.Token, name, String(n + 1)))));
-  assert.deepEqual(answers.map(({ status }) => status).toSorted((one, other) => one - other), [200, 409, 409, 409]);
+  assert.deepEqual(
+    answers.map(({ status }) => status).toSorted((one, other) => one - other),
+    [200, 409, 409, 409],
+  );
   const winner = names[answers.findIndex(({ status }) => status === 200)]!;
   assert.deepEqual(
     (await machineNames()).filter((name) => names.includes(name)),

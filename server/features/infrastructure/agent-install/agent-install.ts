@@ -114,7 +114,7 @@ function readCommsAddress(text: string | null | undefined): string | null {
   const url = URL.parse(`https://${text.trim()}/`);
   if (url === null || url.hostname === "" || url.pathname !== "/" || url.search !== "" || url.username !== "")
     throw problem.invalid("CommsAddress must look like cuttle.example.com:10943.");
-  return `${url.hostname}:${url.port === "" ? (text.trim().endsWith(':443') ? 443 : agentServerPortDefault) : url.port}`;
+  return `${url.hostname}:${url.port === "" ? (text.trim().endsWith(":443") ? 443 : agentServerPortDefault) : url.port}`;
 }
 
 export function agentInstallRoutes(parts: AgentInstallParts): Route[] {

@@ -166,7 +166,10 @@ test("S1: a sign-in link signs in once, within its time, and stands nowhere but 
   const head = await by("HEAD", path, {});
   assert.notEqual(head.status, 303, "looking where it leads uses it up");
   const answers = await Promise.all([by("GET", path, {}), by("GET", path, {}), by("GET", path, {})]);
-  assert.deepEqual(answers.map(({ status }) => status).toSorted((one, other) => one - other), [303, 403, 403]);
+  assert.deepEqual(
+    answers.map(({ status }) => status).toSorted((one, other) => one - other),
+    [303, 403, 403],
+  );
   const used = answers.find(({ status }) => status === 303)!;
   assert.equal(used.headers.get("location"), "/");
   const { cookie } = sessionOf(used);
