@@ -96,6 +96,12 @@ export async function installDependencies(root = repositoryRoot) {
   }
 }
 
+/** A server of this checkout serves the web portal; it is built when its sources have changed. Without it the server runs all the same. */
+async function buildPortal() {
+  const script = path.join(repositoryRoot, "scripts", "portal.ts");
+  if (existsSync(script)) await runOnFittingNode(script, ["--quiet"]);
+}
+
 function stampFile(root) {
   return path.join(root, "node_modules", ".cuttle-install");
 }
@@ -277,6 +283,7 @@ async function main() {
   const file = path.resolve(repositoryRoot, entry);
   if (!existsSync(file)) throw new LaunchError(`There is no file ${file}.`);
   await installDependencies();
+  if (name === "server" && args[0] === "run") await buildPortal();
   return await runOnFittingNode(file, args);
 }
 

@@ -547,6 +547,7 @@ test("files go up and come down whole, below the home or anywhere, and are repla
     const back = (await call("DownloadFile", [path])) as DataStream;
     assert.equal(back.length, bytes.length);
     assert.deepEqual(Buffer.concat(await Array.fromAsync(back.open())), bytes);
+    await back.dispose?.();
   }
   assert.deepEqual(readdirSync(join(agent.home, "Files")).sort(), ["a.txt", "sub"], "nothing temporary is left");
   const modes = ["Files", "Files/a.txt", "Files/sub", "Files/sub/b.bin"].map((name) => statSync(join(agent.home, name)).mode & 0o777);

@@ -23,7 +23,7 @@ const io: CommandIo = {
 };
 
 /** Starts the agent; comes back when it has been told to stop and has. */
-async function serve(settings: AgentSettings): Promise<void> {
+async function serve(settings: AgentSettings, how?: { endsWithInput: boolean }): Promise<void> {
   if (process.platform !== "linux") throw new Error(`The agent runs on Linux; this is ${process.platform}.`);
   // Loaded late: most commands need no agent.
   const { startAgent } = await import("./agent.ts");
@@ -38,6 +38,7 @@ async function serve(settings: AgentSettings): Promise<void> {
     };
     process.on("SIGTERM", stop);
     process.on("SIGINT", stop);
+    if (how?.endsWithInput === true) process.stdin.on("end", stop).on("error", stop).resume();
   });
   // For whoever started the agent: one line, when it can be called.
   const ready = {

@@ -7,7 +7,7 @@ import type { ServerProcess } from "../test/support/cluster.ts";
 import { createClusterApi } from "../test/support/cluster-api.ts";
 import type { ClusterApi, Document } from "../test/support/cluster-api.ts";
 import { createObserver } from "../test/support/observer.ts";
-import type { ObservedProject, Observer } from "../test/support/observer.ts";
+import type { ObservedProject, ObservedStep, Observer } from "../test/support/observer.ts";
 import { startStatementCounter } from "../test/support/statement-counter.ts";
 import type { StatementCounter } from "../test/support/statement-counter.ts";
 
@@ -25,6 +25,8 @@ export interface CountedCluster {
   readonly project: ObservedProject;
   /** Of the node that is not counted. */
   readonly watch: ClusterApi;
+  /** Of the database itself, past the counters. */
+  readonly databaseUrl: string;
   /** Starts one more counted node. */
   addNode(): Promise<CountedNode>;
   /** A create that a counted node, each in turn, acknowledges. */
@@ -32,12 +34,20 @@ export interface CountedCluster {
   close(): Promise<void>;
 }
 
-export async function startCountedCluster(parts: { nodesMax: number; agents: number; environments: number }): Promise<CountedCluster> {
+export async function startCountedCluster(parts: {
+  nodesMax: number;
+  agents: number;
+  environments: number;
+  /** One of one line when it is left out. */
+  steps?: readonly ObservedStep[];
+}): Promise<CountedCluster> {
   const cluster = await createCluster();
   const nodes: CountedNode[] = [];
   try {
     const postgres = await cluster.postgres({ connectionsMax: (parts.nodesMax + 1) * connectionsPerNode });
     const { connectionString } = await postgres.start();
+    const part = (name: string): string => encodeURIComponent(new RegExp(`${name}=([^;]+)`).exec(connectionString)?.[1] ?? "");
+    const databaseUrl = `postgres://${part("Username")}:${part("Password")}@127.0.0.1:${part("Port")}/${part("Database")}`;
     const databasePort = Number(/Port=(\d+)/.exec(connectionString)?.[1]);
     const watcher = await cluster.server({ name: "watch", connectionString, taskCap: 0 });
     await watcher.start();
@@ -65,13 +75,14 @@ export async function startCountedCluster(parts: { nodesMax: number; agents: num
       machines.push({ name: agent.name, port: agent.port, thumbprint: agent.ready.thumbprint });
     }
     const observer = createObserver({ folder: path.join(cluster.root, "observed"), api: watch });
-    const steps = [{ lines: 1, pauseMs: 0 }];
+    const steps = parts.steps ?? [{ lines: 1, pauseMs: 0 }];
     const project = await observer.prepare({ name: "shop", environments: parts.environments, machines, steps });
     return {
       nodes,
       observer,
       project,
       watch,
+      databaseUrl,
       addNode,
       deploy: (environment) =>
         creates.create("/api/deployments", { ReleaseId: project.releaseId, EnvironmentId: project.environmentIds[environment] }),

@@ -43,7 +43,8 @@ export function startAgent(options: { home: string; port: number; trust: string 
 
 async function start(main: string, args: string[], env: Record<string, string> = {}): Promise<Program> {
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [path.join(root, main), ...args], {
+  // Flags of this process count there too, so that a benchmark run with --cpu-prof leaves the server's profile as well.
+  const child = spawn(process.execPath, [...process.execArgv, path.join(root, main), ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...env },
   });
@@ -160,6 +161,12 @@ export async function memoryMb(pid: number): Promise<number> {
 export async function residentMb(pid: number): Promise<number> {
   const status = await fs.readFile(`/proc/${pid}/status`, "utf8");
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) / 1024;
+}
+
+/** Of all threads of a process since it began. */
+export async function processorSeconds(pid: number): Promise<number> {
+  const fields = (await fs.readFile(`/proc/${pid}/stat`, "utf8")).split(") ")[1]!.split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 export function percentile(values: number[], share: number): number {

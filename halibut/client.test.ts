@@ -75,6 +75,15 @@ async function answer(reader: FrameReader, socket: TLSSocket): Promise<void> {
   socket.write(await encodeMessage(encodeResult(request.get("id") as string, { kind: "string" }, `Hello ${name}`, "it").document));
 }
 
+/** Answers whatever comes over one connection. */
+async function answerAll(reader: FrameReader, socket: TLSSocket): Promise<void> {
+  for (;;) {
+    await answer(reader, socket);
+    if ((await reader.readControlWord(anyTime)) === "END") return;
+    socket.write("PROCEED\r\n");
+  }
+}
+
 function callError(kind: HalibutCallFailure, requestMayHaveArrived: boolean, text?: RegExp): (error: unknown) => boolean {
   return (error) => {
     assert.ok(error instanceof HalibutCallError, String(error));
@@ -339,33 +348,24 @@ test("S5: an idle connection is closed with END when its time is over", async ()
 });
 
 test("a call may be given any length of time", async () => {
-  await withRawService(answer, async (peer, client) => {
+  await withRawService(answerAll, async (peer, client) => {
     for (const timeoutMs of [2 ** 40, Number.POSITIVE_INFINITY])
       assert.equal(await client.call(peer, contract, "SayHello", ["x"], { timeoutMs }), "Hello x");
   });
 });
 
 test("parallel calls use connections of their own, which later calls use again", async () => {
-  await withRawService(
-    async (reader, socket) => {
-      for (;;) {
-        await answer(reader, socket);
-        if ((await reader.readControlWord(anyTime)) === "END") return;
-        socket.write("PROCEED\r\n");
-      }
-    },
-    async (peer, client, seen) => {
-      for (let round = 0; round < 3; round++) {
-        const names = Array.from({ length: 10 }, (_, i) => `${round}.${i}`);
-        const answers = await Promise.all(names.map((name) => client.call(peer, contract, "SayHello", [name], soon)));
-        assert.deepEqual(
-          answers,
-          names.map((name) => `Hello ${name}`),
-        );
-      }
-      assert.equal(seen.connections, 10);
-    },
-  );
+  await withRawService(answerAll, async (peer, client, seen) => {
+    for (let round = 0; round < 3; round++) {
+      const names = Array.from({ length: 10 }, (_, i) => `${round}.${i}`);
+      const answers = await Promise.all(names.map((name) => client.call(peer, contract, "SayHello", [name], soon)));
+      assert.deepEqual(
+        answers,
+        names.map((name) => `Hello ${name}`),
+      );
+    }
+    assert.equal(seen.connections, 10);
+  });
 });
 
 /** A gigabyte in a megabyte. */

@@ -24,6 +24,11 @@ const checks = [
   },
   { name: "types", mend: "see the lines above", args: [tool("typescript", "bin/tsc"), "--noEmit", "--pretty"] },
   {
+    name: "portal types",
+    mend: "see the lines above",
+    args: [tool("typescript", "bin/tsc"), "--noEmit", "--pretty", "-p", "portal/tsconfig.json"],
+  },
+  {
     name: "architecture",
     mend: "each message says what to do instead",
     args: ["--test", "--test-reporter=spec", "test/architecture.test.ts"],

@@ -1,5 +1,5 @@
-// `npm test`: runs every *.test.ts of the workspaces and of test/, but for those that take long (test/long/, `npm run test:long`), with Node's
-// own runner and prints its closing lines, how long it took, and every skipped test with its reason. `npm test -- lease` runs the files whose path contains "lease". It does not decide which skips are
+// `npm test`: runs every *.test.ts of the workspaces and of test/, but for those that take long (test/long/, `npm run test:long`) and those in
+// a browser (test/portal/, `npm run test:portal`), with Node's own runner and prints its closing lines, how long it took, and every skipped test with its reason. `npm test -- lease` runs the files whose path contains "lease". It does not decide which skips are
 // allowed: that is .ci/run, which reads the list this leaves in the file named by CUTTLE_TEST_SKIPS.
 import { spawn } from "node:child_process";
 import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -17,6 +17,8 @@ const runTimeoutMs = 20 * 60_000;
 
 /** Whole clusters under kills, cuts and wrong clocks: minutes of their own, which nobody should wait for at each change. CI runs them. */
 const longFolder = path.join("test", "long") + path.sep;
+/** A browser beside the server and its database takes both cores of a small machine. */
+const browserFolder = path.join("test", "portal") + path.sep;
 
 const wantedWords = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 const unknownFlags = process.argv.slice(2).filter((word) => word.startsWith("--"));
@@ -31,7 +33,7 @@ const patterns = ["halibut", "templates", "contract", "server", "agent", "portal
 const all = globSync(patterns, { cwd: root, exclude: ["**/node_modules/**"] }).sort();
 const chosen =
   wantedWords.length === 0
-    ? all.filter((file) => !file.startsWith(longFolder))
+    ? all.filter((file) => !file.startsWith(longFolder) && !file.startsWith(browserFolder))
     : all.filter((file) => wantedWords.some((word) => file.includes(word)));
 if (chosen.length === 0) {
   console.error(`No test file has ${wantedWords.map((word) => `"${word}"`).join(" or ")} in its path. There are ${all.length} test files.`);

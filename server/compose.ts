@@ -2,8 +2,10 @@
 // with a life is made here, handed down as parameters, and stopped in the opposite order.
 
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { pause } from "./base/clock.ts";
 import type { ServerConfig } from "./config.ts";
 import {
@@ -14,6 +16,7 @@ import {
   loadServerIdentity,
   openAgentPort,
 } from "./engine/agents/agents.ts";
+import { createBuiltInWorker, isBuiltInWorker } from "./engine/built-in-worker/built-in-worker.ts";
 import { createArtifactMessages, sweepArtifactFiles } from "./engine/artifacts/artifacts.ts";
 import { createLateCompleter } from "./engine/execution/execution.ts";
 import { createScheduler, scheduleLookMs } from "./engine/schedules/schedules.ts";
@@ -36,6 +39,7 @@ import { checkJoin, createBackgroundLoop, createFitness, createNodeRegistry, rea
 import { findDatabaseHosts, forgetOldCommitMarks, migrate, openDatabase, openTimelineRecord } from "./platform/database/database.ts";
 import { openSharedFolder } from "./platform/files/files.ts";
 import { createEventStreams, createHttpServer } from "./platform/http/http.ts";
+import { createPortalFiles } from "./platform/portal-files/portal-files.ts";
 import { readKeptSecrets } from "./platform/kept-secrets/kept-secrets.ts";
 import { prepareMasking, openSecrets } from "./platform/secrets/secrets.ts";
 import type { ServerLog } from "./platform/telemetry/telemetry.ts";
@@ -62,6 +66,8 @@ const timelineFile = "database-timeline.json";
 /** In the home: the name of the process that had it last. */
 const processFile = "node-process";
 const administratorNameDefault = "admin";
+/** Where the web portal's files lie: beside a bundled server, and in a checkout where they are built. */
+const portalFolders = ["portal", "../portal/dist"].map((folder) => path.join(import.meta.dirname, folder));
 
 export interface ServerNode {
   ready: { url: string; thumbprint: string; nodeName: string; commsPort: number };
@@ -156,7 +162,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
       identity,
       polling: collected,
       presence: polling,
-      isRegistered: (agent) => isPollingAgent(database, agent),
+      isRegistered: async (agent) => (await isPollingAgent(database, agent)) || (await isBuiltInWorker(database, agent)),
       host: config.commsHost,
       port: config.commsPort,
       log,
@@ -177,6 +183,18 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     });
     await registry.start();
     undo.push(() => registry.stop());
+
+    const builtInWorker = createBuiltInWorker({
+      database,
+      nodeName: config.nodeName,
+      home: config.home,
+      mode: config.builtInWorker,
+      program: agentProgram(),
+      server: { host: ownAddress(config.commsHost), port: agentPort.port, thumbprint: identity.thumbprint },
+      log,
+    });
+    await builtInWorker.start();
+    undo.push(() => builtInWorker.stop());
 
     const lateCompletions = createBackgroundLoop({
       name: "late completions",
@@ -220,6 +238,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     const http = createHttpServer({
       database,
       nodeName: config.nodeName,
+      pages: createPortalFiles({ folders: portalFolders, installationId }),
       routes: featureRoutes({
         database,
         secrets,
@@ -279,6 +298,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
           outputCipher: secrets,
           messageHandlers: [createArtifactMessages({ database, folder: shared, agents })],
           webUrl: url,
+          builtInWorker,
           prepareMasking,
           readSecrets: async (ids) => {
             const texts = await readKeptSecrets(database, secrets, ids);
@@ -320,6 +340,18 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     await stopAll();
     throw error;
   }
+}
+
+/** The agent's entry: beside the server in a checkout, below it in a bundle. */
+function agentProgram(): string | undefined {
+  const places = ["./agent/cuttle-agent.mjs", "../agent/cuttle-agent.mjs"].map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  return places.find((place) => existsSync(place));
+}
+
+/** Where this machine reaches what listens on that address; undefined is every address. */
+function ownAddress(host: string | undefined): string {
+  if (host === undefined || host === "0.0.0.0") return "127.0.0.1";
+  return host === "::" ? "::1" : host;
 }
 
 /** What a new cluster must hold, and the administrator the operator named. Harmless at every start of every node. */

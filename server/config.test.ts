@@ -36,6 +36,7 @@ test("without any setting a node listens on this machine only and brings its own
     stopDelayMs: 0,
     taskCap: 5,
     taskCapGiven: false,
+    builtInWorker: "auto",
     logLevel: "info",
     database: {
       kind: "embedded",
@@ -66,6 +67,7 @@ test("every setting can be given as flag and as environment variable, and the fl
     shareDb: ["1", "2"],
     pgBin: ["/e", "/f"],
     serviceAccount: ["g", "h"],
+    builtInWorker: ["true", "false"],
     masterKey: [Buffer.alloc(16, 1).toString("base64"), Buffer.alloc(16, 2).toString("base64")],
     adminUsername: ["ann", "bob"],
     adminEmail: ["ann@x", "bob@x"],

@@ -15,6 +15,7 @@ const stopDelayMax = 300;
 const webListenPrefixesDefault = "http://localhost:8065";
 const commsListenPortDefault = 10_943; // where agents that poll expect a server
 const nodeNameCharactersMax = 50; // part of the name each database session shows, which ends after 63
+const builtInWorkerModes = ["auto", "true", "false"] as const;
 const logLevels = ["error", "warn", "info", "debug", "silent"] as const;
 const secretFileBytesMax = 64 * 1024;
 const passwordCharactersMax = 1_000;
@@ -117,6 +118,12 @@ export const settings = {
     "name",
     "account that runs the embedded database when the server runs as root (default: cuttle if it exists, else nobody)",
   ),
+  builtInWorker: setting(
+    "builtInWorker",
+    "CUTTLE_BUILT_IN_WORKER",
+    "auto|true|false",
+    "whether this node runs scripts of steps that run on the server: auto under an account of their own, which only root can give them; true even under the server's account (default: auto)",
+  ),
   dbConnectionString: secretSetting(
     "dbConnectionString",
     "DB_CONNECTION_STRING",
@@ -183,6 +190,8 @@ export interface ServerConfig {
   logLevel: (typeof logLevels)[number];
   /** True when the operator named the cap, so that it replaces what the cluster remembers. */
   taskCapGiven: boolean;
+  /** `auto`: only under an account of its own; `true`: under the server's one too; `false`: never. */
+  builtInWorker: (typeof builtInWorkerModes)[number];
   database: DatabaseConfig;
   masterKey: string | undefined;
   administrator: { username: string | undefined; email: string | undefined; password: string | undefined; apiKey: string | undefined };
@@ -230,6 +239,7 @@ export function readConfig(sources: ConfigSources): ServerConfig {
     taskCapGiven: given.taskCap !== undefined,
     agentArchives: given.agentArchives === undefined ? undefined : path.resolve(given.agentArchives),
     logLevel: checkLogLevel(given.logLevel, faults),
+    builtInWorker: checkBuiltInWorker(given.builtInWorker, faults),
     database: checkDatabase(given, home, faults),
     masterKey: checkMasterKey(given.masterKey, faults),
     administrator: checkAdministrator(given, faults),
@@ -242,6 +252,12 @@ function checkLogLevel(given: string | undefined, faults: string[]): ServerConfi
   const level = logLevels.find((known) => known === (given ?? "info").toLowerCase());
   if (level === undefined) faults.push(`${nameOf("logLevel")} is "${shown(given ?? "")}"; it is one of ${logLevels.join(", ")}.`);
   return level ?? "info";
+}
+
+function checkBuiltInWorker(given: string | undefined, faults: string[]): ServerConfig["builtInWorker"] {
+  const mode = builtInWorkerModes.find((known) => known === (given ?? "auto").trim().toLowerCase());
+  if (mode === undefined) faults.push(`${nameOf("builtInWorker")} is ${builtInWorkerModes.join(", ")}, not "${shown(given ?? "")}".`);
+  return mode ?? "auto";
 }
 
 /** Both names of a setting, for messages. */

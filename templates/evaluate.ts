@@ -26,6 +26,8 @@ export interface VariableValues {
   /** By the slots of the tree; a name of the tree need not have a value. */
   entries: readonly (Entry | undefined)[];
   evaluated: Map<Entry, Evaluated>;
+  /** Hears each text that filters, calculations and names made of a sensitive value on the way to a result. */
+  hearDerived?: ((text: string) => void) | undefined;
 }
 
 /** Values of loops, innermost first; the last scope holds the variables. */
@@ -73,6 +75,8 @@ export class Run {
   sensitive = false;
   /** Whether a Null filter made the whole undefined. */
   undefinedByFilter = false;
+  /** What is read now is looked at and stands in no text. */
+  #isUnseen = false;
   #place: Place = "template";
 
   constructor(values: VariableValues, limits: TemplateLimits, setting: Pick<FilterSetting, "nowMs" | "utcOffsetMinutes">) {
@@ -145,8 +149,11 @@ export class Run {
       case "substitution":
         return this.#substitution(node.expression, node.source, scope);
       case "calculation": {
-        const result = this.#sum(node.sum, scope);
-        if (result !== undefined) return formatDouble(result);
+        const result = this.#madeOf(() => {
+          const sum = this.#sum(node.sum, scope);
+          return this.#derived(sum === undefined ? undefined : formatDouble(sum));
+        });
+        if (result !== undefined) return result;
         this.unresolved.add(node.source);
         return node.source;
       }
@@ -191,14 +198,30 @@ export class Run {
     const chain: FilterExpression[] = [];
     let first: Expression | undefined = expression;
     for (; first?.kind === "filter"; first = first.input) chain.push(first);
+    return this.#madeOf(() => {
+      let text = first === undefined ? undefined : this.#symbol(first, scope);
+      for (const { name, options } of chain.reverse()) {
+        const filter = filters.get(name.toLowerCase());
+        text = filter === undefined ? undefined : this.#filtered(filter, text, options, scope);
+        // Yes or no about a secret is not the secret, and masking every "true" in a log would hide more than it protects.
+        if (filter?.answersYesOrNo) this.sensitive = false;
+        this.#derived(text);
+      }
+      return text;
+    });
+  }
+
+  /** Evaluates with `sensitive` telling of this piece alone, not of what stands before it in the text. */
+  #madeOf<Result>(evaluate: () => Result): Result {
     const before = this.sensitive;
-    let text = first === undefined ? undefined : this.#symbol(first, scope);
-    for (const { name, options } of chain.reverse()) {
-      const filter = filters.get(name.toLowerCase());
-      text = filter === undefined ? undefined : this.#filtered(filter, text, options, scope);
-      // Yes or no about a secret is not the secret, and masking every "true" in a log would hide more than it protects.
-      if (filter?.answersYesOrNo) this.sensitive = before;
-    }
+    this.sensitive = false;
+    const result = evaluate();
+    this.sensitive ||= before;
+    return result;
+  }
+
+  #derived(text: string | undefined): string | undefined {
+    if (this.sensitive && !this.#isUnseen && text !== undefined) this.#values.hearDerived?.(text);
     return text;
   }
 
@@ -219,15 +242,21 @@ export class Run {
   #symbol(symbol: SymbolExpression, scope: Scope): string | undefined {
     const found = this.#find(symbol, scope);
     if (found?.text === undefined) return undefined;
-    if (found.sensitive) this.sensitive = true;
+    if (found.sensitive) {
+      this.sensitive = true;
+      // A member of a secret document, or one of its list, is a secret by itself.
+      this.#derived(found.text);
+    }
     return found.text;
   }
 
   /** Evaluates without letting what is read count as shown: what a condition or an index reads is not in the text. */
   #unseen<Result>(evaluate: () => Result): Result {
-    const before = this.sensitive;
+    const before = { sensitive: this.sensitive, isUnseen: this.#isUnseen };
+    this.#isUnseen = true;
     const result = evaluate();
-    this.sensitive = before;
+    this.sensitive = before.sensitive;
+    this.#isUnseen = before.isUnseen;
     return result;
   }
 
@@ -409,6 +438,9 @@ export class Run {
     if (!parsed.ok) return entry;
     const outer = { unresolved: this.unresolved, sensitive: this.sensitive, undefinedByFilter: this.undefinedByFilter };
     const place = this.#place;
+    // A value is evaluated once, for whoever reads it later too.
+    const isUnseen = this.#isUnseen;
+    this.#isUnseen = false;
     this.#place = "value";
     this.unresolved = new Set();
     this.sensitive = entry.sensitive;
@@ -432,6 +464,7 @@ export class Run {
       this.#chain.pop();
       this.#evaluating.delete(entry);
       this.#place = place;
+      this.#isUnseen = isUnseen;
       ({ unresolved: this.unresolved, sensitive: this.sensitive, undefinedByFilter: this.undefinedByFilter } = outer);
     }
   }

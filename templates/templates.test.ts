@@ -51,6 +51,33 @@ test("S3: what holds something of a sensitive value is sensitive, through values
   assert.equal(variables.evaluate("#{Secret} #{Plain | Contains e}").sensitive, true, "a comparison does not wash what stands before it");
 });
 
+test("S3: each text that filters, members and calculations make of a sensitive value is told, and what is only looked at is not", () => {
+  const told: string[] = [];
+  const variables = createVariables(
+    [
+      { name: "Secret", value: "Hunter2 &c", sensitive: true },
+      { name: "SecretJson", value: '{"password": "pass-1", "port": 8080, "on": true}', sensitive: true },
+      { name: "Made", value: "<#{Secret | ToUpper}>" },
+      { name: "Plain", value: "Text" },
+    ],
+    { nowMs: 0, hearDerived: (text) => void told.push(text) },
+  );
+  const toldBy = (template: string): string[] => {
+    told.length = 0;
+    variables.evaluate(template);
+    return told.filter((text) => text !== "Hunter2 &c");
+  };
+  assert.deepEqual(toldBy("a #{Secret | ToUpper} b"), ["HUNTER2 &C"]);
+  assert.deepEqual(toldBy("#{Secret | Substring 0 6 | ToBase64}"), ["Hunter", "SHVudGVy"]);
+  assert.deepEqual(toldBy("#{if Plain}#{Secret | UriEscape}#{/if}"), ["Hunter2%20&c"]);
+  assert.deepEqual(toldBy("#{Plain | Append #{Secret}}"), ["TextHunter2 &c"]);
+  assert.deepEqual(toldBy("#{SecretJson.password} #{calc {SecretJson.port} + 1}"), ["pass-1", "8080", "8081"]);
+  assert.deepEqual(toldBy("#{Secret} #{Plain | ToUpper}"), [], "what stands beside a secret is none");
+  assert.deepEqual(toldBy("#{if SecretJson.on}#{Plain}#{/if}#{Secret | Contains H}"), [], "what is only looked at");
+  // A value is evaluated once: who reads it first, only to look at it, must not keep what is in it from being told.
+  assert.deepEqual(toldBy("#{if Made}#{Plain}#{/if}"), ["HUNTER2 &C"]);
+});
+
 test("S3: what is told of a mistake in a sensitive value holds nothing of it", () => {
   const variables = variablesOf({
     SecretBroken: "pass#{word! hunter2",

@@ -25,6 +25,11 @@ export interface VariablesOptions {
   utcOffsetMinutes?: number | undefined;
   /** Single limits that differ from defaultTemplateLimits. */
   limits?: Partial<TemplateLimits> | undefined;
+  /**
+   * Hears, while something is evaluated, each text that filters, calculations, members and names made of a sensitive value and that stands in
+   * a result, or led to it: whoever masks sensitive values masks these too. What conditions and indexes read is not told.
+   */
+  hearDerived?: ((text: string) => void) | undefined;
 }
 
 export interface EvaluateOptions {
@@ -75,10 +80,10 @@ export const entryOf = ({ name, value, sensitive = false }: Variable): Entry => 
 export function variablesOver(
   tree: NameTree,
   entries: readonly (Entry | undefined)[],
-  { nowMs, utcOffsetMinutes = 0, limits: changes }: VariablesOptions,
+  { nowMs, utcOffsetMinutes = 0, limits: changes, hearDerived }: VariablesOptions,
 ): Variables {
   const limits = { ...defaultTemplateLimits, ...changes };
-  const values: VariableValues = { root: tree.root, entries, evaluated: new Map() };
+  const values: VariableValues = { root: tree.root, entries, evaluated: new Map(), hearDerived };
   const newRun = (): Run => new Run(values, limits, { nowMs, utcOffsetMinutes });
   const find = (name: string): Entry | undefined => entries[tree.find(name) ?? -1];
 

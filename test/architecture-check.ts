@@ -7,6 +7,7 @@ import {
   checkExtensions,
   checkHomes,
   checkLayers,
+  checkPortal,
   checkPrograms,
   checkPublicFiles,
 } from "./architecture-imports.ts";
@@ -21,6 +22,7 @@ export function checkArchitecture(root: string): { violations: Violation[]; line
     ...checkPrograms(files),
     ...checkDeclaredLibraries(root, files),
     ...checkLayers(files),
+    ...checkPortal(files),
     ...checkPublicFiles(files),
     ...checkAreas(files),
     ...checkExtensions(files),

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { isTest, layerOf, moduleOf, programOf, publicFileOf } from "./architecture-sources.ts";
 import type { SourceFile, Violation } from "./architecture-sources.ts";
-import { areas, extensionPoints, furtherPublicFiles, homes, layers, leafFolders, programs } from "./architecture.ts";
+import { areas, extensionPoints, furtherPublicFiles, homes, layers, leafFolders, portalLayers, programs } from "./architecture.ts";
 
 export function checkPrograms(files: SourceFile[]): Violation[] {
   const violations: Violation[] = [];
@@ -78,6 +78,38 @@ export function checkLayers(files: SourceFile[]): Violation[] {
         violations.push({
           rule: "2",
           message: `${file}:${line}: ${from} may not import ${to}. Declare an extension point (a type) in ${from} and fill it in compose.ts.`,
+        });
+      }
+    }
+  }
+  return violations;
+}
+
+/** The portal's own order, and its pages, which know nothing of each other. */
+export function checkPortal(files: SourceFile[]): Violation[] {
+  const violations: Violation[] = [];
+  const folderOf = (file: string) => /^portal\/src\/([^/]+)\//.exec(file)?.[1] ?? null;
+  const pageOf = (file: string) => /^portal\/src\/features\/([^/]+)\//.exec(file)?.[1] ?? null;
+  const rank = (folder: string) => (portalLayers as readonly string[]).indexOf(folder);
+  for (const { file, imports } of files) {
+    const from = folderOf(file);
+    if (from === null || isTest(file)) continue;
+    if (rank(from) === -1) {
+      violations.push({ rule: "2", message: `${file} stands in portal/src/${from}. The portal's folders are ${portalLayers.join(", ")}.` });
+      continue;
+    }
+    for (const { line, target } of imports) {
+      if (target === null || !target.startsWith("portal/src/")) continue;
+      const to = folderOf(target);
+      if (to === null || rank(to) > rank(from)) {
+        violations.push({
+          rule: "2",
+          message: `${file}:${line}: ${from} may not import ${target}. Move what both need down, or hand it in as a property.`,
+        });
+      } else if (pageOf(target) !== pageOf(file) && pageOf(target) !== null) {
+        violations.push({
+          rule: "2",
+          message: `${file}:${line}: one page may not import another (${target}). Move what both need to portal/src/api, design, log or shell.`,
         });
       }
     }

@@ -68,6 +68,19 @@ test("a tree that follows the rules gives no message", (t) => {
 
 const planted: { what: string; files: { [file: string]: string }; says: RegExp }[] = [
   {
+    what: "a page of the portal that uses another page",
+    files: {
+      "portal/src/features/task/task-page.tsx": `import "../release/release-page.tsx";\n`,
+      "portal/src/features/release/release-page.tsx": "",
+    },
+    says: /^rule 2: portal\/src\/features\/task\/task-page\.tsx:2: one page may not import another .* Move what both need/,
+  },
+  {
+    what: "a part of the portal that uses what stands above it",
+    files: { "portal/src/api/tasks.ts": `import "../shell/shell.tsx";\n`, "portal/src/shell/shell.tsx": "" },
+    says: /^rule 2: portal\/src\/api\/tasks\.ts:2: api may not import portal\/src\/shell\/shell\.tsx/,
+  },
+  {
     what: "a library that uses a program",
     files: {
       "halibut/package.json": `{"dependencies":{"bson":"1","@cuttle/agent":"1"}}`,

@@ -8,7 +8,7 @@ export const programs: { readonly [program: string]: readonly string[] } = {
   contract: [],
   agent: ["halibut", "templates", "contract"],
   server: ["halibut", "templates", "contract"],
-  portal: ["contract", "templates"],
+  portal: ["contract"],
 };
 
 /** Of the server, lowest first; a layer imports itself and what stands before it. `main` is the files directly under server/. */
@@ -19,6 +19,12 @@ export const leafFolders = ["migrations", "extensions"] as const;
 
 /** Of server/features, earliest first; an area imports itself and earlier ones. */
 export const areas = ["organization", "infrastructure", "library", "projects", "runs", "operations"] as const;
+
+/**
+ * Folders of portal/src, lowest first: a folder imports itself and what stands before it; the files directly under portal/src (start and
+ * routes) import all of them. One page never imports another: what two of them need stands lower.
+ */
+export const portalLayers = ["design", "api", "log", "shell", "features"] as const;
 
 /** Types declared below and filled from above: open to extensions, which see nothing else of the server but base. */
 export const extensionPoints = [
@@ -50,6 +56,7 @@ export const homes: { readonly [library: string]: readonly string[] } = {
   "@xmldom/xmldom": ["server/features/runs/file-values"],
   fastify: ["server/platform/http"],
   react: ["portal"],
+  vite: ["portal/vite-config.ts"],
 };
 
 /** Words that say nothing about what a thing does. `last` words are refused only where a name ends with them. */

@@ -90,6 +90,9 @@ test("the server's archive runs on a PostgreSQL of its own, and says what is mis
     ADMIN_PASSWORD: "a password for native code",
   });
   assert.match(String(ready["thumbprint"]), /^[0-9A-F]{40}$/);
+  // What runs scripts on the server itself comes with it.
+  const worker = [path.join(home, "agent/cuttle-agent.mjs"), "show-thumbprint", "--home", path.join(folder, "worker-home")];
+  assert.match(execFileSync(process.execPath, worker, { encoding: "utf8" }), /^[0-9A-F]{40}\n$/);
   await drop();
   await assert.rejects(
     readyLine(path.join(home, "cuttle-server"), [...words, "--home", path.join(folder, "without")]),

@@ -36,7 +36,8 @@ export interface CommandIo {
   /** A line about what is wrong. */
   complain(line: string): void;
   /** Runs an agent until the process is told to stop. */
-  serve(settings: AgentSettings): Promise<void>;
+  /** `endsWithInput`: the end of standard input, which comes with the end of whoever started it, is as SIGTERM. */
+  serve(settings: AgentSettings, how?: { endsWithInput: boolean }): Promise<void>;
 }
 
 export interface GivenOptions {

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { defaultAgentName, type PolledServer, settingPrefix } from "../agent.ts";
+import { type AgentSettings, defaultAgentName, type PolledServer, settingPrefix } from "../agent.ts";
 import { createHome, hasIdentity, loadIdentity } from "../home/home.ts";
 import { scriptLimitsDefault } from "../scripts/scripts.ts";
 import type { CommandIo } from "./command-line.ts";
@@ -28,6 +28,7 @@ interface RunOptions {
   name: string;
   freeDiskMin: number;
   backgroundOutputWait: number;
+  endWithInput?: boolean;
 }
 
 /** Whether the words or the environment hold settings of this form. */
@@ -51,6 +52,7 @@ const ownFlags = [
   "--name",
   "--free-disk-min",
   "--background-output-wait",
+  "--end-with-input",
 ];
 
 /** Runs `run` or `show-thumbprint`. Throws with a sentence for the operator. */
@@ -112,6 +114,7 @@ function describeFlags(io: CommandIo): Command {
         .default(scriptLimitsDefault.backgroundOutputWaitMs / 1000)
         .argParser(parseCount),
     )
+    .addOption(new Option("--end-with-input", "stop when standard input ends, as it does when the program that started this agent dies"))
     .addHelpText(
       "after",
       "\nAn instance with a settings file runs instead with --instance=NAME or --config=FILE, or when it is there and nothing of the above is given.",
@@ -147,7 +150,7 @@ async function run(options: RunOptions, io: CommandIo): Promise<void> {
     const [file, ...words] = io.program;
     spawnSync(file!, [...words, "show-thumbprint", "--home", home, "--name", options.name], { stdio: "ignore" });
   }
-  await io.serve({
+  const settings: AgentSettings = {
     home,
     name: options.name,
     listen: options.listen ? { host: options.listenAddress, port: options.port } : null,
@@ -161,7 +164,8 @@ async function run(options: RunOptions, io: CommandIo): Promise<void> {
     limits: { freeDiskBytesMin: options.freeDiskMin * 1024 * 1024, backgroundOutputWaitMs: options.backgroundOutputWait * 1000 },
     environment: io.environment,
     report: io.complain,
-  });
+  };
+  await io.serve(settings, { endsWithInput: options.endWithInput === true });
 }
 
 function polledServers({ poll, subscription, trust, pollConnections }: RunOptions): PolledServer[] {

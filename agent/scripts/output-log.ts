@@ -88,7 +88,7 @@ export async function openOutputLog(folder: string, finishedLines?: number): Pro
     else await log.trust(finishedLines);
     return log;
   } catch (error) {
-    for (const handle of handles) await handle.close();
+    await closeAll(handles).catch(() => {});
     throw error;
   }
 }
@@ -320,7 +320,7 @@ class IndexedLog implements OutputLog {
     if (this.#closed) return;
     await this.#inTurn(async () => {
       this.#closed = true;
-      for (const file of [...this.#files, this.#index]) await file.close();
+      await closeAll([...this.#files, this.#index]);
     });
   }
 
@@ -332,6 +332,13 @@ class IndexedLog implements OutputLog {
     this.#turn = result.catch(() => {});
     return result;
   }
+}
+
+/** Each of them, also when one cannot be closed. */
+async function closeAll(files: readonly FileHandle[]): Promise<void> {
+  const closed = await Promise.allSettled(files.map((file) => file.close()));
+  const failed = closed.find((one) => one.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
 }
 
 function decode(bytes: Buffer): string {

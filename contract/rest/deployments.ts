@@ -93,11 +93,24 @@ const PreviewStep = object({
   UnavailableMachines: list(object({ Id: id(), Name: text() })),
   ExcludedMachines: list(object({ Id: id(), Name: text() })),
 });
+/** One question of a form: its name is the id of the variable that asks. */
+const FormElement = object({
+  Name: text(),
+  Control: object({
+    Type: text(),
+    Name: text(),
+    Label: text(),
+    Description: text(),
+    Required: flag(),
+    DisplaySettings: map(text()),
+  }),
+  IsValueRequired: flag(),
+});
 /** What a deployment would do, and what it asks people for. */
 export const DeploymentPreview = object({
   Id: orNull(id()),
   StepsToExecute: list(PreviewStep),
-  Form: object({ Values: map(orNull(text())), Elements: list(object({})) }),
+  Form: object({ Values: map(orNull(text())), Elements: list(FormElement) }),
   UseGuidedFailureModeByDefault: flag(),
   Changes: list(object({})),
   ChangesMarkdown: text(),

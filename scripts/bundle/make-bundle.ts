@@ -6,6 +6,7 @@ import fs from "node:fs/promises";
 import path from "node:path";
 import { build } from "esbuild";
 import type { Metafile } from "esbuild";
+import { buildPortal } from "../portal/build-portal.ts";
 
 export type BundledProgram = "server" | "agent";
 
@@ -61,13 +62,17 @@ export async function makeBundle(parts: { root: string; program: BundledProgram;
   await fs.writeFile(path.join(staging, "package.json"), `${JSON.stringify(description, null, 2)}\n`);
   const entry = await fs.readFile(path.join(root, program, `cuttle-${program}.mjs`), "utf8");
   await fs.writeFile(path.join(staging, `cuttle-${program}.mjs`), entry.replaceAll("main.ts", "main.mjs"));
-  await fs.writeFile(path.join(staging, "THIRD-PARTY.txt"), await licencesOf(root, metafile));
+  const libraries = librariesOf(metafile);
+  if (program === "server") for (const library of await copyPortal(root, staging)) libraries.add(library);
+  await fs.writeFile(path.join(staging, "THIRD-PARTY.txt"), await licencesOf(root, libraries));
   await fs.copyFile(path.join(root, "LICENSE"), path.join(staging, "LICENSE"));
   for (const name of await fs.readdir(path.join(root, "packaging", program))) {
     await fs.copyFile(path.join(root, "packaging", program, name), path.join(staging, name), constants.COPYFILE_EXCL);
   }
   await fs.chmod(path.join(staging, `cuttle-${program}`), 0o755);
   const isNative = program === "server" && (await copyNativeParts(root, staging));
+  // What runs scripts on the server itself.
+  if (program === "server") await makeBundle({ root, program: "agent", folder: path.join(staging, "agent"), withNode: false });
   if (parts.withNode) {
     await fs.copyFile(process.execPath, path.join(staging, "node"));
     await fs.chmod(path.join(staging, "node"), 0o755);
@@ -75,9 +80,10 @@ export async function makeBundle(parts: { root: string; program: BundledProgram;
 
   let files = 0;
   let bytes = 0;
-  for (const name of await fs.readdir(staging)) {
+  for (const one of await fs.readdir(staging, { recursive: true, withFileTypes: true })) {
+    if (!one.isFile()) continue;
     files += 1;
-    bytes += (await fs.stat(path.join(staging, name))).size;
+    bytes += (await fs.stat(path.join(one.parentPath, one.name))).size;
   }
   await fs.rm(folder, { recursive: true, force: true });
   await fs.rename(staging, folder);
@@ -117,13 +123,29 @@ async function copyNativeParts(root: string, folder: string): Promise<boolean> {
   return isNative;
 }
 
-/** Name, version and licence of every library whose code is in the bundle. */
-async function licencesOf(root: string, metafile: Metafile): Promise<string> {
+/** The web portal's files; answers the libraries that are in them. */
+async function copyPortal(root: string, folder: string): Promise<string[]> {
+  const { folder: built } = await buildPortal(root);
+  const to = path.join(folder, "portal");
+  await fs.mkdir(path.join(to, "assets"), { recursive: true });
+  for (const name of ["index.html", "portal.json"]) await fs.copyFile(path.join(built, name), path.join(to, name));
+  for (const name of await fs.readdir(path.join(built, "assets")))
+    await fs.copyFile(path.join(built, "assets", name), path.join(to, "assets", name));
+  return JSON.parse(await fs.readFile(path.join(built, "libraries.json"), "utf8")) as string[];
+}
+
+/** Folders of the libraries whose code is in the program. */
+function librariesOf(metafile: Metafile): Set<string> {
   const folders = new Set<string>();
   for (const input of Object.keys(metafile.inputs)) {
     const found = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input);
     if (found !== null) folders.add(found[1]!);
   }
+  return folders;
+}
+
+/** Name, version and licence of each. */
+async function licencesOf(root: string, folders: ReadonlySet<string>): Promise<string> {
   const chapters: string[] = [];
   for (const folder of [...folders].sort()) {
     const at = path.resolve(root, folder);

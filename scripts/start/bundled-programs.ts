@@ -4,18 +4,20 @@ import { createHash } from "node:crypto";
 import { existsSync, globSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
 import { makeBundle } from "../bundle/make-bundle.ts";
+import { buildPortal, isPortalBuilt } from "../portal/build-portal.ts";
 import { StartError } from "./start-error.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** This state and those before, of which one may still run. */
 const statesKept = 3;
-const sources = ["server", "agent", "halibut", "templates", "contract", "packaging"];
+const sources = ["server", "agent", "halibut", "templates", "contract", "packaging", "portal"];
 
 /** Entry files of server and agent, and the folder for archives of this agent, which is there once there is one. Makes the bundles when the sources have changed since the last time. */
 export async function bundlePrograms(root: string, terminal: Terminal): Promise<{ server: string; agent: string; agentArchives: string }> {
   const base = path.join(root, "node_modules", ".cache", "cuttle-bundles");
   const folder = path.join(base, keyOf(root));
   if (!existsSync(folder)) {
+    if (!isPortalBuilt(root)) await terminal.during("Building the portal", () => portalOf(root));
     await terminal.during("Bundling server and agent", async () => {
       const staging = `${folder}.${process.pid}`;
       try {
@@ -39,14 +41,27 @@ export async function bundlePrograms(root: string, terminal: Terminal): Promise<
   };
 }
 
+async function portalOf(root: string): Promise<void> {
+  try {
+    await buildPortal(root);
+  } catch (error) {
+    throw new StartError(`The portal could not be built. ${(error as Error).message}`, { cause: error });
+  }
+}
+
 /** Changes whenever a source, a library or the way of bundling does. */
 function keyOf(root: string): string {
   const hash = createHash("sha256");
   const files = globSync(
-    [...sources.map((name) => `${name}/**/*.{ts,mjs,json}`), "packaging/**/*", "scripts/bundle/*.ts", "package-lock.json"],
+    [
+      ...sources.map((name) => `${name}/**/*.{ts,tsx,mjs,json,css,svg,html}`),
+      "packaging/**/*",
+      "scripts/{bundle,portal}/*.ts",
+      "package-lock.json",
+    ],
     {
       cwd: root,
-      exclude: (name) => name === "node_modules" || name === "fixtures" || name.endsWith(".test.ts"),
+      exclude: (name) => name === "node_modules" || name === "fixtures" || name === "dist" || name.endsWith(".test.ts"),
     },
   );
   for (const file of files.sort()) {

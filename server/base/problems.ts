@@ -47,6 +47,8 @@ export const problem = {
     new Problem(413, `${what} is larger than the limit of ${limit} ${unit}.`),
   unsupportedMediaType: (type: string): Problem =>
     new Problem(415, `Content type '${printable(type)}' is not accepted here. Send application/json.`),
+  unsupportedEncoding: (encoding: string): Problem =>
+    new Problem(415, `A JSON body in '${printable(encoding)}' is not accepted here. Send UTF-8, uncompressed.`),
   /** 503: the node or what it stands on is not available now; nothing of the request took effect. */
   unavailable: (why: string, retryAfterSeconds = 2, cause?: unknown): Problem =>
     new Problem(503, why, undefined, { retryAfterSeconds, cause }),

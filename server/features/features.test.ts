@@ -173,7 +173,35 @@ function linksIn(value: Json): string[] {
   return [...own, ...Object.entries(value).flatMap(([name, member]) => (name === "Links" ? [] : linksIn(member)))];
 }
 
+/** Where in a schema a list may grow without end. */
+function listsWithoutLimit(schema: Json, at = ""): string[] {
+  if (typeof schema !== "object" || schema === null) return [];
+  const own = schema.type === "array" && schema.maxItems === undefined ? [at || "the body"] : [];
+  const inner = Object.entries(schema).flatMap(([name, one]) =>
+    listsWithoutLimit(one, name === "properties" || name === "items" ? at : `${at}.${name}`),
+  );
+  return [...own, ...inner];
+}
+
 describe("bodies and addresses nobody would send", () => {
+  test("S5: each list that a body may hold has a limit, and 100,000 entries are refused by name", async () => {
+    const unlimited = node.routes.flatMap((route) => listsWithoutLimit(route.body).map((at) => `${titleOf(route)}: ${at}`));
+    assert.deepEqual(unlimited, []);
+    const long = Array.from({ length: 100_000 }, () => "x");
+    const sent: [string, string, unknown, string][] = [
+      ["PUT", "/api/environments/sortorder", long, "The body"],
+      ["POST", "/api/machines", { Name: "m", Roles: long, EnvironmentIds: long }, "Roles"],
+      ["POST", "/api/releases", { ProjectId: "Projects-1", SelectedPackages: long }, "SelectedPackages"],
+    ];
+    const before = await wholeDatabase();
+    for (const [method, path, body, name] of sent) {
+      const { status, body: answer } = await node.call(method, path, body);
+      assert.equal(status, 400, name);
+      assert.match(answer.Errors[0], new RegExp(`^${name} has more than the limit of \\d+ entries\\.$`));
+    }
+    assert.equal(await wholeDatabase(), before);
+  });
+
   test("S5: never make a route fail for a fault of its own, and change nothing without an event in the same transaction", async (t) => {
     const seed = Number(process.env["CUTTLE_TEST_SEED"] ?? 20260131);
     const report = await sendMutatedRequests({

@@ -18,6 +18,7 @@ import { artifacts } from "./0018-artifacts.ts";
 import { interruptions } from "./0015-interruptions.ts";
 import { outputVariables } from "./0014-output-variables.ts";
 import { dashboards } from "./0017-dashboards.ts";
+import { builtInWorkers } from "./0019-built-in-workers.ts";
 import { installTokens } from "./0021-install-tokens.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
@@ -40,5 +41,6 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0015-interruptions", sql: interruptions },
   { name: "0014-output-variables", sql: outputVariables },
   { name: "0017-dashboards", sql: dashboards },
+  { name: "0019-built-in-workers", sql: builtInWorkers },
   { name: "0021-install-tokens", sql: installTokens },
 ];

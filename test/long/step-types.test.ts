@@ -231,6 +231,58 @@ test("S2: values are those of the scope, put into fields and scripts; secrets an
   assert.deepEqual(lines, ["********", "********", "any"]);
 });
 
+test("S3 D7: what a script's filters make of a secret is masked in every encoding, also by a node that takes the script over", async () => {
+  const body = "run #{Key | ToUpper} #{Key | ToBase64} #{Key | Substring 8 3} #{Site | ToUpper}";
+  const plan = planOf([step(1, [action("a", body)], { targets: [target(1)] })], {
+    variables: [
+      { id: "1", name: "Key", value: null, secretId: "S-1", scope: {}, origin: "project" },
+      { id: "2", name: "Site", value: "shop", secretId: null, scope: {}, origin: "project" },
+    ],
+  });
+  const set = await stage(plan);
+  try {
+    // The first answer holds some of the lines; who takes over reads the others.
+    const base64 = Buffer.from("text of S-1").toString("base64");
+    const lines = ["TEXT OF S-1", `b64 ${base64}`, "SHOP", "TEXT%20OF%20S-1", "a S-1 b", Buffer.from("TEXT OF S-1").toString("hex")];
+    set.agent.behave = () => ({ lines, questions: 3, exitCode: 0 });
+    const first = await set.node("first", { effect: "agent-status", when: "after", how: "die" });
+    const taskId = await set.enqueue();
+    await first.stopped;
+    await set.node("second");
+    assert.equal((await set.end(taskId)).state, "Success");
+    assert.deepEqual(set.runs(), [`machine-1: run TEXT OF S-1 ${base64} S-1 SHOP`]);
+    const log = await set.log(taskId);
+    const shown = log.flatMap((entry) => (entry.kind === "line" && entry.block === "step-s1/Machines-1" ? [entry.text] : []));
+    assert.deepEqual(shown, ["********", "b64 ********", "SHOP", "********", "a ******** b", "********"]);
+  } finally {
+    await set.close();
+  }
+});
+
+test("S5: an action whose templates make more of secrets than can be masked fails with a sentence, and runs nothing", async () => {
+  const plan = planOf([step(1, [action("a", "run #{each word in Words}#{word | ToUpper}#{/each}")], { targets: [target(1)] })], {
+    variables: [
+      { id: "1", name: "Key", value: null, secretId: "S-1", scope: {}, origin: "project" },
+      {
+        id: "2",
+        name: "Words",
+        value: `#{Key},${Array.from({ length: 2_100 }, (_, n) => `word${n}`).join()}`,
+        secretId: null,
+        scope: {},
+        origin: "project",
+      },
+    ],
+  });
+  const { state, runs, log } = await runWhole(plan);
+  assert.equal(state, "Failed");
+  assert.deepEqual(runs, []);
+  const said = log.flatMap((entry) => (entry.kind === "line" ? [entry.text] : []));
+  assert.ok(
+    said.some((text) => /make more than 2000 texts.*of sensitive values/.test(text)),
+    said.join("\n"),
+  );
+});
+
 test("an action on a worker runs once, or for each target, with that target's values", async () => {
   const worker = {
     ...target(9),

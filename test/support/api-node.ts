@@ -18,6 +18,7 @@ import type { Database, DatabaseConnection } from "../../server/platform/databas
 import { openSharedFolder } from "../../server/platform/files/files.ts";
 import { createEventStreams, createHttpServer } from "../../server/platform/http/http.ts";
 import type { EventStreams, EventStreamsOptions, Route } from "../../server/platform/http/http.ts";
+import { createPortalFiles } from "../../server/platform/portal-files/portal-files.ts";
 import { createMasterKey, createSecrets } from "../../server/platform/secrets/secrets.ts";
 import type { Secrets } from "../../server/platform/secrets/secrets.ts";
 import { startPostgres } from "./postgres.ts";
@@ -72,6 +73,8 @@ export async function startApiNode(
     /** Stands between the node and its shared folder. */
     folder?: (real: PackageFolder) => PackageFolder;
     streams?: EventStreamsOptions;
+    /** Where the web portal's files lie, for tests in a browser. */
+    portalFolder?: string;
   } = {},
 ): Promise<ApiNode> {
   const postgres = await startPostgres();
@@ -98,6 +101,7 @@ export async function startApiNode(
   const packageFolder = options.folder?.(shared) ?? shared;
   const logFolder = options.logFolder ?? noLogs;
   const eventStreams = createEventStreams({ reportFault: (error) => void faults.push({ error, route: "events" }) }, options.streams);
+  const installationId = randomUUID();
   const own = featureRoutes({
     database,
     secrets,
@@ -106,7 +110,7 @@ export async function startApiNode(
     logIndex: createTaskLogIndex({ folder: logFolder }),
     eventStreams,
     packageFolder,
-    installationId: randomUUID(),
+    installationId,
     certificate: { thumbprint: "ab".repeat(20), signatureAlgorithm: "sha256RSA" },
     nodeName: "test",
     nodeChanged: () => {},
@@ -127,6 +131,7 @@ export async function startApiNode(
     routes,
     nodeName: "test",
     reportFault: (fault) => void faults.push(fault),
+    ...(options.portalFolder === undefined ? {} : { pages: createPortalFiles({ folders: [options.portalFolder], installationId }) }),
     ...(options.jsonBodyBytesMax === undefined ? {} : { jsonBodyBytesMax: options.jsonBodyBytesMax }),
     ...(options.requestReceiveTimeoutMs === undefined ? {} : { requestReceiveTimeoutMs: options.requestReceiveTimeoutMs }),
   });

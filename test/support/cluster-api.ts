@@ -16,8 +16,15 @@ export interface ApiAnswer {
 }
 
 export interface ClusterApi {
-  /** One try at one node, whatever comes of it. Rejects when nobody answers. */
-  once(url: string, method: string, address: string, body?: unknown, headers?: Record<string, string>): Promise<ApiAnswer>;
+  /** One try at one node, whatever comes of it. Rejects when nobody answers by the deadline. */
+  once(
+    url: string,
+    method: string,
+    address: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+    deadlineMs?: number,
+  ): Promise<ApiAnswer>;
   /** The document, from the first node that has it. */
   get(address: string): Promise<Document>;
   getText(address: string): Promise<string>;
@@ -43,11 +50,12 @@ export function createClusterApi(urls: () => readonly string[]): ClusterApi {
     address: string,
     body?: unknown,
     headers: Record<string, string> = {},
+    deadlineMs = requestMsMax,
   ): Promise<ApiAnswer> {
     const response = await fetch(`${url}${address}`, {
       method,
       headers: { "X-Octopus-ApiKey": clusterApiKey, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...headers },
-      signal: AbortSignal.timeout(requestMsMax),
+      signal: AbortSignal.timeout(deadlineMs),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();

@@ -18,6 +18,7 @@ const quickLease = { leaseMs: 400, renewalMs: 100, selfStopMs: 300 };
 export interface DeployStage {
   api: ApiNode;
   agent: ScriptedAgent;
+  environment: Json;
   node(name: string, stopAt?: StopPoint): Promise<MortalNode>;
   /** Makes a project of these steps and deploys its first release, with `more` in the request; answers the task's id. */
   deploy(steps: readonly object[], more?: object): Promise<string>;
@@ -35,9 +36,12 @@ export interface DeployStage {
 }
 
 /** Machines are named machine-1, machine-2 … and have the target tag "web". */
-export async function startDeployStage(options: { machines?: number } = {}): Promise<DeployStage> {
+export async function startDeployStage(options: { machines?: number; portalFolder?: string } = {}): Promise<DeployStage> {
   const folder = createMemoryLogFolder();
-  const api = await startApiNode(undefined, { logFolder: folder });
+  const api = await startApiNode(undefined, {
+    logFolder: folder,
+    ...(options.portalFolder === undefined ? {} : { portalFolder: options.portalFolder }),
+  });
   await api.database.execute(`INSERT INTO cluster_settings (name, value) VALUES ('lease', $1)`, [JSON.stringify(quickLease)]);
   const agent = createScriptedAgent({ tombstones: true });
   const nodes: MortalNode[] = [];
@@ -54,6 +58,7 @@ export async function startDeployStage(options: { machines?: number } = {}): Pro
   const stage: DeployStage = {
     api,
     agent,
+    environment,
     async node(name, stopAt) {
       const node = await startMortalNode({
         name,

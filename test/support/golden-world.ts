@@ -82,6 +82,8 @@ export interface World {
   readonly machineIds: { readonly [name: string]: string };
   readonly environmentIds: { readonly [name: string]: string };
   project(golden: Golden): Promise<GoldenProject>;
+  /** One that was not asked for by `deploy`. */
+  deployment(id: string, taskId: string): Deployed;
   /** Packs files (path to content) as a tar.gz and pushes it. */
   push(id: string, version: string, files: { [file: string]: string }): Promise<void>;
   close(): Promise<void>;
@@ -234,6 +236,7 @@ export async function createWorld(parts: { nodes: number }): Promise<World> {
     agents,
     machineIds,
     environmentIds,
+    deployment: deployed,
     async project(golden) {
       const made = await api.create(`${space}/projects`, { Name: golden.name, ProjectGroupId: group.Id, LifecycleId: lifecycle.Id });
       await fill(made.Id, golden);

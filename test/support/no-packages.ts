@@ -2,4 +2,5 @@
 
 import type { DeployablePackages } from "../../server/features/library/library.ts";
 
-export const noPackages: DeployablePackages = { find: async () => ({ ok: false, message: "There are no packages here." }) };
+const none = { ok: false, message: "There are no packages here." } as const;
+export const noPackages: DeployablePackages = { find: async () => none, findFile: async () => none };

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Agents } from "../../server/engine/agents/agents.ts";
 import { decodePlan, encodePlan, runPlan } from "../../server/engine/execution/execution.ts";
-import type { Plan, PlannedAction } from "../../server/engine/execution/execution.ts";
+import type { Plan, PlannedAction, PlannedPackage } from "../../server/engine/execution/execution.ts";
 import { enqueueTask, readTaskLog } from "../../server/engine/tasks/tasks.ts";
 import type { TaskHandler } from "../../server/engine/tasks/tasks.ts";
 import { createDeployablePackages } from "../../server/features/library/library.ts";
@@ -33,6 +33,10 @@ export interface PackageDeployment {
   packageId: string;
   version: string;
   properties?: Record<string, string>;
+  /** Instead of a step that deploys the package. */
+  type?: string;
+  /** Packages that the step refers to besides. */
+  further?: readonly PlannedPackage[];
   values?: Record<string, string>;
   machines?: number;
 }
@@ -66,14 +70,22 @@ export async function createPackageStage(): Promise<PackageStage> {
   const deployments = new Map<string, PackageDeployment>();
 
   function planFor(taskId: string): Plan {
-    const { packageId, version, properties = {}, values = {}, machines = 1 } = deployments.get(taskId)!;
+    const {
+      packageId,
+      version,
+      properties = {},
+      values = {},
+      machines = 1,
+      type = "Octopus.TentaclePackage",
+      further = [],
+    } = deployments.get(taskId)!;
     const action: PlannedAction = {
       id: "action-1",
       name: "Shop",
-      type: "Octopus.TentaclePackage",
+      type,
       condition: "Success",
       properties: { "Octopus.Action.Package.PackageId": packageId, "Octopus.Action.Package.FeedId": "feeds-builtin", ...properties },
-      packages: [{ name: "", packageId, feedId: "feeds-builtin", version, properties: {} }],
+      packages: [{ name: "", packageId, feedId: "feeds-builtin", version, properties: {} }, ...further],
       values: [{ name: "Octopus.Action.Name", value: "Shop" }],
     };
     const targets = Array.from({ length: machines }, (_, n) => ({

@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { createCluster } from "../support/cluster.ts";
 import type { Cluster, ServerProcess } from "../support/cluster.ts";
 import { createClusterApi } from "../support/cluster-api.ts";
-import type { ClusterApi } from "../support/cluster-api.ts";
+import type { ApiAnswer, ClusterApi, Document } from "../support/cluster-api.ts";
 import { createObserver } from "../support/observer.ts";
 import type { Acknowledged } from "../support/observer.ts";
 import { startPostgresPair } from "../support/postgres-pair.ts";
@@ -37,7 +37,7 @@ export interface ChaosTrial {
 export interface ChaosResult {
   acknowledged: number;
   inSuccess: number;
-  /** From the kill or freezing of a node until another one had its task, for each task that this was seen of. */
+  /** From the kill or freezing of a node until its task went on, for each task that this was seen of. */
   takeoversMs: number[];
   seconds: number;
   faults: string[];
@@ -54,8 +54,13 @@ const awayMsMax = 2_000;
 const gapMs = { min: 200, more: 1_200 };
 /** A deployment that is disturbed again and again takes long; one that takes longer than this is lost. */
 const finalMsMax = 240_000;
-const takeoverLookMs = 25;
+const takeoverLookMs = 50;
 const takeoverMsMax = 20_000;
+/** A lease and a second. */
+const slowTakeoverMs = 5_000;
+const lookMsMax = 500;
+/** What a node had sent before it was killed or frozen is written by then. */
+const lastWordsMs = 300;
 
 /** Until somebody promotes the standby. */
 const unnoticedMsMax = 1_000;
@@ -94,6 +99,7 @@ export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
     /** Nodes that are dead or frozen at the moment. */
     const disturbed = new Set<ServerProcess>();
     const api = createClusterApi(() => nodes.filter((node) => !disturbed.has(node)).map((node) => node.ready.url));
+    const look = createTaskLook(api, () => nodes.filter((node) => !disturbed.has(node)));
     const observer = createObserver({ folder: path.join(cluster.root, "observed"), api });
     const project = await observer.prepare({
       name: "shop",
@@ -152,12 +158,17 @@ export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
       const atMs = performance.now();
       if (how === "kill") await victim.kill();
       else await victim.freeze();
-      const seen = Promise.all(itsTasks.map(async (taskId) => takeover(api, taskId, victim, atMs)));
+      const seen = Promise.all(itsTasks.map(async (taskId) => takeover(look, taskId, idOf(victim), atMs)));
       await pause(how === "kill" ? length * awayMsMax : freezeMs.min + length * freezeMs.more);
       if (how === "kill") await victim.start();
       else victim.thaw();
       disturbed.delete(victim);
-      takeoversMs.push(...(await seen).filter((ms) => ms !== undefined));
+      for (const [index, ms] of (await seen).entries()) {
+        if (ms === undefined) continue;
+        takeoversMs.push(ms);
+        if (ms > slowTakeoverMs)
+          trial.report(`  ${itsTasks[index]} of ${victim.name} (${how}) went on after ${(ms / 1000).toFixed(1)} s only.`);
+      }
     }
 
     const stepping = clocks?.stepAlong(first, () => done / trial.deployments, ended.signal);
@@ -221,20 +232,57 @@ async function startDatabase(cluster: Cluster, trial: ChaosTrial): Promise<Distu
 /** Tasks under way that a node says are its own; empty when nobody can tell now. */
 async function tasksOf(api: ClusterApi, node: ServerProcess, underWay: ReadonlySet<Acknowledged>): Promise<string[]> {
   const tasks = await Promise.all([...underWay].map(({ taskId }) => api.get(`/api/tasks/${taskId}`)));
-  return tasks.filter((task) => task.State === "Executing" && task.ServerNode === `OctopusServerNodes-${node.name}`).map(({ Id }) => Id);
+  return tasks.filter((task) => task.State === "Executing" && task.ServerNode === idOf(node)).map(({ Id }) => Id);
 }
 
-/** How long after the disturbance another node had the task; undefined when none was seen with it, or it had ended just before. */
-async function takeover(api: ClusterApi, taskId: string, from: ServerProcess, sinceMs: number): Promise<number | undefined> {
+/**
+ * How long after the disturbance the task went on: another node had it, or, where the same node was started again and may have it under the same
+ * name, its log grew. Undefined when it had ended just before.
+ */
+async function takeover(look: TaskLook, taskId: string, from: string, sinceMs: number): Promise<number | undefined> {
+  await pause(lastWordsMs);
+  let before: string | undefined;
   while (performance.now() - sinceMs < takeoverMsMax) {
-    const task = await api.get(`/api/tasks/${taskId}`);
-    const isElsewhere = task.ServerNode !== `OctopusServerNodes-${from.name}`;
-    if (isElsewhere && task.State === "Executing") return performance.now() - sinceMs;
-    if (task.IsCompleted) return undefined;
+    const task = await look.task(taskId);
+    if (task?.IsCompleted === true && before === undefined) return undefined;
+    if (task?.IsCompleted === true || (task?.State === "Executing" && task.ServerNode !== from)) return performance.now() - sinceMs;
+    if (task !== undefined && (before === undefined || look.isUp(from))) {
+      const log = await look.log(taskId);
+      before ??= log;
+      if (log !== undefined && log !== before) return performance.now() - sinceMs;
+    }
     await pause(takeoverLookMs);
   }
-  return undefined;
+  return takeoverMsMax;
 }
+
+/** What one of the nodes tells of a task. A look at a node that is frozen in that moment is given up soon, so that it is not what is measured. */
+interface TaskLook {
+  /** Undefined when that node says nothing now; so is the log. */
+  task(taskId: string): Promise<Document>;
+  log(taskId: string): Promise<string | undefined>;
+  isUp(nodeId: string): boolean;
+}
+
+function createTaskLook(api: ClusterApi, up: () => readonly ServerProcess[]): TaskLook {
+  let turn = 0;
+  async function ask(address: string): Promise<ApiAnswer | undefined> {
+    const nodes = up();
+    try {
+      const answer = await api.once(nodes[turn++ % nodes.length]!.ready.url, "GET", address, undefined, {}, lookMsMax);
+      return answer.status === 200 ? answer : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+  return {
+    task: async (taskId) => (await ask(`/api/tasks/${taskId}`))?.body,
+    log: async (taskId) => (await ask(`/api/tasks/${taskId}/raw`))?.text,
+    isUp: (nodeId) => up().some((node) => idOf(node) === nodeId),
+  };
+}
+
+const idOf = (node: ServerProcess): string => `OctopusServerNodes-${node.name}`;
 
 function shuffled<T>(items: readonly T[], random: () => number): T[] {
   return items

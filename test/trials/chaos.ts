@@ -44,5 +44,5 @@ console.log(
   `${result.acknowledged} deployments acknowledged, ${result.inSuccess} ended in success with each script run once and a whole log; ${result.faults.length} faults; ${result.seconds.toFixed(0)} s.`,
 );
 if (sorted.length > 0)
-  console.log(`${sorted.length} tasks were seen to go on with another node, after ${at(0.5)} s (median), ${at(0.99)} s (p99).`);
+  console.log(`${sorted.length} tasks of dead and frozen nodes were seen to go on, after ${at(0.5)} s (median), ${at(0.99)} s (p99).`);
 process.exitCode = result.faults.length === 0 ? 0 : 1;

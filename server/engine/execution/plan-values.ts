@@ -7,9 +7,14 @@ import type { Plan, PlannedAction, PlannedProperties, PlannedStep, PlannedTarget
 import { errorVariables } from "./run-state.ts";
 import type { ScriptVariable } from "./script-body.ts";
 import { ActionFault } from "./step-type.ts";
+import { isTooShortToMask } from "../../platform/secrets/secrets.ts";
 
 /** The text of the script is no variable of it. */
 const scriptBodyProperty = "Octopus.Action.Script.ScriptBody";
+
+/** Different texts that templates may make of secrets for one action at one place, and their characters together: all are looked for in each line. */
+export const derivedSecretsMax = 2_000;
+export const derivedSecretCharactersMax = 4 * 1024 * 1024;
 
 export interface Place {
   step: PlannedStep;
@@ -30,8 +35,10 @@ export interface PlaceValues {
   evaluateText(text: string): string;
   /** @throws ActionFault */
   isTruthy(text: string): boolean;
-  /** All that must not be shown in logs of this place: secrets, and what values and fields made of them. */
+  /** All that must not be shown in logs of this place: secrets, and what values, fields and filters in them made of them. */
   secrets(): string[];
+  /** Counts a text that was made of a secret among them. @throws ActionFault when there are too many to mask */
+  hide(text: string): void;
 }
 
 export interface PlanValues {
@@ -90,16 +97,44 @@ export function createPlanValues(
         ...parts.made(target),
         ...(failure === undefined ? [] : errorVariables(failure)),
       ];
-      const variables = resolve().variablesAt(scopeOf(plan, { step, action, target }), { nowMs: plan.nowMs }, own);
-      return placeValues(plan, variables, fields, [...texts.values()]);
+      const made = createMadeSecrets([...texts.values()]);
+      const options = { nowMs: plan.nowMs, hearDerived: made.hide };
+      const variables = resolve().variablesAt(scopeOf(plan, { step, action, target }), options, own);
+      return placeValues(plan, variables, fields, made);
     },
   };
 }
 
+interface MadeSecrets {
+  add(text: string): void;
+  hide(text: string): void;
+  all(): string[];
+}
+
 /** `given`: the texts of all secrets that may stand in a value here. */
-function placeValues(plan: Plan, variables: Variables, fields: ReadonlyMap<string, Variable>, given: readonly string[]): PlaceValues {
+function createMadeSecrets(given: readonly string[]): MadeSecrets {
+  const all = new Set(given);
+  let derived = 0;
+  let characters = 0;
+  return {
+    add: (text) => void all.add(text),
+    hide(text) {
+      if (all.has(text) || isTooShortToMask(text)) return;
+      derived += 1;
+      characters += text.length;
+      if (derived > derivedSecretsMax || characters > derivedSecretCharactersMax)
+        throw new ActionFault(
+          `Its templates make more than ${derivedSecretsMax} texts, or ${derivedSecretCharactersMax} characters, of sensitive values, ` +
+            "more than can be kept out of the log. Use fewer filters and loops over sensitive values.",
+        );
+      all.add(text);
+    },
+    all: () => [...all].filter((text) => text !== ""),
+  };
+}
+
+function placeValues(plan: Plan, variables: Variables, fields: ReadonlyMap<string, Variable>, made: MadeSecrets): PlaceValues {
   const isLiteral = plan.placeholders === "literal";
-  const made = new Set(given);
   const plain = createVariables(fields.values(), { nowMs: plan.nowMs });
   const scriptBody = plain.getUnevaluated(scriptBodyProperty);
   let evaluated: ScriptVariable[] | undefined;
@@ -144,8 +179,9 @@ function placeValues(plan: Plan, variables: Variables, fields: ReadonlyMap<strin
     isTruthy: (text) => faulty(() => variables.isTruthy(text), "A condition"),
     secrets() {
       scriptVariables();
-      return [...made].filter((text) => text !== "");
+      return made.all();
     },
+    hide: made.hide,
   };
 }
 

@@ -41,6 +41,8 @@ export interface PlannedPackage {
   feedId: string;
   version: string;
   properties: { readonly [name: string]: string };
+  /** Scripts are told of it, and it is not brought along. */
+  isNotAcquired?: true;
 }
 
 export interface PlannedAction {

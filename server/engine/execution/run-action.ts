@@ -151,6 +151,7 @@ export async function runAction(
     runScript: runScriptPart,
     runEffect: runEffectPart,
     outputs: () => walk.outputs.of(action, target),
+    hide: (text) => values.hide(text),
     log: say,
     block,
     attempt,

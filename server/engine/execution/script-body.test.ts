@@ -68,6 +68,22 @@ test("an artifact is announced by the whole path of its file, with its name and 
   assert.deepEqual(lines.slice(-2), ["There is no file 'gone' to make an artifact of.", "failed 1"]);
 });
 
+test("what is said is carried byte by byte, short or long, also by a script that stops at every failure", () => {
+  const values = [...awkward, "a", "ab", "abc", "é", "文字", "\u{1f680}x", "0123456789".repeat(59), "ü".repeat(400), "x".repeat(70_000)];
+  const variables = values.map((value, n) => ({ name: `Value.${n}`, value }));
+  const body = values
+    .map((_, n) => `value="$(get_octopusvariable Value.${n}; printf x)"; set_octopusvariable "Näme ${n}" "\${value%x}"`)
+    .join("\n");
+  const said = runBash(composeBashScript(variables, `set -euo pipefail\n${body}`))
+    .trimEnd()
+    .split("\n")
+    .map((line) => readServiceMessage(line));
+  assert.deepEqual(
+    said.map((message) => [message?.name, message?.attributes.get("name"), message?.attributes.get("value")]),
+    values.map((value, n) => ["setVariable", `Näme ${n}`, value]),
+  );
+});
+
 test("a value of a megabyte and a script with Windows line ends are carried whole", () => {
   const value = "0123456789abcdef".repeat(65_536);
   assert.equal(

@@ -9,6 +9,8 @@ export interface ScriptVariable {
 
 /** A script with its variables above this is refused: it would sit in every row and message. */
 export const scriptBytesMax = 16 * 1024 * 1024;
+/** Bytes of a value that bash encodes by itself; beyond, a program is faster. */
+const encodedByBashMax = 600;
 
 /**
  * Text as a bash word that means exactly these bytes: everything but letters, digits and a few harmless signs is escaped, so that
@@ -51,35 +53,42 @@ function reading(cases: readonly string[]): string[] {
 
 /** Functions that speak to the server by service messages; their values travel as base64. */
 const saying = [
-  "__octopus_encode() { printf '%s' \"$1\" | base64 | tr -d '\\n'; }",
+  // Answers in __octopus_encoded and starts no program for what is short: a started program costs more than the rest of a small script.
+  "__octopus_encode() {",
+  '  local LC_ALL=C letters=ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/ text="$1" at a b c',
+  "  __octopus_encoded=''",
+  `  if [ "\${#text}" -gt ${encodedByBashMax} ]; then __octopus_encoded="$(printf '%s' "$text" | base64 | tr -d '\\n')"; return 0; fi`,
+  "  for ((at = 0; at < ${#text}; at += 3)); do",
+  "    printf -v a '%d' \"'${text:at:1}\"; printf -v b '%d' \"'${text:at+1:1}\"; printf -v c '%d' \"'${text:at+2:1}\"",
+  "    a=$(((a & 255) << 16 | (b & 255) << 8 | (c & 255)))",
+  '    __octopus_encoded+="${letters:a>>18:1}${letters:a>>12&63:1}${letters:a>>6&63:1}${letters:a&63:1}"',
+  "  done",
+  '  case $((${#text} % 3)) in 1) __octopus_encoded="${__octopus_encoded%??}==" ;; 2) __octopus_encoded="${__octopus_encoded%?}=" ;; esac',
+  "}",
+  // kind, then names and values of its attributes
+  "__octopus_say() {",
+  '  local message="##octopus[$1"',
+  "  shift",
+  '  while [ "$#" -gt 1 ]; do __octopus_encode "$2"; message+=" $1=\'$__octopus_encoded\'"; shift 2; done',
+  '  echo "$message]"',
+  "}",
   "set_octopusvariable() {",
-  "  local sensitive=''",
-  "  [ \"${3:-}\" != '-sensitive' ] || sensitive=\" sensitive='$(__octopus_encode True)'\"",
-  '  echo "##octopus[setVariable name=\'$(__octopus_encode "$1")\' value=\'$(__octopus_encode "$2")\'$sensitive]"',
-  "}",
-  // The file is fetched when the script has ended, by then perhaps in another folder, so its whole path is said.
-  "new_octopusartifact() {",
-  '  local path="$1" name="${2:-${1##*/}}"',
-  '  [ -f "$path" ] || { echo "There is no file $path to collect as an artifact." >&2; return 1; }',
-  '  case "$path" in /*) ;; *) path="$PWD/$path" ;; esac',
-  '  write_verbose "Artifact $name will be collected from $path after this step completes."',
-  '  echo "##octopus[createArtifact path=\'$(__octopus_encode "$path")\' name=\'$(__octopus_encode "$name")\' length=\'$(__octopus_encode "$(($(wc -c <"$path")))")\']"',
-  "}",
-  "update_progress() {",
-  '  echo "##octopus[progress percentage=\'$(__octopus_encode "$1")\' message=\'$(__octopus_encode "$2")\']"',
+  '  if [ "${3:-}" = \'-sensitive\' ]; then __octopus_say setVariable name "$1" value "$2" sensitive True',
+  '  else __octopus_say setVariable name "$1" value "$2"',
+  "  fi",
   "}",
   "write_verbose() { printf '##octopus[stdout-verbose]\\n%s\\n##octopus[stdout-default]\\n' \"$*\"; }",
   "write_highlight() { printf '##octopus[stdout-highlight]\\n%s\\n##octopus[stdout-default]\\n' \"$*\"; }",
   "write_wait() { printf '##octopus[stdout-wait]\\n%s\\n##octopus[stdout-default]\\n' \"$*\"; }",
   "write_warning() { printf '##octopus[stdout-warning]\\n%s\\n##octopus[stdout-default]\\n' \"$*\"; }",
+  // The file is fetched when the script has ended, by then perhaps in another folder, so its whole path is said.
   "new_octopusartifact() {",
-  "  local path name length",
+  "  local path length",
   '  [ -f "$1" ] || { echo "There is no file \'$1\' to make an artifact of." >&2; return 1; }',
   '  path="$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"',
-  '  name="${2:-$(basename "$1")}"',
   '  length="$(wc -c <"$path" | tr -d \' \')"',
-  '  echo "##octopus[createArtifact path=\'$(__octopus_encode "$path")\' name=\'$(__octopus_encode "$name")\' length=\'$(__octopus_encode "$length")\']"',
+  '  __octopus_say createArtifact path "$path" name "${2:-$(basename "$1")}" length "$length"',
   "}",
-  'update_progress() { echo "##octopus[progress percentage=\'$(__octopus_encode "$1")\' message=\'$(__octopus_encode "$2")\']"; }',
+  'update_progress() { __octopus_say progress percentage "$1" message "$2"; }',
   'fail_step() { [ -z "$1" ] || echo "$1" >&2; exit 1; }',
 ];

@@ -115,6 +115,8 @@ export interface ActionContext {
   runEffect(part: EffectPart): Promise<PartResult>;
   /** What scripts and effects of this action have set so far at this place, by name as it was written. */
   outputs(): ReadonlyMap<string, string>;
+  /** Keeps a text that was made of a secret out of the action's log from here on. @throws ActionFault when there are too many */
+  hide(text: string): void;
   /** Says something in the action's log. Secrets of this action are masked. */
   log(category: LogCategory, text: string): Promise<void>;
   /** The id of the action's block in the log. */

@@ -2,10 +2,14 @@
 
 import type { Json } from "../tasks/tasks.ts";
 import { upgradePlan } from "./former-plans.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan, PlannedAction } from "./plan.ts";
 
-/** Version of the plans this program stores. It reads it and all before: up to 4, a step was one script (former-plans.ts). */
-export const planVersion = 5;
+/**
+ * Newest version of the plans this program stores. It reads it and all before: up to 4, a step was one script (former-plans.ts); up to 5, scripts
+ * came without packages, and a plan that needs no more is stored as that.
+ */
+export const planVersion = 6;
+const versionWithoutPackages = 5;
 const planVersionMin = 1;
 const lastFormerVersion = 4;
 
@@ -18,7 +22,13 @@ export class PlanNotReadable extends Error {
 }
 
 export function encodePlan(plan: Plan): { version: number; body: Json } {
-  return { version: planVersion, body: plan as unknown as Json };
+  const version = plan.steps.some((step) => step.actions.some(bringsPackages)) ? planVersion : versionWithoutPackages;
+  return { version, body: plan as unknown as Json };
+}
+
+/** Nodes of the version before would run the script without them. */
+function bringsPackages({ packages, properties }: PlannedAction): boolean {
+  return packages.some(({ name }) => name !== "" || properties["Octopus.Action.Script.ScriptSource"] === "Package");
 }
 
 /** @throws PlanNotReadable */

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { make, startApiNode } from "../../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../../test/support/api-node.ts";
+import { makeTarGz } from "../../../test/support/archives.ts";
 import { readKeptSecrets } from "../../platform/kept-secrets/kept-secrets.ts";
 
 let node: ApiNode;
@@ -202,6 +203,66 @@ test("a channel belongs to one project, where its name is unique and one is the 
   await make.release(node, project.Id, "1.0.0");
   await node.put(all.find((one: Json) => one.Name === "Default").Links.Self, { IsDefault: true });
   assert.match(await errorsOf("DELETE", channel.Links.Self), /because releases still use it/);
+});
+
+test("S5: a release whose packages do not fit its channel is refused with each rule, unless the rules are to be ignored; the command form finds the channel and version that fit", async () => {
+  const project = await make.project(node, "Ruled");
+  const packaged = (name: string, packageId: string) => ({
+    Name: name,
+    Properties: { "Octopus.Action.TargetRoles": "web" },
+    Actions: [
+      { Name: name, ActionType: "Octopus.TentaclePackage", Packages: [{ Name: "", PackageId: packageId, FeedId: "feeds-builtin" }] },
+    ],
+  });
+  await node.put(`/api/projects/${project.Id}/deploymentprocesses`, {
+    Steps: [packaged("Web", "Ruled.Web"), packaged("Api", "Ruled.Api")],
+  });
+  for (const file of ["Ruled.Web.1.2.0", "Ruled.Web.2.0.0", "Ruled.Web.2.1.0-beta.1", "Ruled.Api.1.0.0"]) {
+    const sent = makeTarGz("hello.txt", file);
+    const answer = await node.call("POST", `/api/packages/raw?fileName=${file}.tar.gz`, sent, {
+      "Content-Type": "application/octet-stream",
+    });
+    assert.equal(answer.status, 201, answer.text);
+  }
+  const rule = (more: object, name = "Web") => ({ ...more, ActionPackages: [{ DeploymentAction: name, PackageReference: "" }] });
+  const [stable] = (await node.get(`/api/projects/${project.Id}/channels`)).Items;
+  await node.put(stable.Links.Self, { Rules: [rule({ VersionRange: "[1.0,2.0)", Tag: "^$" })] });
+  const next = await node.post("/api/channels", { Name: "Next", ProjectId: project.Id, Rules: [rule({ VersionRange: "[2.0,3.0)" })] });
+  const release = (version: string, more: object = {}) => ({
+    ProjectId: project.Id,
+    SelectedPackages: [
+      { ActionName: "WEB", PackageReferenceName: "", Version: version },
+      { ActionName: "Api", Version: "1.0.0" },
+      { ActionName: "Was here once", Version: "9" },
+    ],
+    ...more,
+  });
+  const refused = await errorsOf("POST", "/api/releases", release("2.1.0-beta.1"));
+  assert.match(refused, /version 2\.1\.0-beta\.1 of the package of step 'Web' does not fit the channel 'Default'/);
+  assert.match(refused, /not in the version range \[1\.0,2\.0\).*pre-release part does not match \^\$.*IgnoreChannelRules/);
+  assert.match(await errorsOf("POST", "/api/releases", release("latest")), /'latest' is no version that can be compared/);
+  assert.equal((await node.get(`/api/projects/${project.Id}/releases`)).TotalResults, 0);
+  const ignoring = await node.post("/api/releases", release("2.1.0-beta.1", { IgnoreChannelRules: true }));
+  assert.deepEqual([ignoring.IgnoreChannelRules, ignoring.ChannelId], [true, stable.Id]);
+  assert.equal((await node.call("POST", "/api/releases?ignoreChannelRules=true", release("2.0.0"))).status, 201);
+  const fitting = await node.post("/api/releases", release("1.2.0"));
+  assert.match(await errorsOf("PUT", fitting.Links.Self, { ChannelId: next.Id }), /does not fit the channel 'Next'/);
+  assert.equal((await node.call("PUT", `${fitting.Links.Self}?ignoreChannelRules=true`, { ChannelId: next.Id })).status, 200);
+
+  const command = { projectName: "Ruled" };
+  const made = async (more: object): Promise<[string, string]> => {
+    const { ReleaseId } = await node.post("/api/releases/create/v1", { ...command, ...more });
+    const { ChannelId, SelectedPackages } = await node.get(`/api/releases/${ReleaseId}`);
+    return [ChannelId, SelectedPackages[0].Version];
+  };
+  assert.deepEqual(await made({}), [stable.Id, "1.2.0"], "the default channel, with the newest version that fits it");
+  assert.deepEqual(await made({ packages: ["Web:2.0.0"] }), [next.Id, "2.0.0"], "the channel that the wished version fits");
+  assert.deepEqual(await made({ channelName: "Next" }), [next.Id, "2.1.0-beta.1"]);
+  const wish = { ...command, channelName: "Default", packages: ["Web:2.0.0"] };
+  assert.match(await errorsOf("POST", "/api/releases/create/v1", wish), /does not fit the channel 'Default'/);
+  assert.deepEqual(await made({ ...wish, ignoreChannelRules: true }), [stable.Id, "2.0.0"]);
+  const rules = Array.from({ length: 101 }, () => rule({ Tag: "^$" }));
+  assert.match(await errorsOf("PUT", next.Links.Self, { Rules: rules }), /Rules has more than the limit of 100/);
 });
 
 test("lifecycles take phases and retention in old and new form, and keep their environments", async () => {

@@ -5,6 +5,8 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { make, startApiNode } from "../../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../../test/support/api-node.ts";
+import { readAnswers } from "../projects/projects.ts";
+import type { FormValues } from "../projects/projects.ts";
 import { deployOnwards } from "./deployments/deployments.ts";
 
 let node: ApiNode;
@@ -120,6 +122,61 @@ test("automatic targets: at creation, when their phase opens, once, and never in
   // A node that died between promotion and result does both again.
   await succeed(first);
   assert.deepEqual(await deploymentsTo(release), ["Dev", "Stage"]);
+});
+
+test("D7: where a required prompt waits for an answer nothing is deployed by itself, which is said; the preview shows the form, a repetition keeps the answers", async () => {
+  const project = await projectWith("Asking", [
+    { name: "First", automatic: ["Dev"] },
+    { name: "Then", automatic: ["Stage", "Test"] },
+  ]);
+  const variables = await node.get(project.Links.Variables);
+  const asks = (Name: string, environments: string[], more: object) => ({
+    Name,
+    Scope: { Environment: environments.map(idOf) },
+    Prompt: { Label: `${Name}?`, Required: true },
+    ...more,
+  });
+  await node.put(project.Links.Variables, {
+    ...variables,
+    Variables: [
+      asks("Reason", ["Dev", "Stage"], {}),
+      asks("Token", ["Dev"], { IsSensitive: true }),
+      asks("Size", ["Test"], { Value: "5" }),
+    ],
+  });
+  const release = await make.release(node, project.Id, "1.0.0");
+  assert.deepEqual(await deploymentsTo(release), []);
+  const said = (await node.get(`/api/events?regarding=${release.Id}`)).Items.map((one: Json) => one.Message);
+  assert.ok(
+    said.some((one: string) => /not deployed to Dev automatically, because somebody has to answer/.test(one)),
+    said.join("\n"),
+  );
+  const { Form } = await node.get(`/api/releases/${release.Id}/deployments/preview/${idOf("Dev")}`);
+  assert.deepEqual(
+    Form.Elements.map((one: Json) => [one.Control.Name, one.Control.Required, Form.Values[one.Name]]),
+    [
+      ["Reason", true, null],
+      ["Token", true, null],
+    ],
+  );
+  const first = await deploy(release, "Dev", { FormValues: { Reason: "because", Token: "canary-of-prompt" } });
+  assert.equal(first.status, 201, first.text);
+  const unanswered = await node.database.transaction((tx) => deployOnwards(tx, first.body.Id));
+  assert.deepEqual(unanswered.length, 1);
+  assert.match(unanswered[0]!, /Release 1\.0\.0 of Asking was not deployed to Stage automatically/);
+  await end(first.body, "Success");
+  assert.deepEqual(await deploymentsTo(release), ["Dev", "Test"]);
+  const again = await node.call("POST", `/api/tasks/rerun/${first.body.TaskId}`);
+  assert.equal(again.status, 200, again.text);
+  const repeated = await node.get(`/api/deployments/${again.body.Arguments.DeploymentId}`);
+  const firstShown = await node.get(`/api/deployments/${first.body.Id}`);
+  assert.deepEqual(repeated.FormValues, firstShown.FormValues);
+  assert.deepEqual(Object.values(repeated.FormValues), ["because", null]);
+  const texts = async (id: string): Promise<string[]> => {
+    const [row] = await node.database.query<{ form_values: FormValues }>(`SELECT form_values FROM deployments WHERE id = $1`, [id]);
+    return Object.values(await readAnswers(node.database, node.secrets, row!.form_values));
+  };
+  assert.deepEqual(await texts(repeated.Id), ["because", "canary-of-prompt"]);
 });
 
 test("an unresolved defect keeps a release where it is, also from automatic targets, until it is resolved", async () => {

@@ -8,8 +8,8 @@ import type { Caller } from "./caller.ts";
 
 export type { PermissionName };
 export type { Caller } from "./caller.ts";
-export { lookUpRequest } from "./access-store.ts";
-export type { Credentials, RequestFacts, SessionOfRequest, SpaceOfRequest } from "./access-store.ts";
+export { lookUpRequest, lookUpRequestWith } from "./access-store.ts";
+export type { Alongside, AlongsideRows, Credentials, RequestFacts, SessionOfRequest, SpaceOfRequest } from "./access-store.ts";
 export type { SessionSecrets } from "./session.ts";
 export {
   csrfCookiePrefix,

@@ -154,7 +154,8 @@ async function* inflated(file: ReadableFile, from: number, to: number): AsyncGen
 function decodeName(bytes: Buffer, isUtf8: boolean): string {
   const text = bytes.toString("utf8");
   // Without the flag most are UTF-8 all the same.
-  if (isUtf8 || Buffer.from(text, "utf8").equals(bytes)) return text;
+  if (Buffer.from(text, "utf8").equals(bytes)) return text;
+  if (isUtf8) throw new ArchiveRefused("it holds a name that is said to be in UTF-8 and is not");
   return bytes.toString("latin1");
 }
 

@@ -29,7 +29,8 @@ export function readAddress(rawUrl: string, parts: AddressParts): Address {
   const query = mark < 0 ? "" : rawUrl.slice(mark);
   let linkPrefix = "";
   for (const directory of parts.virtualDirectories) {
-    if (directory !== "" && path.toLowerCase().startsWith(`${directory.toLowerCase()}/`)) {
+    const start = directory.toLowerCase();
+    if (directory !== "" && (path.toLowerCase() === start || path.toLowerCase().startsWith(`${start}/`))) {
       linkPrefix = directory;
       path = path.slice(directory.length);
       break;

@@ -16,12 +16,13 @@ import {
   csrfMatches,
   isSignedIn,
   lookUpRequest,
+  lookUpRequestWith,
   mayDo,
   requirePermission,
   requireSignedIn,
   sessionHashes,
 } from "../access/access.ts";
-import type { Caller, RequestFacts } from "../access/access.ts";
+import type { Alongside, AlongsideRows, Caller, RequestFacts } from "../access/access.ts";
 import type { Database, Transaction } from "../database/database.ts";
 import { hashApiKey } from "../secrets/secrets.ts";
 import { obeyMethodOverride, readAddress } from "./address.ts";
@@ -35,7 +36,9 @@ import { errorBody, problemOf } from "./problem-answer.ts";
 import { compileReader } from "./shape-reader.ts";
 import type { Reader } from "./shape-reader.ts";
 import { compileWriter } from "./shape-writer.ts";
-import type { Writer } from "./shape-writer.ts";
+import type { ShapeWriter } from "./shape-writer.ts";
+import { findPage } from "./pages.ts";
+import type { Pages } from "./pages.ts";
 import type { Answer, Route } from "./route.ts";
 import { checkRoutes, firstSegments, routerPath, unknownAddress } from "./route-table.ts";
 
@@ -52,6 +55,8 @@ const keepAliveTimeoutMs = 75_000;
 const pathParamCharactersMax = 500;
 /** Maintenance lasts minutes; asking more often changes nothing. */
 const maintenanceRetrySeconds = 60;
+/** Answers up to this many characters go out in one piece with their headers. */
+const joinedTextMax = 16 * 1024;
 /** After this long an unfinished request is cut when the node stops. */
 const closeGraceMsDefault = 25_000;
 
@@ -62,6 +67,8 @@ export interface HttpServerParts {
   nodeName: string;
   /** Told about errors that are our fault or the database's, with the id the caller was shown. */
   reportFault: (fault: { error: unknown; route: string; requestId: string }) => void;
+  /** Answers what no route does: the web portal. */
+  pages?: Pages;
   jsonBodyBytesMax?: number;
   /** How long a request may take to arrive; tests shorten it. */
   requestReceiveTimeoutMs?: number;
@@ -79,13 +86,15 @@ interface PreparedRoute {
   route: Route;
   readBody: Reader | undefined;
   readQuery: Reader | undefined;
-  write: Writer | undefined;
+  write: ShapeWriter | undefined;
 }
 
 /** What is known of a request before its route runs. */
 interface Known {
   address: Address;
   facts?: RequestFacts;
+  /** What the route asked together with them. */
+  rows?: AlongsideRows | undefined;
 }
 
 const addressOf = Symbol("address");
@@ -111,6 +120,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     virtualDirectories: new Set(),
   };
   const nodeName = parts.nodeName.replace(/[^\x20-\x7e]/g, "?");
+  const everyHeader = { ...securityHeaders, "octopus-node": nodeName };
   const servers = new Set<Server>();
   let closing = false;
 
@@ -130,14 +140,16 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
 
   // Bodies stay bytes until the caller is known and allowed; then they are read in the route's shape.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser(["application/json", "text/json"], { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser(["application/json", "text/json"], { parseAs: "buffer" }, (request, body, done) =>
+    done(unreadableAs(request), body),
+  );
   // Everything else is read by the routes that take files, and by no other.
   app.addContentTypeParser("*", (request, _payload, done) => {
     if (routeOf(request)?.uploadBytesMax !== undefined) done(null, undefined);
     else done(problem.unsupportedMediaType(request.headers["content-type"] ?? "none"), undefined);
   });
   app.addHook("onRequest", async (request, reply) => {
-    reply.headers({ ...securityHeaders, "octopus-node": nodeName });
+    reply.headers(everyHeader);
     if (routeOf(request)?.uploadBytesMax === undefined) limitReceiving(request.raw, reply.raw);
   });
   app.addHook("onSend", async (_request, reply) => {
@@ -145,7 +157,12 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     if (closing) reply.header("connection", "close");
   });
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply));
-  app.setNotFoundHandler((request, reply) => answerError(unknownAddress(request, parts.routes), request, reply));
+  app.setNotFoundHandler(async (request, reply) => {
+    const { linkPrefix } = (request.raw as Marked)[addressOf]!.address;
+    const page = parts.pages && (await findPage(parts.pages, request, linkPrefix));
+    if (page !== undefined) return reply.code(page.status).headers(page.headers).send(page.body);
+    return answerError(unknownAddress(request, parts.routes), request, reply);
+  });
 
   for (const route of parts.routes) {
     const prepared: PreparedRoute = {
@@ -183,23 +200,42 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
   }
 
   /** Who is calling, in which space, and may they: before the body is even read. */
-  async function admit({ route }: PreparedRoute, request: FastifyRequest): Promise<void> {
+  async function admit(prepared: PreparedRoute, request: FastifyRequest): Promise<void> {
     const known = (request.raw as Marked)[addressOf]!;
-    known.facts = await factsOf(route, request, known.address);
+    const { facts, rows } = await factsOf(prepared.route, request, known.address, alongsideOf(prepared, request));
+    known.facts = facts;
+    known.rows = rows;
+  }
+
+  /** What the route reads in the statement that says who is calling; nothing for a request that it cannot read, which `run` will refuse. */
+  function alongsideOf({ route, readQuery }: PreparedRoute, request: FastifyRequest): Alongside | undefined {
+    if (route.alongside === undefined) return undefined;
+    const params = request.params as Record<string, string>;
+    const faults: string[] = [];
+    const query = readQuery === undefined ? {} : readQuery(request.query, "", faults);
+    return faults.length > 0 || !Object.values(params).every(isStorable) ? undefined : route.alongside({ params, query });
   }
 
   /** @throws Problem when the caller may not do this, or not any more */
-  async function factsOf(route: Route, request: FastifyRequest, address: Address): Promise<RequestFacts> {
+  async function factsOf(
+    route: Route,
+    request: FastifyRequest,
+    address: Address,
+    alongside?: Alongside,
+  ): Promise<{ facts: RequestFacts; rows?: AlongsideRows | undefined }> {
     const { space } = address;
     if (route.scope === "system" && space !== undefined) throw problem.notFound("address", request.url);
     // Whoever calls a route that is open to anyone, the answer is the same, also while there is no database to ask.
     if (route.permission === "anyone" && route.scope === "system")
-      return { caller: undefined, session: undefined, space: undefined, isInMaintenance: false };
+      return { facts: { caller: undefined, session: undefined, space: undefined, isInMaintenance: false } };
     const { key, kind } = credentialOf(request, route);
     if (space !== undefined && !isStorable(space)) throw problem.notFound("space", space);
     const keyHash = key === undefined ? undefined : hashApiKey(key);
     const credentials = { keyHash, sessionHashes: keyHash === undefined ? sessionHashes(request.headers.cookie) : [] };
-    const facts = await lookUpRequest(parts.database, credentials, space ?? null);
+    const { facts, rows } =
+      alongside === undefined
+        ? { facts: await lookUpRequest(parts.database, credentials, space ?? null) }
+        : await lookUpRequestWith(parts.database, credentials, space ?? null, alongside);
     if (key !== undefined && facts.caller === undefined && route.permission !== "anyone") throw problem.credentialNotValid(kind);
     // A browser sends its cookies whatever page asks it to; only our own page knows the second secret.
     if (facts.session !== undefined && route.changes && !csrfMatches(request.headers[csrfHeader], facts.session.csrfHash)) {
@@ -220,7 +256,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
         "The server is in maintenance: until that ends, only administrators may change anything.",
         maintenanceRetrySeconds,
       );
-    return { ...facts, space: needsSpace ? facts.space : undefined };
+    return { facts: { ...facts, space: needsSpace ? facts.space : undefined }, rows };
   }
 
   async function run(prepared: PreparedRoute, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -251,7 +287,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     let answer: Answer;
     if (!route.changes) {
       const asked = prepared.readBody && { body: readBody(prepared.readBody, request) };
-      answer = await handler(Object.assign(base, { db: parts.database, ...asked }));
+      answer = await handler(Object.assign(base, { db: parts.database, rows: known.rows, ...asked }));
     } else if (route.uploadBytesMax !== undefined) {
       answer = await withIncomingFile(request.raw, route.uploadBytesMax, (incoming) =>
         handler(Object.assign(base, { database: parts.database, incoming })),
@@ -280,7 +316,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
   }
 
   function shaped({ write }: PreparedRoute, answer: Answer): Answer {
-    return write === undefined || answer.body === undefined ? answer : { ...answer, body: write(answer.body, "") };
+    return write === undefined || answer.body === undefined ? answer : { ...answer, body: write.value(answer.body, "") };
   }
 
   function send({ write }: PreparedRoute, answer: Answer, linkPrefix: string, reply: FastifyReply): FastifyReply {
@@ -297,7 +333,10 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     if (write === undefined || answer.contentType !== undefined) {
       return reply.header("content-type", answer.contentType ?? "text/plain; charset=utf-8").send(answer.body);
     }
-    return reply.header("content-type", "application/json; charset=utf-8").send(JSON.stringify(write(answer.body, linkPrefix)));
+    const text = write.text(answer.body, linkPrefix);
+    // A long text is made into bytes once here, instead of being measured and joined with the headers first.
+    const isLong = text.length > joinedTextMax;
+    return reply.header("content-type", "application/json; charset=utf-8").send(isLong ? Buffer.from(text) : text);
   }
 
   function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -314,7 +353,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
       );
     if (shown.retryAfterSeconds !== undefined) reply.header("retry-after", String(shown.retryAfterSeconds));
     if (shown.status === 401 && routeOf(request)?.nuget === true) reply.header("www-authenticate", 'Basic realm="NuGet", charset="UTF-8"');
-    reply.headers({ ...securityHeaders, "octopus-node": nodeName });
+    reply.headers(everyHeader);
     return reply
       .code(shown.status)
       .header("content-type", "application/json; charset=utf-8")
@@ -375,6 +414,14 @@ interface RouteConfig {
 }
 
 /** The route a request was matched to; undefined where nothing answers. */
+/** Why the bytes of a JSON body are not the text they stand for; null when they are. */
+function unreadableAs({ headers }: FastifyRequest): Problem | null {
+  const encoding = headers["content-encoding"]?.trim() ?? "";
+  if (!/^(?:identity)?$/i.test(encoding)) return problem.unsupportedEncoding(encoding);
+  const charset = /;\s*charset\s*=\s*"?([^";]*)/i.exec(headers["content-type"] ?? "")?.[1]?.trim() ?? "";
+  return /^(?:utf-?8|us-ascii)?$/i.test(charset) ? null : problem.unsupportedEncoding(charset);
+}
+
 function routeOf(request: FastifyRequest): Route | undefined {
   return (request.routeOptions?.config as RouteConfig | undefined)?.route;
 }

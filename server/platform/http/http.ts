@@ -2,6 +2,7 @@
 
 export { createHttpServer, jsonBodyBytesMax } from "./http-server.ts";
 export type { HttpServer, HttpServerParts } from "./http-server.ts";
+export type { Pages } from "./pages.ts";
 export { act, ask, change, created, nothing, ok, plainText, read, upload } from "./route.ts";
 export { createEventStreams, eventText } from "./event-streams.ts";
 export type { EventStreams, EventStreamsOptions } from "./event-streams.ts";

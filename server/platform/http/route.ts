@@ -2,7 +2,7 @@
 
 import type { Readable } from "node:stream";
 import type { Static, TSchema } from "@cuttle/contract/rest/shapes";
-import type { Caller, PermissionName, SessionOfRequest, SpaceOfRequest } from "../access/access.ts";
+import type { Alongside, AlongsideRows, Caller, PermissionName, SessionOfRequest, SpaceOfRequest } from "../access/access.ts";
 import type { Actor } from "../audit/audit.ts";
 import type { Database, Queryable, Transaction } from "../database/database.ts";
 import type { IncomingFile } from "./incoming-file.ts";
@@ -38,6 +38,8 @@ export interface RequestContext<P extends string, S extends RouteScope, Q extend
 
 export interface ReadContext<P extends string, S extends RouteScope, Q extends TSchema | undefined> extends RequestContext<P, S, Q> {
   readonly db: Queryable;
+  /** What the route asked `alongside`; undefined when it asked nothing. */
+  readonly rows: AlongsideRows | undefined;
 }
 
 export interface AskContext<
@@ -108,13 +110,18 @@ interface Described<P extends string, S extends RouteScope, Q extends TSchema | 
   /** Shape of the document in the answer; members it does not list never leave the server. `events` are a stream that lasts. */
   answer: TSchema | "text" | "file" | "events" | "nothing";
   /**
+   * Rows that are read in the same statement that says who is calling, for reads so frequent that a second statement is felt. Only in a space.
+   * What it finds is handed to the handler after the caller's permission was checked, as everywhere.
+   */
+  alongside?(asked: { params: PathParams<P>; query: Q extends TSchema ? Static<Q> : Record<string, never> }): Alongside;
+  /**
    * Also called by NuGet clients, which send their API key in X-NuGet-ApiKey or as the password of Basic, and want to be asked for it.
    */
   nuget?: boolean;
 }
 
 /** One route, as the server sees it. Made by the functions below. */
-export interface Route extends Described<string, RouteScope, TSchema | undefined> {
+export interface Route extends Omit<Described<string, RouteScope, TSchema | undefined>, "alongside"> {
   method: "GET" | "POST" | "PUT" | "DELETE";
   changes: boolean;
   /** The handler opens its transactions itself. */
@@ -124,6 +131,7 @@ export interface Route extends Described<string, RouteScope, TSchema | undefined
   uploadBytesMax?: number;
   /** The answer holds a secret that is shown once, so it may not be stored for an Idempotency-Key. */
   answerHoldsSecret?: boolean;
+  alongside?(asked: { params: Record<string, string>; query: unknown }): Alongside;
   handler(context: never): Promise<Answer>;
 }
 

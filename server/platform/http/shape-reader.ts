@@ -129,7 +129,9 @@ function readList(schema: Schema, fromText: boolean): Reader {
       ? (Array.isArray(value) ? value : [value]).flatMap((one) => String(one).split(",")).filter((one) => one !== "")
       : value;
     if (!Array.isArray(entries)) return fault(faults, `${at || "The body"} must be a JSON array.`);
-    if (itemsMax !== undefined && entries.length > itemsMax) return fault(faults, `${at} has more than the limit of ${itemsMax} entries.`);
+    if (itemsMax !== undefined && entries.length > itemsMax) {
+      return fault(faults, `${at || "The body"} has more than the limit of ${itemsMax} entries.`);
+    }
     return entries.map((entry, n) => read(entry, `${at}[${n}]`, faults));
   };
 }

@@ -2,7 +2,9 @@
 // a request; every value of a request is a parameter.
 
 import { problem } from "../../base/problems.ts";
+import { preparedAs } from "../database/database.ts";
 import type { Queryable, Transaction } from "../database/database.ts";
+import type { Alongside } from "../access/access.ts";
 import type { ResourceTable } from "./resource-table.ts";
 
 export type StoredRow = Record<string, unknown> & { id: string; space_id: string };
@@ -25,9 +27,19 @@ function withValues(conditions: readonly Condition[], first: number): { sql: str
   return { sql: sql.length === 0 ? "true" : sql.join(" AND "), values };
 }
 
+const columnTexts = new WeakMap<ResourceTable, string>();
+
 function columns(table: ResourceTable): string {
-  const own = new Set(Object.values(table.fields).map((field) => `${field.select ?? `r.${field.column}`} AS ${field.column}`));
-  return ["r.id", "r.space_id", ...(table.slug ? ["r.slug"] : []), ...own].join(", ");
+  let text = columnTexts.get(table);
+  if (text === undefined) {
+    const own = new Set(Object.values(table.fields).map((field) => `${field.select ?? `r.${field.column}`} AS ${field.column}`));
+    columnTexts.set(table, (text = ["r.id", "r.space_id", ...(table.slug ? ["r.slug"] : []), ...own].join(", ")));
+  }
+  return text;
+}
+
+function pageText(table: ResourceTable, where: string, first: number): string {
+  return `SELECT ${columns(table)}, count(*) OVER () AS total FROM ${table.name} r WHERE ${where} ORDER BY ${table.orderBy} OFFSET $${first} LIMIT $${first + 1}`;
 }
 
 /** A page of rows in the table's order, and how many there are in all. */
@@ -38,14 +50,25 @@ export async function listRows(
   window: { skip: number; take: number },
 ): Promise<{ rows: StoredRow[]; total: number }> {
   const where = withValues(conditions, 1);
-  const n = where.values.length;
-  const rows = await db.query<StoredRow & { total: number }>(
-    `SELECT ${columns(table)}, count(*) OVER () AS total FROM ${table.name} r WHERE ${where.sql} ORDER BY ${table.orderBy} OFFSET $${n + 1} LIMIT $${n + 2}`,
-    [...where.values, window.skip, window.take],
-  );
+  const text = pageText(table, where.sql, where.values.length + 1);
+  const rows = await db.query<StoredRow & { total: number }>(text, [...where.values, window.skip, window.take], preparedAs(text));
   if (rows[0] !== undefined) return { rows, total: rows[0].total };
   const [count] = await db.query<{ total: number }>(`SELECT count(*) AS total FROM ${table.name} r WHERE ${where.sql}`, where.values);
   return { rows, total: count?.total ?? 0 };
+}
+
+/** The same page in the statement that says who is asking; each row has the `total`. Nothing of it says how many there are when none is in the page. */
+export function pageAlongside(table: ResourceTable, conditions: readonly Condition[], window: { skip: number; take: number }): Alongside {
+  return (space, first) => {
+    const where = withValues([{ sql: `r.space_id = ${space}`, values: [] }, ...conditions], first);
+    return { text: pageText(table, where.sql, first + where.values.length), values: [...where.values, window.skip, window.take] };
+  };
+}
+
+function rowText(table: ResourceTable, space: string, first: number): string {
+  const [given, exact] = [`$${first}`, `$${first + 1}`];
+  const bySlug = table.slug ? ` OR lower(r.slug) = lower(${given})` : "";
+  return `SELECT ${columns(table)} FROM ${table.name} r WHERE r.space_id = ${space} AND (r.id = ${exact} OR lower(r.id) = lower(${given})${bySlug}) ORDER BY (lower(r.id) = lower(${given})) DESC LIMIT 1`;
 }
 
 /** By id in any letter case, or by slug where the table has one. */
@@ -56,12 +79,14 @@ export async function findRow(
   idOrSlug: string,
   lock: "" | "FOR UPDATE" = "",
 ): Promise<StoredRow | undefined> {
-  const bySlug = table.slug ? " OR lower(r.slug) = lower($2)" : "";
-  const [row] = await db.query<StoredRow>(
-    `SELECT ${columns(table)} FROM ${table.name} r WHERE r.space_id = $1 AND (r.id = $3 OR lower(r.id) = lower($2)${bySlug}) ORDER BY (lower(r.id) = lower($2)) DESC LIMIT 1 ${lock && "FOR UPDATE OF r"}`,
-    [spaceId, idOrSlug, idOrSlug],
-  );
+  const text = `${rowText(table, "$1", 2)} ${lock && "FOR UPDATE OF r"}`;
+  const [row] = await db.query<StoredRow>(text, [spaceId, idOrSlug, idOrSlug], preparedAs(text));
   return row;
+}
+
+/** The same row in the statement that says who is asking. */
+export function rowAlongside(table: ResourceTable, idOrSlug: string): Alongside {
+  return (space, first) => ({ text: rowText(table, space, first), values: [idOrSlug, idOrSlug] });
 }
 
 /** Makes saves of one kind in one space wait for each other, so that checks of names, slugs and defaults hold. Ends with the transaction. */

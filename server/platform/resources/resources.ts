@@ -68,23 +68,22 @@ export function defineResource(definition: ResourceDefinition): Resource {
     ...Object.fromEntries(Object.entries(definition.filters ?? {}).map(([name, filter]) => [name, Type.Optional(filter.type)])),
   });
 
+  const fields = Object.entries(table.fields);
+
   function present(row: StoredRow): Document {
     const base = `/api/${row.space_id}`;
-    const members = Object.entries(table.fields).map(([member, field]) => [member, storedValue(row, field) ?? field.empty ?? null]);
-    const document: Document = {
-      Id: row.id,
-      SpaceId: row.space_id,
-      ...(table.slug ? { Slug: row["slug"] } : {}),
-      ...Object.fromEntries(members),
-      Links: {},
-    };
+    const document: Document = { Id: row.id, SpaceId: row.space_id, Links: {} };
+    if (table.slug) document["Slug"] = row["slug"];
+    for (const [member, field] of fields) document[member] = storedValue(row, field) ?? field.empty ?? null;
     document.Links = { Self: `${base}/${path}/${row.id}`, ...definition.links?.(document, base) };
     definition.present?.(document);
     return document;
   }
 
-  function conditions(spaceId: string, wanted: Record<string, unknown>): Condition[] {
-    const result: Condition[] = [{ sql: "r.space_id = $?", values: [spaceId] }];
+  const inSpace = (spaceId: string): Condition => ({ sql: "r.space_id = $?", values: [spaceId] });
+
+  function conditions(wanted: Record<string, unknown>): Condition[] {
+    const result: Condition[] = [];
     const ids = wanted["ids"] as string[] | undefined;
     if (ids && ids.length > 0) result.push({ sql: "lower(r.id) = ANY (SELECT lower(unnest($?::text[])))", values: [ids] });
     if (named && wanted["name"]) result.push({ sql: "lower(r.name) = lower($?)", values: [wanted["name"]] });
@@ -118,21 +117,25 @@ export function defineResource(definition: ResourceDefinition): Resource {
     const { rows, total } = await store.listRows(
       db,
       table,
-      [...conditions(spaceId, wanted as Record<string, unknown>), ...(options?.where ?? [])],
+      [inSpace(spaceId), ...conditions(wanted as Record<string, unknown>), ...(options?.where ?? [])],
       window,
     );
+    return presentPage(spaceId, rows, total, wanted, options?.path);
+  }
+
+  function presentPage(spaceId: string, rows: readonly StoredRow[], total: number, wanted: object, at?: string): Page {
     return pageOf({
       itemType: kind,
       items: rows.map(present),
       total,
-      wanted: window,
-      path: options?.path ?? `/api/${spaceId}/${path}`,
+      wanted: pageWanted(wanted),
+      path: at ?? `/api/${spaceId}/${path}`,
       query: wanted,
     });
   }
 
   async function all(db: Queryable, spaceId: string, wanted: object, where: readonly Condition[] = []): Promise<Document[]> {
-    const found = await store.listRows(db, table, [...conditions(spaceId, wanted as Record<string, unknown>), ...where], {
+    const found = await store.listRows(db, table, [inSpace(spaceId), ...conditions(wanted as Record<string, unknown>), ...where], {
       skip: 0,
       take: allItemsMax + 1,
     });
@@ -223,7 +226,13 @@ export function defineResource(definition: ResourceDefinition): Resource {
       permission: permissions.view,
       query,
       answer: pageShape(definition.answer),
-      handler: async ({ db, space, query: wanted }) => ok(await list(db, space.id, wanted)),
+      alongside: ({ query: wanted }) => store.pageAlongside(table, conditions(wanted), pageWanted(wanted)),
+      handler: async ({ db, rows, space, query: wanted }) => {
+        const found = (rows ?? []) as readonly (StoredRow & { total: number })[];
+        // An empty page does not say how many there are.
+        if (found[0] === undefined) return ok(await list(db, space.id, wanted));
+        return ok(presentPage(space.id, found, found[0].total, wanted));
+      },
     }),
     read({
       path: `/${path}/all`,
@@ -238,7 +247,12 @@ export function defineResource(definition: ResourceDefinition): Resource {
       scope: "space",
       permission: permissions.view,
       answer: definition.answer,
-      handler: async ({ db, space, params }) => ok(await get(db, space.id, params.id)),
+      alongside: ({ params }) => store.rowAlongside(table, params.id),
+      handler: async ({ rows, params }) => {
+        const row = rows?.[0] as StoredRow | undefined;
+        if (row === undefined) throw problem.notFound(noun, params.id);
+        return ok(present(row));
+      },
     }),
     change({
       method: "POST",

@@ -116,6 +116,17 @@ async function versionsOf(
   return { rows: matched.slice(window.skip, window.skip + window.take), total: matched.length };
 }
 
+/** The newest version of a package within a range and with a pre-release part that matches; undefined when none does. @throws Problem 400 */
+export async function newestVersionWithin(
+  db: Queryable,
+  spaceId: string,
+  packageId: string,
+  within: { range: string; tag: string },
+): Promise<string | undefined> {
+  const wanted = { packageId, versionRange: within.range, preReleaseTag: within.tag };
+  return (await versionsOf(db, spaceId, wanted, { skip: 0, take: 1 })).rows[0]?.version;
+}
+
 const versionsQuery = {
   packageId: Type.Optional(Type.String()),
   filter: Type.Optional(Type.String()),

@@ -64,9 +64,12 @@ export async function phasesInForce(db: Queryable, spaceId: string, lifecycleId:
   return filledPhases(phases, await environmentIdsInOrder(db, spaceId));
 }
 
-/** The phases in force of every lifecycle of a space, by id. */
-export async function phasesOfLifecycles(db: Queryable, spaceId: string): Promise<Map<string, LifecyclePhase[]>> {
-  const environmentIds = await environmentIdsInOrder(db, spaceId);
+/** The phases in force of every lifecycle of a space, by id. `environmentIds` are all of the space, in their order. */
+export async function phasesOfLifecycles(
+  db: Queryable,
+  spaceId: string,
+  environmentIds: readonly string[],
+): Promise<Map<string, LifecyclePhase[]>> {
   return new Map((await listPhases(db, spaceId)).map(({ id, phases }) => [id, filledPhases(phases, environmentIds)]));
 }
 

@@ -62,6 +62,7 @@ function tarOf(t: TestContext, make: string, flags: readonly string[] = []): Buf
 /** A tar of one entry with a name or kind that tar programs would not write. */
 function rawTar(name: string, flag = "0", target = ""): Buffer {
   const tar = Buffer.from(makeTar(name.slice(0, 99), flag === "0" ? "content" : ""), "latin1");
+  tar.write(name.slice(0, 99), 0, "latin1");
   tar.write(flag, 156, "latin1");
   tar.write(target, 157, "latin1");
   tar.write(" ".repeat(8), 148, "latin1");
@@ -102,6 +103,24 @@ test("a package of each kind unpacks on a target as it was", async (t) => {
     assert.deepEqual(unpacked(t, (await repacked(tar, ".tar")).archive), withLinks, flags[0]);
     assert.deepEqual(unpacked(t, (await repacked(gzipSync(tar), ".tar.gz")).archive), withLinks, flags[0]);
   }
+});
+
+test("names of a zip from before UTF-8 are read letter by letter, and names that differ in case or spelling stay apart", async (t) => {
+  const latin = Buffer.from(
+    makeZip([{ name: "aXb", content: "old" }])
+      .toString("latin1")
+      .replaceAll("aXb", "a\xe9b"),
+    "latin1",
+  );
+  for (const [mark, flagsAt] of [
+    ["PK\x03\x04", 6],
+    ["PK\x01\x02", 8],
+  ] as const)
+    latin.writeUInt16LE(0, latin.indexOf(mark, 0, "latin1") + flagsAt);
+  assert.deepEqual(unpacked(t, (await repacked(latin, ".zip")).archive), { aéb: "old" });
+  const spelled = ["é", "e\u0301", "É", "CON", "dot."].map((name): ZipEntry => ({ name, content: name }));
+  const files = unpacked(t, (await repacked(makeZip(spelled), ".zip")).archive);
+  assert.deepEqual(files, Object.fromEntries(spelled.map(({ name, content }) => [name, content])));
 });
 
 test("the same package gives the same bytes, whatever the order and the times in it; each block is a gzip of its own", async (t) => {
@@ -159,6 +178,7 @@ test("S5: what would leave the package's folder, come twice or grow without end 
     ["network share", zip({ name: "\\\\host\\share\\x" }), ".zip", /outside/],
     ["NUL", zip({ name: "a\0b" }), ".zip", /control characters/],
     ["new line", zip({ name: "a\nb" }), ".zip", /control characters/],
+    ["said to be UTF-8", Buffer.from(zip({ name: "aXb" }).toString("latin1").replaceAll("aXb", "a\xe9b"), "latin1"), ".zip", /in UTF-8/],
     ["twice", zip({ name: "a" }, { name: "a" }), ".zip", /two entries called 'a'/],
     ["twice, spelled otherwise", zip({ name: "a/b" }, { name: "a//b" }), ".zip", /two entries/],
     ["file as folder", zip({ name: "a" }, { name: "a/b" }), ".zip", /no folder/],
@@ -178,6 +198,7 @@ test("S5: what would leave the package's folder, come twice or grow without end 
     ["too much", zip({ name: "zeros", content: Buffer.alloc(1_000_000) }), ".zip", /far more/, { unpackedBytesMax: 999_999 }],
     ["too many", zip({ name: "a" }, { name: "b" }, { name: "c" }), ".zip", /more than 2 entries/, { entriesMax: 2 }],
     ["tar: parent", rawTar("../x"), ".tar", /outside/],
+    ["tar: no UTF-8", rawTar("a\xe9b"), ".tar", /not in UTF-8/],
     ["tar: absolute", rawTar("/etc/x"), ".tar", /outside/],
     ["tar: link out", rawTar("a", "2", "../x"), ".tar", /leads out/],
     ["tar: file through a link", joinTars(rawTar("a", "2", "b"), rawTar("a/c")), ".tar", /no folder/],

@@ -14,6 +14,7 @@ import type { Database, Queryable } from "../../../platform/database/database.ts
 import { change, created, ok, plainText, read } from "../../../platform/http/http.ts";
 import type { EventStreams, Route } from "../../../platform/http/http.ts";
 import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
+import type { Secrets } from "../../../platform/secrets/secrets.ts";
 import { repeatDeployment } from "../../runs/runs.ts";
 import { readHealthArguments } from "./health-arguments.ts";
 import { buildLogTree, rawLogText } from "./log-tree.ts";
@@ -26,6 +27,8 @@ export { findTask } from "./task-read-store.ts";
 
 export interface TasksParts {
   database: Database;
+  /** Keeps the sensitive answers of a deployment that is repeated. */
+  secrets: Secrets;
   logFolder: LogFolder;
   logFeed: TaskLogFeed;
   logIndex: TaskLogIndex;
@@ -328,7 +331,7 @@ export function taskRoutes(parts: TasksParts): Route[] {
         if (row.completed_at === null) throw problem.invalid(`The task ${row.id} has not ended yet. Wait for it or cancel it first.`);
         const id =
           row.name === "Deploy"
-            ? (await repeatDeployment(tx, caller, row.id)).task_id
+            ? (await repeatDeployment(tx, caller, row.id, parts.secrets)).task_id
             : await enqueueTask(tx, {
                 spaceId: row.space_id,
                 name: row.name,

@@ -14,6 +14,9 @@ import type { Document } from "../../../platform/resources/resources.ts";
 import { checkVersionRules, testVersionRule } from "./version-rules.ts";
 import type { ChannelRule } from "./version-rules.ts";
 
+export { faultsByRules, ruleFor } from "./version-rules.ts";
+export type { ChannelRule } from "./version-rules.ts";
+
 export const channels = defineResource({
   kind: "Channel",
   collection: "Channels",
@@ -72,6 +75,12 @@ export async function chooseChannel(
   const found = all.find((one) => [one.Id, one["Name"], one["Slug"]].some((name) => String(name).toLowerCase() === text));
   if (found === undefined) throw problem.invalid(`The project has no channel '${wanted}'.`);
   return found;
+}
+
+/** The channels that a release without a named one may go to, the default first. */
+export async function channelsToChooseFrom(db: Queryable, spaceId: string, projectId: string): Promise<Document[]> {
+  const all = await channelsOfProject(db, spaceId, projectId);
+  return [...all.filter((one) => one["IsDefault"] === true), ...all.filter((one) => one["IsDefault"] !== true)];
 }
 
 export const channelPage = page(Channel);

@@ -14,17 +14,19 @@ import { change, created, nothing, ok, read } from "../../../platform/http/http.
 import type { Route } from "../../../platform/http/http.ts";
 import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
 import type { Document } from "../../../platform/resources/resources.ts";
-import { channels, chooseChannel } from "../channels/channels.ts";
-import { freezeProcess, getProcess } from "../processes/processes.ts";
+import { channels, channelsToChooseFrom, chooseChannel, faultsByRules, ruleFor } from "../channels/channels.ts";
+import type { ChannelRule } from "../channels/channels.ts";
+import { findSnapshotSteps, freezeProcess, getProcess } from "../processes/processes.ts";
 import type { ProcessAction, ProcessStep } from "../processes/processes.ts";
 import { findProjectByText, getProjectId, projectOfVariables, projects, versioningTemplateDefault } from "../projects/projects.ts";
 import { freezeVariables } from "../variables/variables.ts";
+import { newestVersionWithin } from "../../library/feeds/feeds.ts";
 import { newestVersion } from "../../library/library.ts";
 import * as store from "./release-store.ts";
 import type { ReleaseFilter, ReleaseRow } from "./release-store.ts";
 import { isReleaseVersion, nextVersion } from "./release-version.ts";
 import { packagesOf, readVersionWish, selectedVersion, selectPackages, wishedVersion } from "./selected-packages.ts";
-import type { GivenSelection, PackageUse } from "./selected-packages.ts";
+import type { GivenSelection, PackageUse, SelectedPackage } from "./selected-packages.ts";
 
 export { findRelease, findReleaseByVersion, listReleases } from "./release-store.ts";
 export type { ReleaseRow } from "./release-store.ts";
@@ -90,7 +92,8 @@ export async function getRelease(
 
 interface NewRelease {
   project: Document;
-  channel: Document;
+  /** The first one that the packages fit; where they fit none, the first one is refused. */
+  channels: readonly Document[];
   version: string | null | undefined;
   notes: string | null | undefined;
   ignoreChannelRules: boolean;
@@ -98,11 +101,44 @@ interface NewRelease {
   afterCreate: AfterReleaseCreate;
   selectedPackages: readonly GivenSelection[];
   /** The version of a package for which none was selected. */
-  otherwise: (use: PackageUse, action: ProcessAction, step: ProcessStep) => Promise<string | undefined>;
+  otherwise: (use: PackageUse, action: ProcessAction, step: ProcessStep, channel: Document) => Promise<string | undefined>;
+}
+
+const rulesOf = (channel: Document): ChannelRule[] => channel["Rules"] as ChannelRule[];
+
+/** What a release selected does not fit the rules of a channel: each package in a sentence, with what to do. */
+async function faultsInChannel(channel: Document, steps: readonly ProcessStep[], selected: readonly GivenSelection[]): Promise<string[]> {
+  const actions = steps.flatMap((step) => step.Actions);
+  const packages = selected.flatMap(({ ActionName, PackageReferenceName, Version }) =>
+    actions
+      .filter((action) => action.Name === ActionName)
+      .map((action) => ({ action, reference: PackageReferenceName ?? "", version: Version ?? "" })),
+  );
+  const faults = await faultsByRules(String(channel["Name"]), rulesOf(channel), packages);
+  return faults.length === 0
+    ? []
+    : [...faults, "Select other versions or another channel, or set IgnoreChannelRules to make the release all the same."];
+}
+
+/** Where a release goes, with its packages. @throws Problem 400 when they fit no channel that it may go to */
+async function placeRelease(
+  wanted: NewRelease,
+  steps: readonly ProcessStep[],
+): Promise<{ channel: Document; selected: SelectedPackage[] }> {
+  let refusal: string[] | undefined;
+  for (const channel of wanted.channels) {
+    const selected = await selectPackages(steps, wanted.selectedPackages, (use, action, step) =>
+      wanted.otherwise(use, action, step, channel),
+    );
+    const faults = wanted.ignoreChannelRules ? [] : await faultsInChannel(channel, steps, selected);
+    if (faults.length === 0) return { channel, selected };
+    refusal ??= faults;
+  }
+  throw problem.invalid(refusal ?? ["The project has no channel."]);
 }
 
 async function createRelease(tx: Transaction, spaceId: string, actor: Actor, wanted: NewRelease): Promise<ReleaseRow> {
-  const { project, channel } = wanted;
+  const { project } = wanted;
   const projectId = project.Id;
   if (project["IsDisabled"] === true)
     throw problem.invalid(`The project '${String(project["Name"])}' is disabled. Enable it before you create a release.`);
@@ -112,7 +148,7 @@ async function createRelease(tx: Transaction, spaceId: string, actor: Actor, wan
     throw problem.invalid(`'${version}' is not a version. Use letters, digits and . _ + - such as 1.0.0 or 2.1.0-beta.3.`);
   if (await store.findReleaseByVersion(tx, projectId, version)) throw versionTaken(version);
   const { snapshotId, steps } = await freezeProcess(tx, spaceId, projectId);
-  const selectedPackages = await selectPackages(steps, wanted.selectedPackages, wanted.otherwise);
+  const { channel, selected } = await placeRelease(wanted, steps);
   const frozen = await freezeVariables(tx, spaceId, projectOfVariables(project));
   const { id, number } = await nextId(tx, "Releases");
   await store.insertRelease(tx, {
@@ -124,7 +160,7 @@ async function createRelease(tx: Transaction, spaceId: string, actor: Actor, wan
     version,
     release_notes: wanted.notes ?? null,
     ignore_channel_rules: wanted.ignoreChannelRules,
-    selected_packages: selectedPackages,
+    selected_packages: selected,
     custom_fields: Object.fromEntries(Object.entries(wanted.customFields).map(([name, value]) => [name, value ?? ""])),
     process_snapshot_id: snapshotId,
     variable_snapshot_id: frozen.projectSnapshotId,
@@ -192,15 +228,24 @@ async function createByCommand(
   }
   return createRelease(tx, spaceId, actor, {
     project,
-    channel: await chooseChannel(tx, spaceId, project.Id, body.ChannelName),
+    channels: body.ChannelName
+      ? [await chooseChannel(tx, spaceId, project.Id, body.ChannelName)]
+      : await channelsToChooseFrom(tx, spaceId, project.Id),
     version: body.ReleaseVersion,
     notes: body.ReleaseNotes,
     ignoreChannelRules: body.IgnoreChannelRules ?? false,
     customFields: body.CustomFields ?? {},
     afterCreate,
     selectedPackages: [],
-    otherwise: async (use, action, step) =>
-      wishedVersion(wishes, use, action, step) ?? version ?? (await newestVersion(tx, spaceId, use.packageId)),
+    otherwise: async (use, action, step, channel) => {
+      const wished = wishedVersion(wishes, use, action, step) ?? version;
+      if (wished !== undefined) return wished;
+      const rule = body.IgnoreChannelRules === true ? undefined : ruleFor(rulesOf(channel), action, use.name);
+      const within = { range: rule?.VersionRange ?? "", tag: rule?.Tag ?? "" };
+      // Where nothing fits, the newest one is what the refusal speaks of.
+      const fitting = rule === undefined ? undefined : await newestVersionWithin(tx, spaceId, use.packageId, within);
+      return fitting ?? newestVersion(tx, spaceId, use.packageId);
+    },
   });
 }
 
@@ -348,7 +393,7 @@ export function releaseRoutes({
         if (project === undefined) throw problem.invalid(`There is no project '${body.ProjectId}' in this space.`);
         const row = await createRelease(tx, space.id, actor, {
           project,
-          channel: await chooseChannel(tx, space.id, project.Id, body.ChannelId),
+          channels: [await chooseChannel(tx, space.id, project.Id, body.ChannelId)],
           version: body.Version,
           notes: body.ReleaseNotes,
           ignoreChannelRules: wanted.ignoreChannelRules ?? body.IgnoreChannelRules ?? false,
@@ -377,9 +422,10 @@ export function releaseRoutes({
       path: "/releases/{id}",
       scope: "space",
       permission: "ReleaseEdit",
+      query: Type.Object({ ignoreChannelRules: Type.Optional(Type.Boolean()) }),
       body: ReleaseBody,
       answer: Release,
-      handler: async ({ tx, space, actor, params, body }) => {
+      handler: async ({ tx, space, actor, params, query: wanted, body }) => {
         const row = await getRelease(tx, space.id, params.id, "FOR UPDATE");
         if (body.ProjectId && body.ProjectId.toLowerCase() !== row.project_id.toLowerCase())
           throw problem.invalid("A release cannot move to another project.");
@@ -387,6 +433,11 @@ export function releaseRoutes({
         if (!isReleaseVersion(version))
           throw problem.invalid(`'${version}' is not a version. Use letters, digits and . _ + - such as 1.0.0 or 2.1.0-beta.3.`);
         const channel = body.ChannelId ? await chooseChannel(tx, space.id, row.project_id, body.ChannelId) : undefined;
+        if (channel !== undefined && channel.Id !== row.channel_id && !(wanted.ignoreChannelRules ?? body.IgnoreChannelRules ?? false)) {
+          const steps = (await findSnapshotSteps(tx, row.process_snapshot_id)) ?? [];
+          const faults = await faultsInChannel(channel, steps, row.selected_packages as GivenSelection[]);
+          if (faults.length > 0) throw problem.invalid(faults);
+        }
         await store.lockReleases(tx, row.project_id);
         const holder = await store.findReleaseByVersion(tx, row.project_id, version);
         if (holder !== undefined && holder.id !== row.id) throw versionTaken(version);

@@ -28,9 +28,13 @@ test("selections name the action, or in older clients the step, in any letter ca
   const selected = [{ ActionName: "web", PackageReferenceName: null, Version: " 1.0.0 " }];
   assert.equal(selectedVersion(selected, site, web, ""), "1.0.0");
   assert.equal(selectedVersion([{ StepName: "SITE", Version: "2" }], site, web, ""), "2");
+  assert.equal(selectedVersion([{ StepName: "WEB", Version: "3" }], site, web, ""), "3");
   assert.equal(selectedVersion(selected, site, web, "tools"), undefined);
   const kept = [{ ActionName: "Web", StepName: "Site", PackageReferenceName: "", Version: "1.0.0" }];
   assert.deepEqual(await selectPackages([site], selected, async () => undefined), kept);
+  // What names no package of this process does no harm: clients send what they once read.
+  const more = [...selected, { ActionName: "Gone", Version: "1" }, { ActionName: "Web", PackageReferenceName: "gone", Version: "" }, {}];
+  assert.deepEqual(await selectPackages([site, step("Plain", action("Plain", []))], more, async () => undefined), kept);
   await assert.rejects(
     selectPackages([site], [], async () => undefined),
     { status: 400, message: /no version of it was selected/ },

@@ -9,6 +9,8 @@ export interface PackageUse {
   packageId: string;
   feedId: string;
   properties: { readonly [name: string]: string };
+  /** Nobody brings it to where the action runs: the action fetches it itself. */
+  isNotAcquired?: true;
 }
 
 /** What a release keeps for each. */
@@ -40,7 +42,8 @@ export function packagesOf(action: Pick<ProcessAction, "Packages" | "Properties"
     );
     if (text("PackageId") === "") return [];
     const feedId = text("FeedId") || feedDefault;
-    return [{ name: text("Name"), packageId: text("PackageId"), feedId, properties: Object.fromEntries(properties) }];
+    const use = { name: text("Name"), packageId: text("PackageId"), feedId, properties: Object.fromEntries(properties) };
+    return [text("AcquisitionLocation").toLowerCase() === "notacquired" ? { ...use, isNotAcquired: true } : use];
   });
   const id = action.Properties[packageProperty.id];
   const feed = action.Properties[packageProperty.feed];
@@ -59,7 +62,8 @@ export function selectedVersion(
   const same = (one: string | null | undefined, other: string): boolean => one?.trim().toLowerCase() === other.toLowerCase();
   const found = selected.find(
     (one) =>
-      (same(one.ActionName, action.Name) || (!one.ActionName && same(one.StepName, step.Name))) &&
+      // Old clients write the action into StepName too.
+      (same(one.ActionName, action.Name) || (!one.ActionName && (same(one.StepName, action.Name) || same(one.StepName, step.Name)))) &&
       same(one.PackageReferenceName ?? "", name),
   );
   return found?.Version?.trim() || undefined;

@@ -19,6 +19,11 @@ const projectsMax = 1_000;
 const releaseHistoryDefault = 30;
 const releaseHistoryMax = 500;
 
+/** `2026-01-31T09:00:00.120+00:00` of `2026-01-31 09:00:00.12`. */
+function timeText(stored: string): string {
+  return `${stored.slice(0, 10)}T${stored.slice(11, 19)}.${stored.slice(20, 23).padEnd(3, "0")}+00:00`;
+}
+
 function presentItem(spaceId: string, row: ItemRow, place: "current" | "previous") {
   const base = `/api/${spaceId}`;
   return {
@@ -32,10 +37,10 @@ function presentItem(spaceId: string, row: ItemRow, place: "current" | "previous
     DeploymentId: row.id,
     TaskId: row.task_id,
     State: row.state,
-    Created: row.created_at,
-    QueueTime: row.queued_at,
-    StartTime: row.started_at,
-    CompletedTime: row.completed_at,
+    Created: timeText(row.created_at),
+    QueueTime: timeText(row.queued_at),
+    StartTime: row.started_at && timeText(row.started_at),
+    CompletedTime: row.completed_at && timeText(row.completed_at),
     Duration: row.lasted_s === null ? null : durationText(row.lasted_s),
     ErrorMessage: row.error_message,
     HasPendingInterruptions: row.has_pending_interruptions,
@@ -75,38 +80,56 @@ function createReach(phases: ReadonlyMap<string, readonly LifecyclePhase[]>, inO
   };
 }
 
+function inOrderOf(inOrder: readonly string[], lists: Iterable<readonly string[]>): readonly string[] {
+  const own = new Set([...lists].flat());
+  return inOrder.filter((id) => own.has(id));
+}
+
+async function listShown(
+  db: Queryable,
+  spaceId: string,
+  filter: { projectIds: readonly string[]; environmentIds: readonly string[]; tenantIds: readonly string[] | undefined },
+  releaseId: string | undefined,
+): Promise<ItemRow[]> {
+  if (releaseId === undefined) return store.listLatest(db, spaceId, filter);
+  const shown = new Set(filter.projectIds);
+  return (await store.listLatestOfReleases(db, [releaseId])).filter((row) => shown.has(row.project_id));
+}
+
 async function presentDashboard(db: Queryable, caller: Caller, spaceId: string, wanted: DashboardWanted) {
   const base = `/api/${spaceId}`;
   const among = wanted.environmentIds === undefined ? undefined : new Set(wanted.environmentIds.map((id) => id.toLowerCase()));
   const sees = { spaceId };
-  const shownProjects = (await store.listDashboardProjects(db, spaceId, wanted.projectIds, projectsMax)).filter((row) =>
-    mayDo(caller, "ProjectView", { ...sees, projectId: row.id }),
-  );
-  const shownEnvironments = (await store.listEnvironmentNames(db, spaceId)).filter(
+  const [projectRows, environmentRows] = await Promise.all([
+    store.listDashboardProjects(db, spaceId, wanted.projectIds, projectsMax),
+    store.listEnvironmentNames(db, spaceId),
+  ]);
+  const shownProjects = projectRows.filter((row) => mayDo(caller, "ProjectView", { ...sees, projectId: row.id }));
+  const shownEnvironments = environmentRows.filter(
     (row) =>
       (among === undefined || among.has(row.id.toLowerCase())) && mayDo(caller, "EnvironmentView", { ...sees, environmentId: row.id }),
-  );
-  const reach = createReach(
-    await phasesOfLifecycles(db, spaceId),
-    shownEnvironments.map((one) => one.id),
   );
   const filter = {
     projectIds: shownProjects.map((one) => one.id),
     environmentIds: shownEnvironments.map((one) => one.id),
     tenantIds: wanted.tenantIds,
   };
-  const { releaseId } = wanted;
-  const found =
-    releaseId === undefined
-      ? await store.listLatest(db, spaceId, filter)
-      : (await store.listLatestOfReleases(db, [releaseId])).filter((row) => filter.projectIds.includes(row.project_id));
+  const [found, groups, phases] = await Promise.all([
+    listShown(db, spaceId, filter, wanted.releaseId),
+    store.listGroups(db, [...new Set(shownProjects.map((one) => one.project_group_id))]),
+    phasesOfLifecycles(
+      db,
+      spaceId,
+      environmentRows.map((one) => one.id),
+    ),
+  ]);
   const previous = wanted.withPrevious
     ? await store.listPreviousSuccesses(
         db,
         found.filter((one) => one.state !== "Success"),
       )
     : [];
-  const groups = await store.listGroups(db, [...new Set(shownProjects.map((one) => one.project_group_id))]);
+  const reach = createReach(phases, filter.environmentIds);
   const tenanted = shownProjects.some((one) => one.tenanted_deployment_mode !== "Untenanted");
   return {
     Id: null,
@@ -125,11 +148,11 @@ async function presentDashboard(db: Queryable, caller: Caller, spaceId: string, 
       },
     })),
     ProjectGroups: groups.map((group) => {
-      const own = new Set(shownProjects.filter((one) => one.project_group_id === group.id).flatMap(reach));
+      const lists = new Set(shownProjects.filter((one) => one.project_group_id === group.id).map(reach));
       return {
         Id: group.id,
         Name: group.name,
-        EnvironmentIds: filter.environmentIds.filter((id) => own.has(id)),
+        EnvironmentIds: lists.size === 1 ? [...lists][0] : inOrderOf(filter.environmentIds, lists),
         Links: { Self: `${base}/projectgroups/${group.id}` },
       };
     }),
@@ -138,7 +161,7 @@ async function presentDashboard(db: Queryable, caller: Caller, spaceId: string, 
     Items: found.map((row) => presentItem(spaceId, row, "current")),
     PreviousItems: previous.map((row) => presentItem(spaceId, row, "previous")),
     ProjectLimit: projectsMax,
-    IsFiltered: wanted.projectIds !== undefined || among !== undefined || releaseId !== undefined || wanted.tenantIds !== undefined,
+    IsFiltered: wanted.projectIds !== undefined || among !== undefined || wanted.releaseId !== undefined || wanted.tenantIds !== undefined,
     Links: { Self: `${base}/dashboard` },
   };
 }
@@ -163,8 +186,8 @@ async function presentTenants(
 async function presentProgression(db: Queryable, spaceId: string, projectIdOrSlug: string, historyCount: number) {
   const project = await projects.get(db, spaceId, projectIdOrSlug);
   const channels = await channelsOfProject(db, spaceId, project.Id);
-  const phases = await phasesOfLifecycles(db, spaceId);
   const names = new Map((await store.listEnvironmentNames(db, spaceId)).map((one) => [one.id, one.name]));
+  const phases = await phasesOfLifecycles(db, spaceId, [...names.keys()]);
   const named = (ids: readonly string[]) => [...new Set(ids)].map((id) => ({ Id: id, Name: names.get(id) ?? id }));
   const lifecycleOf = (channel: (typeof channels)[number]): string => String(channel["LifecycleId"] ?? project["LifecycleId"]);
   const { rows: newest } = await listReleases(db, spaceId, { projectId: project.Id }, { skip: 0, take: historyCount });

@@ -75,9 +75,12 @@ export async function createDeployment(tx: Transaction, caller: Caller, wanted: 
   const channel = await channels.get(tx, spaceId, release.channel_id);
   const refusal = tenantRefusal(wanted.tenant, { project, channel, environment: { id: environment.Id, name: environmentName } });
   if (refusal !== undefined) throw problem.invalid(refusal);
-  const promotion = await promotionOf(tx, release, wanted.tenant, wanted.succeeding);
-  const verdict = mayPromote(promotion, release.version, environment.Id, await environmentNames(tx, spaceId));
-  if (!verdict.ok) throw problem.invalid(verdict.reason);
+  const promotion = await promotionOf(tx, release, wanted.tenant, wanted.succeeding, { project, channel });
+  if (!mayPromote(promotion, release.version, environment.Id, new Map()).ok) {
+    // Only the sentence of a refusal needs the names of environments, of which there may be very many.
+    const verdict = mayPromote(promotion, release.version, environment.Id, await environmentNames(tx, spaceId));
+    if (!verdict.ok) throw problem.invalid(verdict.reason);
+  }
   const options: DeploymentOptions = {
     forcePackageDownload: wanted.forcePackageDownload,
     forcePackageRedeployment: wanted.forcePackageRedeployment,
@@ -91,6 +94,7 @@ export async function createDeployment(tx: Transaction, caller: Caller, wanted: 
     environmentId: environment.Id,
     channelId: release.channel_id,
     projectId: project.Id,
+    ...(wanted.tenant === null ? {} : { tenantTags: wanted.tenant.tags }),
   });
   if (form.faults.length > 0) throw problem.invalid(form.faults);
   if (wanted.answers !== undefined)

@@ -8,6 +8,7 @@ import type { Plan, ServiceMessageHandler, StepType } from "../../../engine/exec
 import type { TaskHandler, TaskOutcome, TaskRun } from "../../../engine/tasks/tasks.ts";
 import { deployOnwards } from "./automatic-deployments.ts";
 import { guidedFailure } from "../interruptions/interruptions.ts";
+import type { BuiltInChoice } from "./choose-worker.ts";
 import { loadDeploymentSnapshot } from "./deployment-snapshot.ts";
 import { planDeployment } from "./plan-deployment.ts";
 
@@ -20,6 +21,8 @@ export interface DeployTaskParts {
   webUrl: string;
   readSecrets: (ids: readonly string[]) => Promise<ReadonlyMap<string, string>>;
   prepareMasking: (secrets: readonly string[]) => { createMasker(): LineMasker };
+  /** What runs scripts on the server itself. */
+  builtInWorker?: { find(): Promise<BuiltInChoice> };
 }
 
 /** Version of the arguments that create-deployment stores with the task. */
@@ -32,7 +35,13 @@ export function createDeployTask(parts: DeployTaskParts): TaskHandler {
       const stored = run.task.plan === null ? await makePlan(run, parts) : { ok: true as const, plan: decodePlan(run.task.plan) };
       if (!stored.ok) return refuse(run, stored.faults);
       const outcome = await runPlan(stored.plan, run, { ...parts, guidedFailure });
-      if (outcome.state === "Success") await run.guarded((tx) => deployOnwards(tx, deploymentIdOf(run)));
+      if (outcome.state !== "Success") return outcome;
+      const unanswered = await run.guarded((tx) => deployOnwards(tx, deploymentIdOf(run)));
+      const at = new Date().toISOString();
+      if (unanswered.length > 0)
+        await run.log.append(
+          unanswered.map((text) => ({ kind: "line" as const, block: rootBlock, category: "Warning" as const, at, text })),
+        );
       return outcome;
     },
   };
@@ -40,7 +49,7 @@ export function createDeployTask(parts: DeployTaskParts): TaskHandler {
 
 async function makePlan(
   run: TaskRun,
-  parts: Pick<DeployTaskParts, "stepTypes" | "webUrl">,
+  parts: Pick<DeployTaskParts, "stepTypes" | "webUrl" | "builtInWorker">,
 ): Promise<{ ok: true; plan: Plan } | { ok: false; faults: readonly string[] }> {
   const { argumentsVersion, id } = run.task;
   if (argumentsVersion !== argumentsVersionKnown) {
@@ -52,13 +61,21 @@ async function makePlan(
     };
   }
   const deploymentId = deploymentIdOf(run);
-  return run.guarded(async (tx) => {
-    const snapshot = await loadDeploymentSnapshot(tx, deploymentId);
-    if (snapshot === undefined) return { ok: false, faults: [`The deployment ${deploymentId} was deleted before it ran.`] };
-    const result = planDeployment(snapshot, { taskId: id, nowMs: Date.now(), stepTypes: parts.stepTypes, webUrl: parts.webUrl });
-    if (!result.ok) return result;
-    return { ok: true, plan: decodePlan(await run.storePlan(tx, encodePlan(result.plan))) };
-  });
+  const plan = (builtIn?: BuiltInChoice) =>
+    run.guarded(async (tx) => {
+      const snapshot = await loadDeploymentSnapshot(tx, deploymentId);
+      if (snapshot === undefined) return { ok: false, faults: [`The deployment ${deploymentId} was deleted before it ran.`] } as const;
+      const { stepTypes, webUrl } = parts;
+      const result = planDeployment(snapshot, { taskId: id, nowMs: Date.now(), stepTypes, webUrl, ...(builtIn && { builtIn }) });
+      if (result === "needsBuiltInWorker" || !result.ok) return result;
+      return { ok: true, plan: decodePlan(await run.storePlan(tx, encodePlan(result.plan))) } as const;
+    });
+  const planned = await plan();
+  if (planned !== "needsBuiltInWorker") return planned;
+  // It may have to be started first, which no transaction waits for.
+  const again = await plan((await parts.builtInWorker?.find()) ?? { refusal: "this server runs none" });
+  if (again === "needsBuiltInWorker") throw new Error("A plan asked for the built-in worker twice.");
+  return again;
 }
 
 function deploymentIdOf({ task }: TaskRun): string {

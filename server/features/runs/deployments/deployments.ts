@@ -26,9 +26,12 @@ import {
   findReleaseByVersion,
   forgetAnswers,
   getRelease,
+  loadPromptedVariables,
   presentFormValues,
+  readAnswers,
   refreshVariables,
   tenantsOfProject,
+  variableSnapshotIds,
 } from "../../projects/projects.ts";
 import type { ConnectedTenant, ReleaseRow } from "../../projects/projects.ts";
 import { createDeployment, findEnvironmentByText } from "./create-deployment.ts";
@@ -338,11 +341,14 @@ async function chooseTenants(
   return [...chosen.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** The same deployment again: a new one of the same release, there and for whom the task's was. @throws Problem 400, 404 */
-export async function repeatDeployment(tx: Transaction, caller: Caller, taskId: string): Promise<DeploymentRow> {
+/** The same deployment again: a new one of the same release, there, for whom the task's was and with the same answers. @throws Problem 400, 404 */
+export async function repeatDeployment(tx: Transaction, caller: Caller, taskId: string, secrets: Secrets): Promise<DeploymentRow> {
   const row = await store.findDeploymentOfTask(tx, taskId);
   if (row === undefined) throw problem.invalid(`The deployment of ${taskId} is not there any more, so it cannot run again.`);
   const release = await getRelease(tx, row.space_id, row.release_id, "FOR SHARE");
+  // The release may have taken newer variables meanwhile, which ask less.
+  const asking = new Set((await loadPromptedVariables(tx, variableSnapshotIds(release))).map((one) => one.id));
+  const answers = Object.entries(await readAnswers(tx, secrets, row.form_values)).filter(([id]) => asking.has(id));
   return createDeployment(tx, caller, {
     release,
     environmentId: row.environment_id,
@@ -354,6 +360,7 @@ export async function repeatDeployment(tx: Transaction, caller: Caller, taskId: 
     specificMachines: row.options.specificMachineIds,
     excludedMachines: row.options.excludedMachineIds,
     useGuidedFailure: row.options.useGuidedFailure ?? null,
+    answers: { sent: Object.fromEntries(answers), secrets },
   });
 }
 

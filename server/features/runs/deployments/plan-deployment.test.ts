@@ -134,11 +134,13 @@ const parts = {
 };
 const planOf = (from: DeploymentSnapshot) => {
   const result = planDeployment(from, parts);
+  if (result === "needsBuiltInWorker") assert.fail(result);
   assert.ok(result.ok, result.ok ? "" : result.faults.join(" "));
   return result.plan;
 };
 const faultsOf = (from: DeploymentSnapshot) => {
   const result = planDeployment(from, parts);
+  if (result === "needsBuiltInWorker") assert.fail(result);
   return result.ok ? [] : result.faults;
 };
 
@@ -197,6 +199,32 @@ test("what runs on the server runs on a well worker of its pool: once, or for ea
     { name: "Octopus.WorkerPool.Id", value: "WorkerPools-2" },
     { name: "Octopus.WorkerPool.Name", value: "Builders" },
   ]);
+});
+
+test("only where nobody has put a worker into the default pool, the node's own one is asked for and runs it", () => {
+  const steps = [step("One", "", action("A", onServer)), step("Each", "web", action("B", onServer))];
+  const empty = [{ id: "WorkerPools-1", name: "Default Worker Pool", isDefault: true, workers: [] }, pools[1]!];
+  const from = snapshot(steps, { workerPools: empty });
+  assert.equal(planDeployment(from, parts), "needsBuiltInWorker");
+  const own = { machineId: "BuiltInWorkers-a", name: "a's own", agent: { subscription: "poll://a/", thumbprint: "AB".repeat(20) } };
+  const planned = planDeployment(from, { ...parts, builtIn: { worker: own } });
+  assert.ok(planned !== "needsBuiltInWorker" && planned.ok);
+  assert.deepEqual(
+    planned.plan.steps.map((one) => [one.runs, one.actions[0]?.worker?.name]),
+    [
+      ["once", "a's own"],
+      ["targets", "a's own"],
+    ],
+  );
+  const refused = planDeployment(from, { ...parts, builtIn: { refusal: "node a does not run it" } });
+  assert.ok(refused !== "needsBuiltInWorker" && !refused.ok);
+  assert.match(
+    refused.faults[0] ?? "",
+    /'A' runs on the server, and node a does not run it\. Register a worker in the pool 'Default Worker Pool'/,
+  );
+  // Somebody wanted it to run there, and not here.
+  const unwell = [{ ...empty[0]!, workers: [worker(1, "Unhealthy")] }];
+  assert.match(faultsOf(snapshot(steps, { workerPools: unwell }))[0] ?? "", /'Default Worker Pool' has no worker that is healthy/);
 });
 
 test("a pool may be named by a variable, by its scope; without a well worker, a pool or a value there is no plan, and why is said", () => {

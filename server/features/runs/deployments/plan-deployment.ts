@@ -14,6 +14,7 @@ import type { ProcessAction, ProcessStep, StoredProperties } from "../../project
 import { packagesOf, selectedVersion } from "../../projects/projects.ts";
 import { readAgentAddress } from "../../infrastructure/infrastructure.ts";
 import { chooseWorker } from "./choose-worker.ts";
+import type { BuiltInChoice } from "./choose-worker.ts";
 import type { CandidateMachine, DeploymentSnapshot } from "./deployment-snapshot.ts";
 import { runsOnServer } from "./deployment-snapshot.ts";
 import { machineValues, systemValues } from "./system-values.ts";
@@ -23,7 +24,7 @@ import { fitsTags } from "./tenant-tags.ts";
 const parallelTargetsDefault = 10;
 const targetRoles = "Octopus.Action.TargetRoles";
 
-export type PlanResult = { ok: true; plan: Plan } | { ok: false; faults: readonly string[] };
+export type PlanResult = { ok: true; plan: Plan } | { ok: false; faults: readonly string[] } | "needsBuiltInWorker";
 
 /** What a plan is made with besides the snapshot. */
 export interface PlanningParts {
@@ -32,6 +33,8 @@ export interface PlanningParts {
   nowMs: number;
   /** Where people reach the portal. */
   webUrl: string;
+  /** Of the node that plans. Undefined: it is asked for when the plan turns out to need it. */
+  builtIn?: BuiltInChoice;
 }
 
 /** The plan, or every reason why there can be none, each a sentence for people. */
@@ -45,6 +48,7 @@ export function planDeployment(snapshot: DeploymentSnapshot, parts: PlanningPart
     const actions = step.Actions.filter((action) => isWanted(action, snapshot));
     if (actions.length === 0) continue;
     const planned = planStep(step, actions, steps.length + 1, snapshot, parts);
+    if (planned === "needsBuiltInWorker") return planned;
     if ("faults" in planned) faults.push(...planned.faults);
     else steps.push(isGroupOpen ? { ...planned, startsWithPrevious: true } : planned);
     isGroupOpen = true;
@@ -92,7 +96,7 @@ function planStep(
   number: number,
   snapshot: DeploymentSnapshot,
   parts: PlanningParts,
-): PlannedStep | { faults: string[] } {
+): PlannedStep | { faults: string[] } | "needsBuiltInWorker" {
   const faults: string[] = [];
   const types = wanted.map((action) => parts.stepTypes.find((type) => type.name === action.ActionType));
   for (const [at, action] of wanted.entries()) {
@@ -121,7 +125,8 @@ function planStep(
   for (const [at, action] of wanted.entries()) {
     const place = { number, at: at + 1, of: wanted.length };
     if (types[at]?.runs === "targets" && asksForServer(step, action)) {
-      const chosen = chooseWorker(snapshot, action, roles, turnOf(parts.taskId) + number + at);
+      const chosen = chooseWorker(snapshot, action, roles, { turn: turnOf(parts.taskId) + number + at, builtIn: parts.builtIn });
+      if (chosen === "needsBuiltIn") return "needsBuiltInWorker";
       if ("fault" in chosen) faults.push(chosen.fault);
       else actions.push(planAction(step, action, place, chosen, snapshot));
     } else actions.push(planAction(step, action, place, { values: [] }, snapshot));

@@ -16,9 +16,13 @@ import {
   findSnapshotVersion,
   getProcess,
   getRelease,
+  listPrompts,
+  loadPromptedVariables,
+  presentForm,
   projectOfVariables,
   projects,
   tenantsOfProject,
+  variableSnapshotIds,
 } from "../../projects/projects.ts";
 import type { ConnectedTenant, ConnectivityPolicy, ReleaseRow } from "../../projects/projects.ts";
 import { environmentNames } from "./create-deployment.ts";
@@ -181,7 +185,14 @@ async function presentPreview(db: Queryable, release: ReleaseRow, wanted: Previe
       machines: candidates.map((one) => ({ id: one.id, name: one.name, roles: one.roles, healthStatus: one.health_status })),
       includeDisabledSteps: wanted.includeDisabledSteps,
     }),
-    Form: { Values: {}, Elements: [] },
+    Form: presentForm(
+      listPrompts(await loadPromptedVariables(db, variableSnapshotIds(release)), {
+        environmentId: environment.Id,
+        channelId: release.channel_id,
+        projectId: project.Id,
+        ...(tenant === null ? {} : { tenantTags: tenant.tags }),
+      }),
+    ),
     UseGuidedFailureModeByDefault: mode === "On" || (mode === "EnvironmentDefault" && environment["UseGuidedFailure"] === true),
     Changes: [],
     ChangesMarkdown: "",

@@ -1,6 +1,7 @@
 // Where a release may go: how far it has come on the lifecycle of its channel, alone or for one tenant, and whether a defect holds it where it is.
 
 import type { Queryable } from "../../../platform/database/database.ts";
+import type { Document } from "../../../platform/resources/resources.ts";
 import { lifecycleProgress, mayDeploy, phasesFor, phasesInForce } from "../../library/library.ts";
 import type { LifecyclePhase, LifecycleProgress, Verdict } from "../../library/library.ts";
 import { channels, findUnresolvedDefects, projects } from "../../projects/projects.ts";
@@ -15,9 +16,15 @@ export interface Promotion {
   defect: string | undefined;
 }
 
-export async function phasesOfRelease(db: Queryable, release: ReleaseRow): Promise<LifecyclePhase[]> {
-  const channel = await channels.get(db, release.space_id, release.channel_id);
-  const project = await projects.get(db, release.space_id, release.project_id);
+/** What a caller has read already, so that it is not read again. */
+export interface KnownOfRelease {
+  project: Document;
+  channel: Document;
+}
+
+export async function phasesOfRelease(db: Queryable, release: ReleaseRow, known?: KnownOfRelease): Promise<LifecyclePhase[]> {
+  const channel = known?.channel ?? (await channels.get(db, release.space_id, release.channel_id));
+  const project = known?.project ?? (await projects.get(db, release.space_id, release.project_id));
   return phasesInForce(db, release.space_id, String(channel["LifecycleId"] ?? project["LifecycleId"]));
 }
 
@@ -27,8 +34,9 @@ export async function promotionOf(
   release: ReleaseRow,
   tenant: ConnectedTenant | null,
   succeeding?: string,
+  known?: KnownOfRelease,
 ): Promise<Promotion> {
-  const phases = await phasesOfRelease(db, release);
+  const phases = await phasesOfRelease(db, release, known);
   const visits = await store.visitedEnvironments(db, release.id, tenant?.id ?? null);
   const own = tenant === null ? phases : phasesFor(phases, new Set(tenant.environmentIds));
   return {

@@ -4,7 +4,7 @@ import type { StepType } from "../../../engine/execution/execution.ts";
 import type { DeployablePackages } from "../../library/library.ts";
 import { createPackageStepType } from "./deploy-package/deploy-package.ts";
 import { manualInterventionStepType } from "./manual-intervention/manual-intervention.ts";
-import { scriptStepType } from "./script/script.ts";
+import { createScriptStepType } from "./script/script.ts";
 
 export { targetRetentionValue } from "./deploy-package/deploy-package.ts";
 
@@ -13,5 +13,5 @@ export interface StepTypesParts {
 }
 
 export function createStepTypes(parts: StepTypesParts): StepType[] {
-  return [scriptStepType, manualInterventionStepType, createPackageStepType(parts.packages)];
+  return [createScriptStepType(parts.packages), manualInterventionStepType, createPackageStepType(parts.packages)];
 }

@@ -6,6 +6,8 @@ import type { ActionContext, PlannedPackage } from "../../../../engine/execution
 import { ArchiveDamaged, sendArchive, untilGone } from "../../../../engine/transfer/transfer.ts";
 import { SharedFolderError } from "../../../../platform/files/files.ts";
 import type { DeployablePackages } from "../../../library/library.ts";
+import { bringPackages } from "../brought-packages/brought-packages.ts";
+import type { BroughtPackages } from "../brought-packages/brought-packages.ts";
 import { findPrevious, journalBytesMax, readJournal } from "./journal.ts";
 import type { JournalEntry } from "./journal.ts";
 import { readSaid, reserveFolder } from "./package-scripts.ts";
@@ -16,6 +18,8 @@ export const agentGoneMs = 2 * 60_000;
 const journalFile = "DeploymentJournal.xml";
 
 export interface Acquired {
+  /** Packages that the step refers to besides. */
+  brought: BroughtPackages | undefined;
   archiveSha256: string;
   facts: TargetFacts;
   journal: readonly JournalEntry[];
@@ -56,7 +60,9 @@ export async function acquire(context: ActionContext, wanted: PlannedPackage, pa
   if (folder === undefined || !folder.startsWith("/")) throw new ActionFault(`${target.name} did not say where the package is to lie.`);
   const journal = await readTargetJournal(context);
   const retentionPolicySet = retentionPolicySetOf(context);
+  const referred = context.action.packages.filter((one) => one.name !== "" && one.isNotAcquired !== true);
   return {
+    brought: referred.length === 0 ? undefined : await bringPackages(context, referred, packages),
     archiveSha256: found.archive.sha256,
     journal,
     now: told.get("now") ?? "",

@@ -209,6 +209,37 @@ test("values are filled into files after PreDeploy, with what this target knows,
   assert.match(marks().at(-1)!, /DeployFailed in/);
 });
 
+test("packages that the step refers to are there for its scripts and fields, and go when all is over", async (t) => {
+  const { stage, home, marks } = await stageOf(t);
+  await stage.push(
+    "Acme.Shop.1.0.0.zip",
+    makeZip([
+      { name: "settings.json", content: '{"Tools": ""}' },
+      { name: "a", content: "a" },
+    ]),
+  );
+  await stage.push("Acme.Tools.2.0.0.zip", makeZip([{ name: "tool.txt", content: "hammer" }]));
+  await stage.deploy({
+    packageId: "Acme.Shop",
+    version: "1.0.0",
+    further: [{ name: "tools", packageId: "Acme.Tools", feedId: "feeds-builtin", version: "2.0.0", properties: {} }],
+    properties: {
+      "Octopus.Action.EnabledFeatures": `${scripts},Octopus.Features.JsonConfigurationVariables`,
+      "Octopus.Action.Package.JsonConfigurationVariablesTargets": "settings.json",
+      "Octopus.Action.CustomScripts.PreDeploy.sh": 'cat "#{Octopus.Action.Package[tools].ExtractedPath}/tool.txt" >> "$TentacleHome/marks"',
+      "Octopus.Action.CustomScripts.PostDeploy.sh":
+        'cat "$(get_octopusvariable "Octopus.Action.Package[tools].ExtractedPath")/tool.txt" settings.json >> "$TentacleHome/marks"',
+    },
+    values: { Tools: "#{Octopus.Action.Package[tools].ExtractedPath}" },
+  });
+  const place = path.join(home, "Files/cuttle/running/");
+  assert.match(marks().join(""), new RegExp(`^hammerhammer{"Tools": "${place}[^"]+/tools"}$`));
+  assert.ok(
+    readdirSync(place).every((name) => !name.endsWith("-script-1")),
+    readdirSync(place).join(" "),
+  );
+});
+
 test("what cannot be deployed is refused with a sentence before anything runs on a target", async (t) => {
   const { stage } = await stageOf(t);
   await stage.push("Acme.Evil.1.0.0.tar", await evilTar());

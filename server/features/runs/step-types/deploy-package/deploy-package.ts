@@ -15,6 +15,7 @@ import type { ActionContext, ActionOutcome, PartResult, ScriptForAgents, StepTyp
 import type { DeployablePackages } from "../../../library/library.ts";
 import { acquire, ownerOf } from "./acquire.ts";
 import type { Acquired } from "./acquire.ts";
+import { removeBrought } from "../brought-packages/brought-packages.ts";
 import { chooseForgotten } from "./journal.ts";
 import type { TargetRetention } from "./journal.ts";
 import { patternExpression, readPatterns } from "./name-patterns.ts";
@@ -51,66 +52,68 @@ export function createPackageStepType(packages: DeployablePackages): StepType {
       if (runsOnServer)
         faults.push(`Step '${name}' asks to run on the server; a package is deployed to targets. Give it target roles instead.`);
       if (!packageNames.includes("")) faults.push(`Step '${name}' names no package (${prefix}.PackageId).`);
-      const further = packageNames.filter((one) => one !== "");
-      if (further.length > 0)
-        faults.push(
-          `Step '${name}' refers to further packages (${further.join(", ")}); only its own one is brought along. Make a step of each.`,
-        );
       return faults;
     },
 
     async run(context) {
-      const wanted = context.action.packages.find((one) => one.name === "");
-      if (wanted === undefined) throw new ActionFault("The plan of this deployment names no package for it.");
-      let acquired: Acquired | undefined;
-      const brought = await context.runEffect({
-        part: part.acquire,
-        work: () =>
-          asResult(async () => {
-            acquired = await acquire(context, wanted, packages);
-          }),
-      });
-      if (brought.outcome !== "succeeded") return outcomeOf(brought);
-      // After a takeover the target is asked again: it answers with the same folder.
-      const again = async (): Promise<Acquired> => (acquired ??= await acquire(context, wanted, packages));
-      const plain = valuesFor(context);
-      const filling = planFilling(plain);
-      if (plain.hasFeature("Octopus.Features.ConfigurationTransforms") && plain.evaluate(`${prefix}.AdditionalXmlConfigurationTransforms`))
-        await context.log("Warning", "XML transforms (XDT) are not run by this server; the files stay as they are in the package.");
-      if (filling === undefined) {
-        const body = async () => scriptFor(context, await again(), composeDeployment);
-        return outcomeOf(await context.runScript({ part: part.deploy, ends: true, body }));
-      }
-
-      const prepared = await context.runScript({
-        part: part.prepare,
-        body: async () => scriptFor(context, await again(), (on, stagesOf) => composePreparation(on, stagesOf, patternsIn(filling))),
-      });
-      if (prepared.outcome !== "succeeded") return outcomeOf(prepared);
-      let filled: { name: string | undefined } | undefined;
-      const fill = async (): Promise<string | undefined> => {
-        if (filled === undefined) {
-          const got = await again();
-          const values = valuesFor(context, got.facts);
-          filled = { name: isPassedOver(context, got, values) ? undefined : await fillFiles(context, filling, values) };
-        }
-        return filled.name;
-      };
-      const work = () => asResult(async () => void (await fill()));
-      const done = await context.runEffect({ part: part.fill, work });
-      if (done.outcome !== "succeeded") {
-        const body = async () => scriptFor(context, await again(), composeFailure);
-        await context.runScript({ part: part.failed, body });
-        return outcomeOf(done);
-      }
-      const body = async () => {
-        // After a takeover once more: what a former owner sent may lie there under another name.
-        const name = await fill();
-        return scriptFor(context, await again(), (on, stagesOf) => composeCompletion(on, stagesOf, name));
-      };
-      return outcomeOf(await context.runScript({ part: part.complete, ends: true, body }));
+      const seen: { acquired?: Acquired } = {};
+      const outcome = await runParts(context, packages, seen);
+      if (seen.acquired?.brought !== undefined && outcome.outcome !== "unknown") await removeBrought(context);
+      return outcome;
     },
   };
+}
+
+/** `seen`: what this node has brought to the target, for when all is over. */
+async function runParts(context: ActionContext, packages: DeployablePackages, seen: { acquired?: Acquired }): Promise<ActionOutcome> {
+  const wanted = context.action.packages.find((one) => one.name === "");
+  if (wanted === undefined) throw new ActionFault("The plan of this deployment names no package for it.");
+  const brought = await context.runEffect({
+    part: part.acquire,
+    work: () =>
+      asResult(async () => {
+        seen.acquired = await acquire(context, wanted, packages);
+      }),
+  });
+  if (brought.outcome !== "succeeded") return outcomeOf(brought);
+  // After a takeover the target is asked again: it answers with the same folder.
+  const again = async (): Promise<Acquired> => (seen.acquired ??= await acquire(context, wanted, packages));
+  const plain = valuesFor(context);
+  const filling = planFilling(plain);
+  if (plain.hasFeature("Octopus.Features.ConfigurationTransforms") && plain.evaluate(`${prefix}.AdditionalXmlConfigurationTransforms`))
+    await context.log("Warning", "XML transforms (XDT) are not run by this server; the files stay as they are in the package.");
+  if (filling === undefined) {
+    const body = async () => scriptFor(context, await again(), composeDeployment, "begins");
+    return outcomeOf(await context.runScript({ part: part.deploy, ends: true, body }));
+  }
+
+  const prepared = await context.runScript({
+    part: part.prepare,
+    body: async () => scriptFor(context, await again(), (on, stagesOf) => composePreparation(on, stagesOf, patternsIn(filling)), "begins"),
+  });
+  if (prepared.outcome !== "succeeded") return outcomeOf(prepared);
+  let filled: { name: string | undefined } | undefined;
+  const fill = async (): Promise<string | undefined> => {
+    if (filled === undefined) {
+      const got = await again();
+      const values = valuesFor(context, got.facts, got.brought?.values);
+      filled = { name: isPassedOver(context, got, values) ? undefined : await fillFiles(context, filling, values) };
+    }
+    return filled.name;
+  };
+  const work = () => asResult(async () => void (await fill()));
+  const done = await context.runEffect({ part: part.fill, work });
+  if (done.outcome !== "succeeded") {
+    const body = async () => scriptFor(context, await again(), composeFailure);
+    await context.runScript({ part: part.failed, body });
+    return outcomeOf(done);
+  }
+  const body = async () => {
+    // After a takeover once more: what a former owner sent may lie there under another name.
+    const name = await fill();
+    return scriptFor(context, await again(), (on, stagesOf) => composeCompletion(on, stagesOf, name));
+  };
+  return outcomeOf(await context.runScript({ part: part.complete, ends: true, body }));
 }
 
 async function asResult(work: () => Promise<void>): Promise<PartResult> {
@@ -129,8 +132,9 @@ function outcomeOf({ outcome, message }: PartResult): ActionOutcome {
 
 type Compose = (target: PackageOnTarget, stagesOf: PackageStages) => ComposedScript;
 
-function scriptFor(context: ActionContext, acquired: Acquired, compose: Compose): ScriptForAgents {
-  const values = valuesFor(context, acquired.facts);
+/** The script that `begins` puts the packages into place that the step refers to. */
+function scriptFor(context: ActionContext, acquired: Acquired, compose: Compose, begins?: "begins"): ScriptForAgents {
+  const values = valuesFor(context, acquired.facts, acquired.brought?.values);
   const wanted = context.action.packages.find((one) => one.name === "")!;
   const target: PackageOnTarget = {
     owner: ownerOf(context),
@@ -140,7 +144,10 @@ function scriptFor(context: ActionContext, acquired: Acquired, compose: Compose)
   };
   const stagesOf = stagesFor(context, acquired, values);
   const there = isPassedOver(context, acquired, values) ? acquired.facts.latest : undefined;
-  return asScript(context, values, there === undefined ? compose(target, stagesOf) : composePassOver(target, stagesOf, there));
+  if (there !== undefined) return asScript(context, values, composePassOver(target, stagesOf, there));
+  const composed = compose(target, stagesOf);
+  const before = begins === undefined ? "" : (acquired.brought?.unpack ?? "");
+  return asScript(context, values, { ...composed, text: `${before}${composed.text}` });
 }
 
 /** Whether the last deployment of this step here installed just this version, and the step wants to be passed over then. */
@@ -179,6 +186,7 @@ function stagesFor(context: ActionContext, { facts, journal, now }: Acquired, va
   return {
     own,
     custom,
+    skips: values.variables.get("Octopus.Action.SkipRemainingConventions")?.text ?? "",
     installationVariables,
     runsPackaged: values.isTrue(`${prefix}.RunScripts`, true),
     removesPackaged: values.variables.get("OctopusDeleteScriptsOnCleanup")?.text?.toLowerCase() !== "false",

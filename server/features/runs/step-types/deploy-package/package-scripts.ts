@@ -18,6 +18,8 @@ export const collectedFile = "files.tar";
 /** What ended deployments leave there goes after so many minutes; until then a late question finds the same folder. */
 const runningMinutesMax = 7 * 24 * 60;
 const suffixMax = 10_000;
+/** Names of variables that a file's name can hold; of longer ones a hash. */
+const plainNameMax = 60;
 /** In an entry of the journal: replaced by what the target's own clock says, which all its entries go by. */
 export const targetTime = "@TARGET-TIME@";
 
@@ -40,6 +42,8 @@ export interface PackageStages {
   custom: { folder: string; purge: boolean; /** Extended regular expressions. */ exclusions: readonly string[] } | undefined;
   journal: JournalEntry;
   forgotten: { ids: readonly string[]; folders: readonly string[] };
+  /** What SkipRemainingConventions holds before any script sets it. */
+  skips: string;
   /** Values that only the target's own scripts change. */
   installationVariables: readonly string[];
 }
@@ -66,12 +70,14 @@ if [ ! -s "$running/folder" ]; then
   done
   printf '%s' "$folder" > "$running/folder.new" && mv "$running/folder.new" "$running/folder" || exit 1
 fi
-say() { echo "$1 $(printf '%s' "$2" | base64 | tr -d '\\n')"; }
-say folder "$(cat "$running/folder")"
+say() { local text="\${2//\\\\/\\\\\\\\}"; printf '%s %s\\n' "$1" "\${text//$'\\n'/\\\\n}"; }
+IFS= read -r -d '' folder < "$running/folder"
+say folder "$folder"
 say applications "$TentacleApplications"
 say instance "$TentacleInstanceName"
 say program "$TentacleProgramDirectoryPath"
-say now "$(date -u '+%Y-%m-%d %H:%M:%S')"
+TZ=UTC0 printf -v now '%(%Y-%m-%d %H:%M:%S)T' -1
+say now "$now"
 `;
 }
 
@@ -79,8 +85,8 @@ say now "$(date -u '+%Y-%m-%d %H:%M:%S')"
 export function readSaid(lines: readonly string[]): ReadonlyMap<string, string> {
   return new Map(
     lines.flatMap((line) => {
-      const [, word, value] = /^(folder|applications|instance|program|now) ([A-Za-z0-9+/=]*)$/.exec(line) ?? [];
-      return word === undefined ? [] : [[word, Buffer.from(value!, "base64").toString("utf8")] as const];
+      const [, word, value] = /^(folder|applications|instance|program|now) (.*)$/.exec(line) ?? [];
+      return word === undefined ? [] : [[word, value!.replace(/\\([\\n])/g, (_, sign) => (sign === "n" ? "\n" : "\\"))] as const];
     }),
   );
 }
@@ -220,7 +226,7 @@ function lines(texts: readonly string[]): string {
 
 function functions(
   target: PackageOnTarget,
-  { runsPackaged, removesPackaged, custom, journal, installationVariables }: PackageStages,
+  { runsPackaged, removesPackaged, custom, journal, skips, installationVariables }: PackageStages,
 ): string {
   return `${targetCacheFunctions}
 cuttle_workspace="$PWD"
@@ -233,17 +239,35 @@ cuttle_kept=(${(custom?.exclusions ?? []).map(bashWord).join(" ")})
 # What a script sets, a later one of this deployment reads.
 eval "cuttle_plain_$(declare -f get_octopusvariable)"
 eval "cuttle_plain_$(declare -f set_octopusvariable)"
+# Answers in cuttle_file; only a long name costs a program.
 cuttle_value_file() {
-  local sum
-  read -r sum _ < <(printf '%s' "\${1,,}" | sha256sum)
-  printf '%s' "$cuttle_running/values/$sum"
+  local LC_ALL=C name="\${1,,}" at sign
+  cuttle_file="$cuttle_running/values/"
+  if [ "\${#name}" -gt ${plainNameMax} ]; then
+    read -r sign _ < <(printf '%s' "$name" | sha256sum)
+    cuttle_file+="$sign"
+    return 0
+  fi
+  for ((at = 0; at < \${#name}; at++)); do
+    sign="\${name:at:1}"
+    case "$sign" in
+      [a-z0-9_-]) cuttle_file+="$sign" ;;
+      *) printf -v sign '%d' "'$sign"; printf -v sign '.%02x' "$((sign & 255))"; cuttle_file+="$sign" ;;
+    esac
+  done
 }
-cuttle_keep() ( umask 077; mkdir -p "$cuttle_running/values" && printf '%s' "$2" > "$(cuttle_value_file "$1")" )
+# The folder is closed to others, so its files need not be.
+cuttle_keep() {
+  local cuttle_file
+  [ -d "$cuttle_running/values" ] || mkdir -p -m 700 "$cuttle_running/values" || return
+  cuttle_value_file "$1"
+  printf '%s' "$2" >| "$cuttle_file"
+}
 get_octopusvariable() {
-  local file
   if [ -d "$cuttle_running/values" ]; then
-    file="$(cuttle_value_file "$1")"
-    [ ! -f "$file" ] || { cat "$file"; return; }
+    local cuttle_file cuttle_text
+    cuttle_value_file "$1"
+    if [ -f "$cuttle_file" ]; then IFS= read -r -d '' cuttle_text < "$cuttle_file" || :; printf '%s' "$cuttle_text"; return 0; fi
   fi
   cuttle_plain_get_octopusvariable "$@"
 }
@@ -257,8 +281,9 @@ cuttle_installed_to() {
   cuttle_plain_set_octopusvariable Package.InstallationDirectoryPath "$1"
 }
 cuttle_skips() {
-  local value
-  value="$(get_octopusvariable Octopus.Action.SkipRemainingConventions)"
+  local cuttle_file value=${bashWord(skips)}
+  cuttle_value_file Octopus.Action.SkipRemainingConventions
+  [ ! -f "$cuttle_file" ] || IFS= read -r -d '' value < "$cuttle_file" || :
   case "\${value,,}" in '' | false | no | 0) return 1 ;; esac
   return 0
 }
@@ -312,7 +337,8 @@ cuttle_journal() (
   declare -A gone=([${bashWord(journal.id)}]=1)
   if [ "$1" = cuttle-journal-good.xml ]; then while IFS= read -r id; do gone[$id]=1; done < "$cuttle_workspace/cuttle-forgotten-ids"; fi
   entry='<Deployment[[:space:]](.*[[:space:]])?Id="([^"]*)"'
-  text="$(cat "$cuttle_workspace/$1")"
+  IFS= read -r -d '' text < "$cuttle_workspace/$1"
+  TZ=UTC0 printf -v now '%(%Y-%m-%d %H:%M:%S)T' -1
   cuttle_lock
   trap cuttle_unlock EXIT
   if [ -s "$file" ] && ! grep -qE '</Deployments>|<Deployments */>' "$file"; then mv -f "$file" "$file.unreadable"; fi
@@ -335,7 +361,7 @@ cuttle_journal() (
     done < "$file"
   else
     printf '<?xml version="1.0" encoding="utf-8"?>\\n<Deployments>\\n'
-  fi > "$file.new" && printf '%s\\n' "\${text/${targetTime}/$(date -u '+%Y-%m-%d %H:%M:%S')}" >> "$file.new" && printf '</Deployments>\\n' >> "$file.new" && mv -f "$file.new" "$file" && exit 0
+  fi > "$file.new" && printf '%s' "\${text/${targetTime}/$now}" >> "$file.new" && printf '</Deployments>\\n' >> "$file.new" && mv -f "$file.new" "$file" && exit 0
   echo "The journal of deployments $file cannot be written." >&2
   exit 1
 )

@@ -7,7 +7,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
-import { begin, endOf, freePorts, leftBehind, setUp, startMsMax, versionOnPage } from "./support/main-job.ts";
+import { begin, endOf, freePorts, leftBehind, setUp, startMsMax, versionOnPage } from "../support/main-job.ts";
 
 test(
   "the first release is deployed and its page answers; a second start keeps key and releases; nothing is left behind",

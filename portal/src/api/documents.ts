@@ -1,0 +1,70 @@
+// The documents of the API as types, taken from the contract that the server writes them by. Only types: none of its code comes along.
+
+import type { Artifact as ArtifactShape } from "@cuttle/contract/rest/artifacts";
+import type {
+  Dashboard as DashboardShape,
+  DashboardItem as DashboardItemShape,
+  Progression as ProgressionShape,
+} from "@cuttle/contract/rest/dashboards";
+import type {
+  Deployment as DeploymentShape,
+  DeploymentBody as DeploymentBodyShape,
+  DeploymentPreview as DeploymentPreviewShape,
+} from "@cuttle/contract/rest/deployments";
+import type { Environment as EnvironmentShape } from "@cuttle/contract/rest/environments";
+import type { Root as RootShape } from "@cuttle/contract/rest/home";
+import type { Interruption as InterruptionShape } from "@cuttle/contract/rest/interruptions";
+import type { Channel as ChannelShape, Project as ProjectShape, ProjectGroup as ProjectGroupShape } from "@cuttle/contract/rest/projects";
+import type {
+  DeploymentTemplate as DeploymentTemplateShape,
+  Release as ReleaseShape,
+  ReleaseProgression as ReleaseProgressionShape,
+} from "@cuttle/contract/rest/releases";
+import type {
+  Event as EventShape,
+  ServerTask as ServerTaskShape,
+  ServerTaskDetails as ServerTaskDetailsShape,
+  ServerTaskPage as ServerTaskPageShape,
+  TaskLogFound as TaskLogFoundShape,
+  TaskLogLines as TaskLogLinesShape,
+  TaskWaiting as TaskWaitingShape,
+} from "@cuttle/contract/rest/server-tasks";
+import type { Static } from "@cuttle/contract/rest/shapes";
+import type { Space as SpaceShape } from "@cuttle/contract/rest/spaces";
+import type { User as UserShape } from "@cuttle/contract/rest/users";
+
+export type Artifact = Static<typeof ArtifactShape>;
+export type Channel = Static<typeof ChannelShape>;
+export type Dashboard = Static<typeof DashboardShape>;
+export type DashboardItem = Static<typeof DashboardItemShape>;
+export type Deployment = Static<typeof DeploymentShape>;
+export type DeploymentBody = Static<typeof DeploymentBodyShape>;
+export type DeploymentPreview = Static<typeof DeploymentPreviewShape>;
+export type DeploymentTemplate = Static<typeof DeploymentTemplateShape>;
+export type Environment = Static<typeof EnvironmentShape>;
+export type Event = Static<typeof EventShape>;
+export type Interruption = Static<typeof InterruptionShape>;
+export type Progression = Static<typeof ProgressionShape>;
+export type Project = Static<typeof ProjectShape>;
+export type ProjectGroup = Static<typeof ProjectGroupShape>;
+export type Release = Static<typeof ReleaseShape>;
+export type ReleaseProgression = Static<typeof ReleaseProgressionShape>;
+export type Root = Static<typeof RootShape>;
+export type ServerTask = Static<typeof ServerTaskShape>;
+export type ServerTaskDetails = Static<typeof ServerTaskDetailsShape>;
+export type ServerTaskPage = Static<typeof ServerTaskPageShape>;
+export type Space = Static<typeof SpaceShape>;
+export type TaskLogFound = Static<typeof TaskLogFoundShape>;
+export type TaskLogLine = TaskLogLines["Lines"][number];
+export type TaskLogLines = Static<typeof TaskLogLinesShape>;
+export type TaskState = ServerTask["State"];
+export type TaskWaiting = Static<typeof TaskWaitingShape>;
+export type User = Static<typeof UserShape>;
+
+/** One page of a collection. */
+export interface Page<T> {
+  Items: T[];
+  TotalResults: number;
+  ItemsPerPage: number;
+  NumberOfPages: number;
+}

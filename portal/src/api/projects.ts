@@ -1,0 +1,39 @@
+// Projects, and how far their releases have come.
+
+import { queryOptions } from "@tanstack/react-query";
+import type { Channel, Page, Progression, Project } from "./documents.ts";
+import { keyOf } from "./queries.ts";
+import { api, path, withQuery } from "./request.ts";
+
+/** Releases of the overview; older ones that are still deployed somewhere come with them. */
+const releasesShown = 30;
+
+/** By id or slug. */
+export const projectQuery = (space: string, project: string) =>
+  queryOptions({
+    queryKey: keyOf("project", space, project),
+    queryFn: ({ signal }) => api.get<Project>(path`/${space}/projects/${project}`, { signal }),
+    meta: { changesOf: ["Projects"] },
+  });
+
+export const projectsQuery = (space: string) =>
+  queryOptions({
+    queryKey: keyOf("projects", space),
+    queryFn: ({ signal }) => api.get<Project[]>(path`/${space}/projects/all`, { signal }),
+    meta: { changesOf: ["Projects"] },
+  });
+
+export const progressionQuery = (space: string, project: string) =>
+  queryOptions({
+    queryKey: keyOf("progression", space, project),
+    queryFn: ({ signal }) =>
+      api.get<Progression>(withQuery(path`/${space}/projects/${project}/progression`, { releaseHistoryCount: releasesShown }), { signal }),
+    meta: { changesOf: ["Releases", "Deployments", "ServerTasks", "Environments", "Lifecycles", "Channels"] },
+  });
+
+export const channelsQuery = (space: string, project: string) =>
+  queryOptions({
+    queryKey: keyOf("channels", space, project),
+    queryFn: async ({ signal }) => (await api.get<Page<Channel>>(path`/${space}/projects/${project}/channels`, { signal })).Items,
+    meta: { changesOf: ["Channels"] },
+  });

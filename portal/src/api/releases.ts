@@ -1,0 +1,58 @@
+// Releases: what is in one, how far it has come, where it may go, and making one.
+
+import { queryOptions } from "@tanstack/react-query";
+import type { DeploymentTemplate, Release, ReleaseProgression } from "./documents.ts";
+import { keyOf } from "./queries.ts";
+import { api, path } from "./request.ts";
+
+export const releaseQuery = (space: string, release: string) =>
+  queryOptions({
+    queryKey: keyOf("release", space, release),
+    queryFn: ({ signal }) => api.get<Release>(path`/${space}/releases/${release}`, { signal }),
+    meta: { changesOf: [release] },
+  });
+
+export const releaseByVersionQuery = (space: string, project: string, version: string) =>
+  queryOptions({
+    queryKey: keyOf("release-by-version", space, project, version),
+    queryFn: ({ signal }) => api.get<Release>(path`/${space}/projects/${project}/releases/${version}`, { signal }),
+  });
+
+export const releaseProgressionQuery = (space: string, release: string) =>
+  queryOptions({
+    queryKey: keyOf("release-progression", space, release),
+    queryFn: ({ signal }) => api.get<ReleaseProgression>(path`/${space}/releases/${release}/progression`, { signal }),
+    meta: { changesOf: [release, "Lifecycles", "Environments"] },
+  });
+
+/** Where the release may be deployed now. */
+export const deploymentTemplateQuery = (space: string, release: string) =>
+  queryOptions({
+    queryKey: keyOf("deployment-template", space, release),
+    queryFn: ({ signal }) => api.get<DeploymentTemplate>(path`/${space}/releases/${release}/deployments/template`, { signal }),
+    staleTime: 0,
+    meta: { changesOf: [release, "Lifecycles", "Environments"] },
+  });
+
+interface NextVersion {
+  NextVersionIncrement: string | null;
+}
+
+/** The version that the project's way of counting gives next; null when it cannot tell. */
+export const nextVersionQuery = (space: string, process: string) =>
+  queryOptions({
+    queryKey: keyOf("next-version", space, process),
+    queryFn: async ({ signal }) =>
+      (await api.get<NextVersion>(path`/${space}/deploymentprocesses/${process}/template`, { signal })).NextVersionIncrement,
+    staleTime: 0,
+  });
+
+export interface NewRelease {
+  ProjectId: string;
+  ChannelId?: string;
+  Version?: string;
+  ReleaseNotes?: string;
+}
+
+export const createRelease = (space: string, body: NewRelease, idempotencyKey: string): Promise<Release> =>
+  api.post(path`/${space}/releases`, body, { headers: { "Idempotency-Key": idempotencyKey } });

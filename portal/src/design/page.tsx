@@ -1,0 +1,63 @@
+// The frame of a page: a heading that takes the focus when one comes here, the title of the window, actions, and panels below.
+
+import { useLocation } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
+import type { ReactNode } from "react";
+import css from "./page.module.css";
+
+/** The page before this one; undefined at the first. */
+let lastPathname: string | undefined;
+
+interface PageHeaderProps {
+  title: string;
+  /** For the window's title, from near to far: ["web-shop", "Projects", "Default"]. */
+  within?: readonly string[];
+  /** Links above the title that lead back. */
+  above?: ReactNode;
+  /** Beside the title, such as a state. */
+  beside?: ReactNode;
+  actions?: ReactNode;
+}
+
+export function PageHeader({ title, within = [], above, beside, actions }: PageHeaderProps) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    document.title = [title, ...within, "Cuttle"].join(" – ");
+  });
+  const pathname = useLocation({ select: (location) => location.pathname });
+  // Coming from another page, those who hear it are told where they are. At the first page nothing is taken from where it is.
+  useEffect(() => {
+    if (lastPathname !== undefined && lastPathname !== pathname) heading.current?.focus({ preventScroll: true });
+    lastPathname = pathname;
+  }, [pathname]);
+  return (
+    <header className={css["header"]}>
+      <div className={css["titles"]}>
+        {above !== undefined && (
+          <nav aria-label="Up" className={css["above"]}>
+            {above}
+          </nav>
+        )}
+        <h1 ref={heading} tabIndex={-1}>
+          {title}
+        </h1>
+        {beside}
+      </div>
+      {actions !== undefined && <div className={css["actions"]}>{actions}</div>}
+    </header>
+  );
+}
+
+export function Panel({ title, actions, children }: { title?: string; actions?: ReactNode; children: ReactNode }) {
+  return (
+    <section className={css["panel"]}>
+      {title !== undefined && (
+        <div className={css["panelHeader"]}>
+          <h2>{title}</h2>
+          {actions}
+        </div>
+      )}
+      {children}
+    </section>
+  );
+}

@@ -1,0 +1,176 @@
+// Deploying a release: where to, what will be replaced there, what will run on which machines, what is asked of the person; then one
+// deployment for each environment.
+
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { Link, getRouteApi, useRouter } from "@tanstack/react-router";
+import { useMemo, useRef, useState } from "react";
+import { createDeployment } from "../../api/deployments.ts";
+import type { Deployment, DeploymentTemplate, Progression, Release } from "../../api/documents.ts";
+import { newIdempotencyKey } from "../../api/idempotency-key.ts";
+import { progressionQuery, projectQuery } from "../../api/projects.ts";
+import { deploymentTemplateQuery, releaseQuery } from "../../api/releases.ts";
+import { ApiError } from "../../api/request.ts";
+import { Button } from "../../design/button.tsx";
+import { Checkbox, TextField } from "../../design/field.tsx";
+import { Loaded } from "../../design/loaded.tsx";
+import { Notice } from "../../design/notice.tsx";
+import { PageHeader, Panel } from "../../design/page.tsx";
+import { EmptyState, ErrorPanel, Skeleton } from "../../design/view-states.tsx";
+import css from "./deploy-page.module.css";
+import { EnvironmentPreview } from "./environment-preview.tsx";
+import type { Answers } from "./environment-preview.tsx";
+
+const route = getRouteApi("/signed-in/app/$space/releases/$release/deploy");
+
+export function DeployPage() {
+  const { space, release } = route.useParams();
+  const query = useQuery(releaseQuery(space, release));
+  const template = useQuery(deploymentTemplateQuery(space, release));
+  return (
+    <Loaded query={query} what="The release" skeleton={<Skeleton height="20rem" />}>
+      {(found) => (
+        <Loaded query={template} what="Where the release may go" skeleton={<Skeleton height="20rem" />}>
+          {(where) => <DeployForm space={space} release={found} template={where} />}
+        </Loaded>
+      )}
+    </Loaded>
+  );
+}
+
+function DeployForm({ space, release, template }: { space: string; release: Release; template: DeploymentTemplate }) {
+  const { to = [] } = route.useSearch();
+  const navigate = route.useNavigate();
+  const router = useRouter();
+  const { data: project } = useQuery(projectQuery(space, release.ProjectId));
+  const { data: progression } = useQuery(progressionQuery(space, release.ProjectId));
+  const possible = template.PromoteTo;
+  // The only choice there is need not be made.
+  const chosen = useMemo(
+    () => (possible.length === 1 ? possible : possible.filter(({ Id }) => to.includes(Id))),
+    [possible, to],
+  );
+  const [answers, setAnswers] = useState<Readonly<Record<string, Answers>>>({});
+  const [comments, setComments] = useState("");
+  /** What was made already when one of several failed, and the name of each wish. */
+  const made = useRef(new Map<string, Deployment>());
+  const wishes = useRef(new Map<string, string>());
+
+  const deploy = useMutation({
+    mutationFn: async () => {
+      for (const { Id } of chosen) {
+        if (made.current.has(Id)) continue;
+        const own = answers[Id];
+        const key = wishes.current.get(Id) ?? newIdempotencyKey();
+        wishes.current.set(Id, key);
+        try {
+          const deployment = await createDeployment(
+            space,
+            {
+              ReleaseId: release.Id,
+              EnvironmentId: Id,
+              ...(comments.trim() === "" ? {} : { Comments: comments }),
+              ...(own === undefined ? {} : { FormValues: own.values, SkipActions: [...own.skipped] }),
+              ...(own?.guidedFailure === undefined ? {} : { UseGuidedFailure: own.guidedFailure }),
+            },
+            key,
+          );
+          made.current.set(Id, deployment);
+        } catch (error) {
+          // What was refused is asked anew; what may have arrived keeps its name.
+          if (error instanceof ApiError && error.status > 0 && error.status < 500) wishes.current.delete(Id);
+          throw error;
+        }
+      }
+      return chosen.map(({ Id }) => made.current.get(Id)!);
+    },
+    onSuccess: async (deployments) => {
+      const [only] = deployments;
+      if (deployments.length === 1 && only !== undefined) await router.navigate({ to: "/app/$space/tasks/$task", params: { space, task: only.TaskId } });
+      else await router.navigate({ to: "/app/$space/projects/$project", params: { space, project: project?.Slug ?? release.ProjectId } });
+    },
+  });
+
+  const toggle = (id: string, isChosen: boolean): void =>
+    void navigate({ search: { to: isChosen ? [...to, id] : to.filter((one) => one !== id) }, replace: true, resetScroll: false });
+
+  return (
+    <div className={css["page"]}>
+      <PageHeader
+        title={`Deploy release ${release.Version}`}
+        within={project === undefined ? [] : [project.Name]}
+        above={
+          <Link to="/app/$space/releases/$release" params={{ space, release: release.Id }}>
+            {project?.Name ?? "Project"}, release {release.Version}
+          </Link>
+        }
+      />
+      {template.IsDeploymentProcessModified && (
+        <Notice>The project's steps were changed after this release was made. The release runs the steps as they were.</Notice>
+      )}
+      {(template.IsVariableSetModified || template.IsLibraryVariableSetModified) && (
+        <Notice kind="warning">Variables were changed after this release was made. The release uses their values from then.</Notice>
+      )}
+      {possible.length === 0 ? (
+        <EmptyState title="This release may go nowhere now">
+          {template.TenantPromotions.length > 0
+            ? "This project is deployed for tenants only."
+            : "Each phase of the lifecycle has to be completed before the next, and a release that is held back goes no further."}
+        </EmptyState>
+      ) : (
+        <>
+          <Panel title="Where to">
+            <div className={css["choices"]} role="group" aria-label="Environments">
+              {possible.map(({ Id, Name }) => (
+                <Checkbox
+                  key={Id}
+                  isSelected={chosen.some((one) => one.Id === Id)}
+                  isDisabled={possible.length === 1 || made.current.has(Id)}
+                  onChange={(isChosen) => toggle(Id, isChosen)}
+                >
+                  {Name}
+                  <span className="muted"> {replacedText(progression, Id, release)}</span>
+                </Checkbox>
+              ))}
+            </div>
+          </Panel>
+          {chosen.map(({ Id, Name }) => (
+            <EnvironmentPreview
+              key={Id}
+              space={space}
+              release={release.Id}
+              environment={{ id: Id, name: Name }}
+              answers={answers[Id]}
+              onChange={(next) => setAnswers((before) => ({ ...before, [Id]: next }))}
+            />
+          ))}
+          <Panel>
+            <TextField label="Comment" value={comments} onChange={setComments} rows={2} help="Stands beside the deployment for ever." />
+          </Panel>
+          {deploy.isError && (
+            <ErrorPanel
+              title={made.current.size > 0 ? `${made.current.size} of ${chosen.length} deployments were started, then one was refused` : "Nothing was deployed"}
+              error={deploy.error}
+            />
+          )}
+          <div className={css["actions"]}>
+            <Button weight="primary" isDisabled={chosen.length === 0} isPending={deploy.isPending} onPress={() => deploy.mutate()}>
+              {chosen.length <= 1 ? `Deploy${chosen[0] === undefined ? "" : ` to ${chosen[0].Name}`}` : `Deploy to ${chosen.length} environments`}
+            </Button>
+            {chosen.length === 0 && <span className="muted">Choose at least one environment.</span>}
+          </div>
+        </>
+      )}
+    </div>
+  );
+}
+
+/** What is there now. */
+function replacedText(progression: Progression | undefined, environment: string, release: Release): string {
+  if (progression === undefined) return "";
+  for (const { Release: other, Deployments } of progression.Releases) {
+    const item = (Deployments[environment] ?? []).find((one) => one.IsCurrent);
+    if (item === undefined) continue;
+    return other.Id === release.Id ? `${other.Version} is there already` : `${other.Version} → ${release.Version}`;
+  }
+  return `nothing → ${release.Version}`;
+}

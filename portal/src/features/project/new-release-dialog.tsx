@@ -1,0 +1,84 @@
+// A new release of a project: version, channel where there are several, and notes. Packages are the newest that fit, as the server chooses.
+
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useRouter } from "@tanstack/react-router";
+import { useRef, useState } from "react";
+import { ApiError } from "../../api/request.ts";
+import type { Project } from "../../api/documents.ts";
+import { newIdempotencyKey } from "../../api/idempotency-key.ts";
+import { channelsQuery, progressionQuery } from "../../api/projects.ts";
+import { createRelease, nextVersionQuery } from "../../api/releases.ts";
+import { Button } from "../../design/button.tsx";
+import { Dialog } from "../../design/dialog.tsx";
+import { Select, TextField } from "../../design/field.tsx";
+import { ErrorPanel } from "../../design/view-states.tsx";
+
+interface NewReleaseDialogProps {
+  space: string;
+  project: Project;
+  isOpen: boolean;
+  onLeave(): void;
+}
+
+export function NewReleaseDialog({ space, project, isOpen, onLeave }: NewReleaseDialogProps) {
+  const router = useRouter();
+  const queries = useQueryClient();
+  const { data: next } = useQuery({ ...nextVersionQuery(space, project.DeploymentProcessId), enabled: isOpen });
+  const { data: channels = [] } = useQuery({ ...channelsQuery(space, project.Id), enabled: isOpen });
+  const [version, setVersion] = useState<string>();
+  const [channel, setChannel] = useState<string>();
+  const [notes, setNotes] = useState("");
+  /** One wish: pressed again after a lost answer, it is the same. Another input is another wish. */
+  const wish = useRef({ text: "", key: "" });
+
+  const make = useMutation({
+    mutationFn: () => {
+      const body = {
+        ProjectId: project.Id,
+        ...(channel === undefined ? {} : { ChannelId: channel }),
+        Version: version ?? next ?? "",
+        ...(notes.trim() === "" ? {} : { ReleaseNotes: notes }),
+      };
+      const text = JSON.stringify(body);
+      if (wish.current.text !== text) wish.current = { text, key: newIdempotencyKey() };
+      return createRelease(space, body, wish.current.key);
+    },
+    onSuccess: async (release) => {
+      void queries.invalidateQueries({ queryKey: progressionQuery(space, project.Id).queryKey });
+      onLeave();
+      await router.navigate({ to: "/app/$space/releases/$release", params: { space, release: release.Id } });
+    },
+    // What the server refused is mended and asked anew.
+    onError: (error) => {
+      if (error instanceof ApiError && error.status > 0 && error.status < 500) wish.current = { text: "", key: "" };
+    },
+  });
+
+  return (
+    <Dialog
+      title={`New release of ${project.Name}`}
+      isOpen={isOpen}
+      onLeave={onLeave}
+      actions={
+        <>
+          <Button onPress={onLeave}>Leave</Button>
+          <Button weight="primary" isPending={make.isPending} onPress={() => make.mutate()}>
+            Create release
+          </Button>
+        </>
+      }
+    >
+      {make.isError && <ErrorPanel title="The release was not made" error={make.error} />}
+      <TextField label="Version" value={version ?? next ?? ""} onChange={setVersion} autoFocus help="The next one by the project's way of counting." />
+      {channels.length > 1 && (
+        <Select
+          label="Channel"
+          value={channel ?? channels.find((one) => one.IsDefault)?.Id ?? null}
+          options={channels.map((one) => ({ id: one.Id, name: one.Name }))}
+          onChange={setChannel}
+        />
+      )}
+      <TextField label="Notes" value={notes} onChange={setNotes} rows={4} />
+    </Dialog>
+  );
+}

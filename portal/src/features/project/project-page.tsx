@@ -1,0 +1,124 @@
+// A project: its releases and where each of them is, what may go where next, and a new release.
+
+import { useQuery } from "@tanstack/react-query";
+import { Link, getRouteApi } from "@tanstack/react-router";
+import { useState } from "react";
+import type { DashboardItem, Progression, Project } from "../../api/documents.ts";
+import { progressionQuery, projectQuery } from "../../api/projects.ts";
+import { Button, ButtonLink } from "../../design/button.tsx";
+import { Loaded } from "../../design/loaded.tsx";
+import { PageHeader } from "../../design/page.tsx";
+import { StateLabel, shownState } from "../../design/state-label.tsx";
+import { Table } from "../../design/table.tsx";
+import { TimeText } from "../../design/time-text.tsx";
+import { EmptyState, Skeleton } from "../../design/view-states.tsx";
+import { NewReleaseDialog } from "./new-release-dialog.tsx";
+import css from "./project-page.module.css";
+
+const route = getRouteApi("/signed-in/app/$space/projects/$project");
+
+export function ProjectPage() {
+  const { space, project } = route.useParams();
+  const query = useQuery(projectQuery(space, project));
+  return (
+    <Loaded query={query} what="The project" skeleton={<Skeleton height="20rem" />}>
+      {(found) => <Overview space={space} project={found} />}
+    </Loaded>
+  );
+}
+
+function Overview({ space, project }: { space: string; project: Project }) {
+  const query = useQuery(progressionQuery(space, project.Id));
+  const [isMaking, setMaking] = useState(false);
+  return (
+    <>
+      <PageHeader
+        title={project.Name}
+        within={["Projects"]}
+        above={
+          <Link to="/app/$space" params={{ space }}>
+            Dashboard
+          </Link>
+        }
+        beside={project.Description !== "" && <p className="muted">{project.Description}</p>}
+        actions={
+          <Button weight="primary" onPress={() => setMaking(true)}>
+            Create release
+          </Button>
+        }
+      />
+      <Loaded query={query} what="The project's releases" skeleton={<Skeleton height="20rem" />}>
+        {(progression) =>
+          progression.Releases.length === 0 ? (
+            <EmptyState
+              title="No releases yet"
+              action={
+                <Button weight="primary" onPress={() => setMaking(true)}>
+                  Create the first release
+                </Button>
+              }
+            >
+              A release freezes the steps, the variables and the packages of a project under a version, to be deployed unchanged from one
+              environment to the next.
+            </EmptyState>
+          ) : (
+            <Releases space={space} progression={progression} />
+          )
+        }
+      </Loaded>
+      <NewReleaseDialog space={space} project={project} isOpen={isMaking} onLeave={() => setMaking(false)} />
+    </>
+  );
+}
+
+function Releases({ space, progression }: { space: string; progression: Progression }) {
+  const { Environments: environments } = progression;
+  const hasChannels = new Set(progression.Releases.map(({ Release }) => Release.ChannelId)).size > 1;
+  return (
+    <Table label="Releases and where they are" columns={["Release", ...environments.map(({ Name }) => Name)]}>
+      {progression.Releases.map(({ Release: release, Channel: channel, Deployments: deployments, NextDeployments: next, HasUnresolvedDefect }) => (
+        <tr key={release.Id}>
+          <th scope="row" className={css["release"]}>
+            <Link to="/app/$space/releases/$release" params={{ space, release: release.Id }} className="tabular">
+              {release.Version}
+            </Link>
+            <div className="muted small">
+              {hasChannels && channel != null && <>{channel.Name}, </>}
+              <TimeText at={release.Assembled} />
+              {HasUnresolvedDefect && <> · held back</>}
+            </div>
+          </th>
+          {environments.map(({ Id, Name }) => (
+            <td key={Id} className={css["cell"]}>
+              <Cell space={space} items={deployments[Id] ?? []} />
+              {next.includes(Id) && (deployments[Id] ?? []).every((one) => one.IsCompleted) && (
+                <ButtonLink
+                  weight="quiet"
+                  aria-label={`Deploy ${release.Version} to ${Name}`}
+                  href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [Id] } }}
+                >
+                  Deploy …
+                </ButtonLink>
+              )}
+            </td>
+          ))}
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+function Cell({ space, items }: { space: string; items: readonly DashboardItem[] }) {
+  const item = items[0];
+  if (item === undefined) return null;
+  return (
+    <Link to="/app/$space/tasks/$task" params={{ space, task: item.TaskId }} className={css["state"]}>
+      <StateLabel state={shownState(item)} isShort />
+      <span className="muted small">
+        {item.IsCurrent ? "" : "replaced, "}
+        <TimeText at={item.CompletedTime ?? item.Created} />
+        {items.length > 1 && ` · ${items.length} tenants`}
+      </span>
+    </Link>
+  );
+}

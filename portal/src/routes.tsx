@@ -1,0 +1,162 @@
+// Every address of the portal with its page. Pages load when they are first opened; what a page needs is asked for at the same time.
+
+import type { QueryClient } from "@tanstack/react-query";
+import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
+import type { NavigateOptions, ToOptions } from "@tanstack/react-router";
+import { dashboardQuery } from "./api/dashboard.ts";
+import { projectQuery } from "./api/projects.ts";
+import { deploymentTemplateQuery, releaseByVersionQuery, releaseProgressionQuery, releaseQuery } from "./api/releases.ts";
+import { ApiError } from "./api/request.ts";
+import { server } from "./api/server.ts";
+import { meQuery } from "./api/session.ts";
+import { spacesQuery } from "./api/spaces.ts";
+import { taskDetailsQuery } from "./api/tasks.ts";
+import { readDashboardSearch } from "./features/dashboard/dashboard-search.ts";
+import { readDeploySearch } from "./features/deploy/deploy-search.ts";
+import { readTaskSearch } from "./features/task/task-search.ts";
+import { pathOfOldLink } from "./shell/old-links.ts";
+import { PageNotFound, PageProblem } from "./shell/page-problems.tsx";
+import { rememberSpace, rememberedSpace } from "./shell/remembered-space.ts";
+
+interface RouterContext {
+  queries: QueryClient;
+}
+
+const root = createRootRouteWithContext<RouterContext>()({});
+
+const start = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/app", replace: true });
+  },
+});
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: "/app/signin",
+  validateSearch: (search: Record<string, unknown>): { returnTo?: string } =>
+    typeof search["returnTo"] === "string" && isOwnPath(search["returnTo"]) ? { returnTo: search["returnTo"] } : {},
+  component: lazyRouteComponent(() => import("./features/sign-in/sign-in-page.tsx"), "SignInPage"),
+});
+
+/** Everything else is for those who are signed in. */
+const signedIn = createRoute({
+  getParentRoute: () => root,
+  id: "signed-in",
+  beforeLoad: async ({ context, location }) => {
+    try {
+      return { me: await context.queries.ensureQueryData(meQuery) };
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 401) throw error;
+      const isPlain = location.pathname === "/app" && location.hash === "";
+      throw redirect({ to: "/app/signin", search: isPlain ? {} : { returnTo: location.publicHref }, replace: true });
+    }
+  },
+});
+
+const app = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/app",
+  beforeLoad: async ({ context, location }) => {
+    const old = pathOfOldLink(location.hash === "" ? "" : `#${location.hash}`);
+    if (old !== undefined && old !== "") throw redirect({ href: `${server.base}/app${old}`, replace: true });
+    const spaces = await context.queries.ensureQueryData(spacesQuery);
+    const last = rememberedSpace();
+    const space = spaces.find((one) => one.Id === last) ?? spaces.find((one) => one.IsDefault) ?? spaces[0];
+    if (space === undefined)
+      throw new ApiError(403, ["You can sign in, but no space is shared with you. Ask an administrator of this server."]);
+    throw redirect({ to: "/app/$space", params: { space: space.Id }, replace: true });
+  },
+});
+
+const space = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/app/$space",
+  beforeLoad: ({ params }) => rememberSpace(params.space),
+  component: lazyRouteComponent(() => import("./shell/shell.tsx"), "Shell"),
+});
+
+const dashboard = createRoute({
+  getParentRoute: () => space,
+  path: "/",
+  validateSearch: readDashboardSearch,
+  loader: ({ context, params }) => void context.queries.prefetchQuery(dashboardQuery(params.space)),
+  component: lazyRouteComponent(() => import("./features/dashboard/dashboard-page.tsx"), "DashboardPage"),
+});
+
+const project = createRoute({
+  getParentRoute: () => space,
+  path: "projects/$project",
+  loader: ({ context, params }) => void context.queries.prefetchQuery(projectQuery(params.space, params.project)),
+  component: lazyRouteComponent(() => import("./features/project/project-page.tsx"), "ProjectPage"),
+});
+
+/** As people write it, and as older links have it. */
+const releaseByVersion = createRoute({
+  getParentRoute: () => space,
+  path: "projects/$project/releases/$version",
+  beforeLoad: async ({ context, params }) => {
+    const found = await context.queries.fetchQuery(releaseByVersionQuery(params.space, params.project, params.version));
+    throw redirect({ to: "/app/$space/releases/$release", params: { space: params.space, release: found.Id }, replace: true });
+  },
+});
+
+const release = createRoute({
+  getParentRoute: () => space,
+  path: "releases/$release",
+  loader: ({ context, params }) => {
+    void context.queries.prefetchQuery(releaseQuery(params.space, params.release));
+    void context.queries.prefetchQuery(releaseProgressionQuery(params.space, params.release));
+  },
+  component: lazyRouteComponent(() => import("./features/release/release-page.tsx"), "ReleasePage"),
+});
+
+const deploy = createRoute({
+  getParentRoute: () => space,
+  path: "releases/$release/deploy",
+  validateSearch: readDeploySearch,
+  loader: ({ context, params }) => void context.queries.prefetchQuery(deploymentTemplateQuery(params.space, params.release)),
+  component: lazyRouteComponent(() => import("./features/deploy/deploy-page.tsx"), "DeployPage"),
+});
+
+const task = createRoute({
+  getParentRoute: () => space,
+  path: "tasks/$task",
+  validateSearch: readTaskSearch,
+  loader: ({ context, params }) => void context.queries.prefetchQuery(taskDetailsQuery(params.space, params.task)),
+  component: lazyRouteComponent(() => import("./features/task/task-page.tsx"), "TaskPage"),
+});
+
+const tree = root.addChildren([start, signIn, signedIn.addChildren([app, space.addChildren([dashboard, project, releaseByVersion, release, deploy, task])])]);
+
+/** Only addresses of this portal: a link to the sign-in page must not lead elsewhere afterwards. */
+function isOwnPath(text: string): boolean {
+  return text.startsWith(`${server.base}/app/`) && !text.includes("\\");
+}
+
+export function createPortalRouter(queries: QueryClient) {
+  return createRouter({
+    routeTree: tree,
+    basepath: server.base === "" ? "/" : server.base,
+    context: { queries },
+    defaultPreload: "intent",
+    defaultPreloadStaleTime: 0,
+    defaultErrorComponent: PageProblem,
+    defaultNotFoundComponent: PageNotFound,
+    scrollRestoration: true,
+  });
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof createPortalRouter>;
+  }
+}
+
+declare module "react-aria-components" {
+  interface RouterConfig {
+    href: ToOptions;
+    routerOptions: Omit<NavigateOptions, keyof ToOptions>;
+  }
+}

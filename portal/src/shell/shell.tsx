@@ -1,0 +1,151 @@
+// The frame around every page of a space: header with space and user, side bar, banners, and the page. It follows the space's changes.
+
+import { useQuery, useQueryClient, useSuspenseQuery } from "@tanstack/react-query";
+import { Link, Outlet, getRouteApi, useRouter } from "@tanstack/react-router";
+import { ChevronDown, CircleUser } from "lucide-react";
+import { useEffect, useMemo } from "react";
+import { followChanges } from "../api/live-changes.ts";
+import { watchBuild } from "../api/portal-build.ts";
+import { meQuery, signOut } from "../api/session.ts";
+import { spacesQuery } from "../api/spaces.ts";
+import { useStore } from "../api/store.ts";
+import { Button } from "../design/button.tsx";
+import { MenuButton } from "../design/menu.tsx";
+import markUrl from "../design/cuttle.svg";
+import { ConnectionBanner, LiveLight } from "./connection-banner.tsx";
+import { navigation } from "./navigation.ts";
+import { SessionOverlay } from "./session-overlay.tsx";
+import css from "./shell.module.css";
+import { useShortcuts } from "./shortcuts.ts";
+import { chooseTheme, theme } from "./theme.ts";
+import type { Theme } from "./theme.ts";
+
+const route = getRouteApi("/signed-in/app/$space");
+
+const themes: readonly { id: Theme; name: string }[] = [
+  { id: "system", name: "As the system" },
+  { id: "light", name: "Light" },
+  { id: "dark", name: "Dark" },
+];
+
+export function Shell() {
+  const { space } = route.useParams();
+  const queries = useQueryClient();
+  const router = useRouter();
+  const { data: me } = useSuspenseQuery(meQuery);
+  useEffect(() => followChanges(queries, space), [queries, space]);
+  useEffect(watchBuild, []);
+  useShortcuts(
+    useMemo(
+      () => Object.fromEntries(navigation.map(({ key, to }) => [`g ${key}`, () => void router.navigate({ to, params: { space } })])),
+      [router, space],
+    ),
+  );
+  return (
+    <>
+      <a href="#page" className={css["skip"]}>
+        Skip to content
+      </a>
+      <div className={css["frame"]}>
+        <header className={css["bar"]}>
+          <Link to="/app/$space" params={{ space }} className={css["brand"]}>
+            <img src={markUrl} alt="" width={24} height={24} />
+            Cuttle
+          </Link>
+          <SpaceSwitcher space={space} />
+          <span className={css["spacer"]} />
+          <LiveLight />
+          <UserMenu name={me.DisplayName || me.Username} />
+        </header>
+        <nav className={css["side"]} aria-label="Main">
+          {navigation.map(({ to, name, icon: Icon, isExact }) => (
+            <Link
+              key={to}
+              to={to}
+              params={{ space }}
+              className={css["entry"]}
+              activeOptions={{ exact: isExact === true, includeSearch: false }}
+              preload="intent"
+            >
+              <Icon size={16} aria-hidden />
+              {name}
+            </Link>
+          ))}
+        </nav>
+        <main id="page" tabIndex={-1} className={css["page"]}>
+          <div className={css["banners"]}>
+            <ConnectionBanner />
+          </div>
+          <Outlet />
+        </main>
+      </div>
+      <SessionOverlay username={me.Username} />
+    </>
+  );
+}
+
+function SpaceSwitcher({ space }: { space: string }) {
+  const { data: spaces = [] } = useQuery(spacesQuery);
+  const current = spaces.find((one) => one.Id === space || one.Slug === space);
+  if (spaces.length < 2) return <span className="muted">{current?.Name ?? ""}</span>;
+  return (
+    <MenuButton
+      label="Spaces"
+      trigger={
+        <Button weight="quiet" aria-label={`Space: ${current?.Name ?? space}`}>
+          {current?.Name ?? space}
+          <ChevronDown size={16} aria-hidden />
+        </Button>
+      }
+      groups={[
+        {
+          id: "spaces",
+          heading: "Spaces",
+          entries: spaces.map((one) => ({
+            id: one.Id,
+            name: one.Name,
+            href: { to: "/app/$space", params: { space: one.Id } },
+            isChosen: one === current,
+          })),
+        },
+      ]}
+    />
+  );
+}
+
+function UserMenu({ name }: { name: string }) {
+  const chosen = useStore(theme);
+  async function leave(): Promise<void> {
+    try {
+      await signOut();
+    } finally {
+      // Nothing of one user stays in memory for the next.
+      location.assign(`${location.pathname.split("/app")[0]}/app/signin`);
+    }
+  }
+  return (
+    <MenuButton
+      label="You and this portal"
+      trigger={
+        <Button weight="quiet" aria-label={`Signed in as ${name}`}>
+          <CircleUser size={18} aria-hidden />
+          {name}
+          <ChevronDown size={16} aria-hidden />
+        </Button>
+      }
+      groups={[
+        {
+          id: "theme",
+          heading: "Theme",
+          entries: themes.map(({ id, name: label }) => ({
+            id,
+            name: label,
+            isChosen: id === chosen,
+            onChoose: () => chooseTheme(id),
+          })),
+        },
+        { id: "session", entries: [{ id: "sign-out", name: "Sign out", onChoose: () => void leave() }] },
+      ]}
+    />
+  );
+}

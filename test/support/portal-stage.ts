@@ -1,0 +1,62 @@
+// The portal as people meet it: a built portal served by a node with the production engine, and pages of a real browser in it.
+
+import assert from "node:assert/strict";
+import path from "node:path";
+import { buildPortal } from "../../scripts/portal/build-portal.ts";
+import { hashPassword } from "../../server/platform/secrets/secrets.ts";
+import { accessProblems, openBrowser, openPage } from "./browser.ts";
+import type { Browser, Page } from "./browser.ts";
+import { startDeployStage } from "./deploy-stage.ts";
+import type { DeployStage } from "./deploy-stage.ts";
+
+const root = path.dirname(path.dirname(import.meta.dirname));
+
+export const portalPassword = "Correct horse 1!";
+
+export interface PortalStage {
+  stage: DeployStage;
+  browser: Browser;
+  url: string;
+  /** A page of a browser of its own. `path` as in "/app"; signed in as the administrator unless said otherwise. */
+  open(
+    path: string,
+    options?: { signedIn?: boolean; theme?: "light" | "dark"; size?: { width: number; height: number } },
+  ): Promise<{ page: Page; faults: string[]; close(): Promise<void> }>;
+  /** Examines the page in light and dark. */
+  checkAccess(page: Page, where: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startPortalStage(options: { machines?: number } = {}): Promise<PortalStage> {
+  const { folder } = await buildPortal(root);
+  const [stage, browser] = await Promise.all([startDeployStage({ ...options, portalFolder: folder }), openBrowser()]);
+  await stage.api.database.execute(`UPDATE users SET password_hash = $1 WHERE username IN ('admin', 'nobody')`, [
+    await hashPassword(portalPassword),
+  ]);
+  const { url } = stage.api;
+  return {
+    stage,
+    browser,
+    url,
+    async open(where, { signedIn = true, theme = "light", size = { width: 1280, height: 800 } } = {}) {
+      const context = await browser.newContext({ colorScheme: theme, viewport: size, reducedMotion: "reduce" });
+      if (signedIn) {
+        const answer = await context.request.post(`${url}/api/users/login`, { data: { Username: "admin", Password: portalPassword } });
+        assert.equal(answer.status(), 200, await answer.text());
+      }
+      const { page, faults } = await openPage(context);
+      await page.goto(url + where);
+      return { page, faults, close: () => context.close() };
+    },
+    async checkAccess(page, where) {
+      for (const colorScheme of ["light", "dark"] as const) {
+        await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+        assert.deepEqual(await accessProblems(page), [], `${where}, ${colorScheme}`);
+      }
+    },
+    async close() {
+      await browser.close();
+      await stage.close();
+    },
+  };
+}
