@@ -191,7 +191,7 @@ async function runNpmCi(root, lock) {
   const timer = setInterval(
     () => {
       const there = expected.filter((folder) => existsSync(path.join(root, folder, "package.json"))).length;
-      const line = `  ${there} of ${expected.length} packages, ${elapsed()}`;
+      const line = `  ${there} of ${expected.length} packages, ${elapsed()}${timeLeft(there, expected.length, Date.now() - startedAt)}`;
       process.stderr.write(isTerminal ? `\r${line}` : `${line}\n`);
     },
     isTerminal ? 500 : 5_000,
@@ -213,6 +213,12 @@ async function runNpmCi(root, lock) {
   }
   if (code !== 0) throw new LaunchError(explainNpmFailure(code, output, root));
   process.stderr.write(`  ${expected.length} of ${expected.length} packages installed in ${elapsed()}.\n`);
+}
+
+/** What is left at the pace so far; nothing while that says little. */
+function timeLeft(done, total, elapsedMs) {
+  if (elapsedMs < 2_000 || done < total / 20 || done === total) return "";
+  return `, about ${Math.max(1, Math.ceil((elapsedMs / done) * ((total - done) / 1000)))} s left  `;
 }
 
 /** Folders of the packages in the lock file that npm will really put on this platform. */

@@ -19,14 +19,16 @@ if (folder === undefined) {
 // Somebody may be deploying meanwhile.
 setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 const into = path.resolve(folder);
-await fs.mkdir(into, { recursive: true });
-const place = path.join(into, `making.${process.pid}`);
+/** Beside it, so that the folder is there only when an archive is in it. */
+const place = `${into}.${process.pid}`;
+const bundle = path.join(place, "agent");
+await fs.mkdir(place, { recursive: true });
 try {
-  const made = await makeBundle({ root: path.dirname(import.meta.dirname), program: "agent", folder: place, withNode: true });
+  const made = await makeBundle({ root: path.dirname(import.meta.dirname), program: "agent", folder: bundle, withNode: true });
   let saidAtMs = performance.now();
   const archive = await makeArchive({
-    folder: place,
-    into,
+    folder: bundle,
+    into: place,
     name: `cuttle-agent-${made.version}`,
     platform: made.platform,
     level,
@@ -37,9 +39,11 @@ try {
     },
   });
   const name = path.basename(archive.file);
+  await fs.mkdir(into, { recursive: true });
+  await fs.rename(archive.file, path.join(into, name));
   for (const other of await fs.readdir(into))
     if (/^cuttle-agent-.*\.tar\.gz$/.test(other) && other !== name) await fs.rm(path.join(into, other), { force: true });
-  console.log(JSON.stringify({ file: archive.file, bytes: archive.bytes, sha256: archive.sha256 }));
+  console.log(JSON.stringify({ file: path.join(into, name), bytes: archive.bytes, sha256: archive.sha256 }));
 } finally {
   await fs.rm(place, { recursive: true, force: true });
 }

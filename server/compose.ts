@@ -268,7 +268,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
           });
         },
         agentArchives: createAgentArchives({
-          ...findAgentArchives(config),
+          ...findAgentArchives(config, (line) => log.info({}, line)),
           reportFault: (error) =>
             log.error({ err: error }, "The archive of the agent could not be made; machines cannot be added by a pasted line."),
         }),

@@ -8,9 +8,13 @@ import { promisify } from "node:util";
 
 /** Packing a hundred megabytes on a busy machine. */
 const makeMsMax = 10 * 60_000;
+const progressEveryMs = 2_000;
 const outputBytesMax = 1024 * 1024;
 
-export function findAgentArchives(config: { home: string; agentArchives: string | undefined }): {
+export function findAgentArchives(
+  config: { home: string; agentArchives: string | undefined },
+  say: (line: string) => void,
+): {
   folders: string[];
   make?: () => Promise<void>;
 } {
@@ -22,7 +26,19 @@ export function findAgentArchives(config: { home: string; agentArchives: string 
   return {
     folders: [folder, beside],
     async make() {
-      await promisify(execFile)(process.execPath, [script, folder], { timeout: makeMsMax, maxBuffer: outputBytesMax });
+      say("The archive of the agent for new machines is being made.");
+      const running = promisify(execFile)(process.execPath, [script, folder], { timeout: makeMsMax, maxBuffer: outputBytesMax });
+      let saidAtMs = performance.now();
+      running.child.stdout?.on("data", (line: string) => {
+        const found = /"done":(\d+),"total":(\d+)/.exec(line);
+        if (found === null || performance.now() - saidAtMs < progressEveryMs) return;
+        saidAtMs = performance.now();
+        say(`Packing the agent: ${mebibytes(Number(found[1]))} of ${mebibytes(Number(found[2]))} MiB.`);
+      });
+      await running;
+      say("The archive of the agent for new machines is there.");
     },
   };
 }
+
+const mebibytes = (bytes: number): number => Math.round(bytes / 1024 / 1024);

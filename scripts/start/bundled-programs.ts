@@ -12,8 +12,8 @@ import type { Terminal } from "./terminal.ts";
 const statesKept = 3;
 const sources = ["server", "agent", "halibut", "templates", "contract", "packaging", "portal"];
 
-/** Entry files of server and agent. Makes the bundles when the sources have changed since the last time. */
-export async function bundlePrograms(root: string, terminal: Terminal): Promise<{ server: string; agent: string }> {
+/** Entry files of server and agent, and the folder for archives of this agent, which is there once there is one. Makes the bundles when the sources have changed since the last time. */
+export async function bundlePrograms(root: string, terminal: Terminal): Promise<{ server: string; agent: string; agentArchives: string }> {
   const base = path.join(root, "node_modules", ".cache", "cuttle-bundles");
   const folder = path.join(base, keyOf(root));
   if (!existsSync(folder)) {
@@ -37,6 +37,7 @@ export async function bundlePrograms(root: string, terminal: Terminal): Promise<
   return {
     server: path.join(folder, "server", "cuttle-server.mjs"),
     agent: path.join(folder, "agent", "cuttle-agent.mjs"),
+    agentArchives: path.join(folder, "agent-archives"),
   };
 }
 

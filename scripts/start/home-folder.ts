@@ -21,8 +21,6 @@ export interface HomeFolder {
   /** Of a second node. */
   readonly secondServer: string;
   readonly agent: string;
-  /** Archives of the agent for other machines. */
-  readonly agentArchives: string;
   readonly pollingAgent: string;
   readonly page: string;
   readonly logs: string;
@@ -41,7 +39,7 @@ const deleteDatabaseMsMax = 60_000;
 const keysName = "keys.json";
 const processesName = "processes.json";
 /** Everything of ours in the home. `--fresh` removes these names and nothing else. */
-const ownNames = ["server", "second-server", "agent", "agent-archives", "polling-agent", "page", "logs", keysName, processesName];
+const ownNames = ["server", "second-server", "agent", "polling-agent", "page", "logs", keysName, processesName];
 
 export async function openHomeFolder(folder: string, options: { fresh: boolean; say: (line: string) => void }): Promise<HomeFolder> {
   const processesFile = path.join(folder, processesName);
@@ -60,7 +58,6 @@ export async function openHomeFolder(folder: string, options: { fresh: boolean; 
       server: path.join(folder, "server"),
       secondServer: path.join(folder, "second-server"),
       agent: path.join(folder, "agent"),
-      agentArchives: path.join(folder, "agent-archives"),
       pollingAgent: path.join(folder, "polling-agent"),
       page: path.join(folder, "page"),
       logs: path.join(folder, "logs"),

@@ -53,8 +53,6 @@ const readyPauseMs = 50;
 /** Between the lines of the example's first step, where somebody watches: time enough to press a key. */
 const watchedPauseSeconds = 1.5;
 const logLinesShown = 15;
-/** Packing a hundred megabytes on a busy machine. */
-const archiveMsMax = 10 * 60_000;
 /** What a key that kills does: the scripts pause so long, and everything up to the kill and to the takeover is done within. */
 const strikePauseSeconds = 3;
 const strikeMsMax = 120_000;
@@ -96,7 +94,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
   };
   const logFile = (name: string): string => path.join(home.logs, `${name.replace(" ", "-")}.log`);
   /** Entry files of the bundles; made before the first program is started. */
-  let programs = { server: "", agent: "" };
+  let programs = { server: "", agent: "", agentArchives: "" };
   /** Only the second node needs it told; the first one keeps it in its home. */
   let masterKey = "";
   const nodes: Node[] = [
@@ -122,7 +120,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
         // The database runs in processes of its own: it lives as long as one of the nodes.
         `--databaseFolder=${path.join(home.server, "database")}`,
         `--clusterShared=${path.join(home.server, "shared")}`,
-        `--agentArchives=${home.agentArchives}`,
+        `--agentArchives=${programs.agentArchives}`,
         `--serverNodeName=${name}`,
         `--webListenPrefixes=http://127.0.0.1:${webPort}/`,
         `--commsListenPort=${commsPort}`,
@@ -185,6 +183,18 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     ],
     logFile: logFile("polling agent"),
     onUnexpectedEnd: onUnexpectedEnd("polling agent", "p"),
+  });
+
+  /** Packs the agent for other machines, once for each state of the sources. */
+  const archiveMaker = createProgram({
+    name: "archive maker",
+    args: () => [path.join(root, "scripts", "agent-archive.ts"), programs.agentArchives],
+    environment: {},
+    withoutVariables: [],
+    cwd: home.path,
+    logFile: logFile("archive maker"),
+    home,
+    onUnexpectedEnd: archiveMade,
   });
 
   async function bringUp(): Promise<void> {
@@ -333,7 +343,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     terminal.say(
       [
         "  Already have Octopus tools? Point them here:",
-        `    OCTOPUS_URL=${address} OCTOPUS_API_KEY=${home.keys.apiKey} octopus release deploy --no-prompt \\`,
+        `    OCTOPUS_URL=${address} OCTOPUS_API_KEY=${home.keys.apiKey} OCTOPUS_SPACE=Default octopus release deploy --no-prompt \\`,
         `      --project "${example.project}" --version ${lastVersion ?? "1.0.0"} --environment ${example.environments[0]}`,
         "",
         `  ${isWatched ? "Keys" : "Type a letter and Enter"}:`,
@@ -341,19 +351,22 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
         "",
       ].join("\n"),
     );
-    void makeAgentArchive();
+    makeAgentArchive();
   }
 
   /** So that the first machine that is added does not wait for it. A server that is asked before it is there has the machine wait. */
-  async function makeAgentArchive(): Promise<void> {
-    const script = path.join(root, "scripts", "agent-archive.ts");
-    const startedAt = performance.now();
-    const { code, output } = await runToEnd([script, home.agentArchives], { msMax: archiveMsMax });
-    if (signal.aborted) return;
-    if (code !== 0) return terminal.say(`The archive of the agent for other machines could not be made: ${output.slice(-500)}`);
-    terminal.say(
-      `  The agent for other machines is packed (${((performance.now() - startedAt) / 1000).toFixed(0)} s): POST /api/machines/install-tokens answers a line to paste there`,
-    );
+  function makeAgentArchive(): void {
+    if (existsSync(programs.agentArchives)) return;
+    archiveMaker.start();
+  }
+
+  function archiveMade(how: string): void {
+    if (!isUp) return;
+    if (existsSync(programs.agentArchives))
+      terminal.say(
+        "  The agent for other machines is packed: POST /api/machines/install-tokens answers a line to paste into a shell there",
+      );
+    else terminal.say(`The maker of the agent's archive ${how}. Its log is ${logFile("archive maker")}`);
   }
 
   async function press(key: string): Promise<void> {
@@ -561,6 +574,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     isUp = false;
     const parts: string[] = (await endPages(home.page)) ? ["page"] : [];
     const all = [
+      ["archive maker", archiveMaker],
       ["polling agent", pollingAgent],
       ["agent", agent],
       ["second server", nodes[1]!.program],
@@ -571,6 +585,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
       for (const [name, program] of all) {
         if (!program.isRunning()) continue;
         const { killed } = await program.stop();
+        if (program === archiveMaker) continue;
         parts.push(killed ? `${name} (it had to be killed)` : name);
       }
     });

@@ -7,11 +7,21 @@ import path from "node:path";
 
 const folder = import.meta.dirname;
 const settings = JSON.parse(readFileSync(path.join(folder, "settings.json"), "utf8"));
-const products = JSON.parse(readFileSync(path.join(folder, "products.json"), "utf8"));
+const products = readProducts();
 const footer = readFileSync(path.join(folder, "footer.html"), "utf8");
 const noteFile = process.argv[2];
 const orderFile = path.join(settings.Shop.DataFolder, "orders.jsonl");
 mkdirSync(settings.Shop.DataFolder, { recursive: true });
+
+/** What is sold. A damaged list is said in one line, the first that somebody reads who looks for the reason. */
+function readProducts() {
+  try {
+    return JSON.parse(readFileSync(path.join(folder, "products.json"), "utf8"));
+  } catch (error) {
+    console.error(`products.json of this release cannot be read: ${error.message}`);
+    process.exit(1);
+  }
+}
 
 const bodyBytesMax = 4096;
 const basketItemsMax = 50;

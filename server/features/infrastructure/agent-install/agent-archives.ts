@@ -73,6 +73,7 @@ export function createAgentArchives(parts: {
     async list() {
       const found = await look();
       if (found.length === 0 && parts.make !== undefined)
+        // Asked again at each look, until it is there.
         making ??= parts
           .make()
           .catch(parts.reportFault)

@@ -53,7 +53,7 @@ set -eu
 server=${shellWord(origin)}
 requestSeconds=30
 triesMax=30
-readySeconds=30
+readySeconds=90
 
 say() { printf '%s\\n' "$*" >&2; }
 
