@@ -127,8 +127,8 @@ const guided: Rich = {
     await eventually("it was tried again", () => deployment.marks().filter((mark) => mark === "breaks web-1").length === 2, questionMsMax);
     await answer(world, await asked(world, deployment), { Guidance: "Exclude" });
   },
-  marks: ["breaks web-1", "breaks web-1", "breaks web-2", "goes on web-2", "goes on db-1"],
-  stages: ["breaks web-1", "breaks web-2", "goes on db-1"],
+  marks: ["breaks web-1", "breaks web-1", "breaks web-2", "goes on db-1", "goes on web-2"],
+  stages: ["breaks web-1", "breaks web-2", "goes on web-2"],
   log: [],
 };
 
@@ -374,11 +374,32 @@ describe("golden deployments: steps", { ...linux, timeout: 900_000 }, () => {
     const deployment = await project.deploy("1.0.0", "Test");
     const task = await deployment.ended();
     assert.equal(task.State, "Success");
-    assert.deepEqual(logLines(await deployment.log()), goldenLog(`Golden ${made}`));
+    const lines = logLines(await deployment.log()).map((line) =>
+      line
+        .replaceAll(world.cluster.root, "<root>")
+        .replace(/ServerTasks-\d+/, "<task>")
+        .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/, "<id>"),
+    );
+    // Headings say once more where a stretch of lines belongs; what goes to the other stream may come a line sooner or later.
+    assert.ok(lines.includes("Error oh"));
+    assert.deepEqual(
+      lines.filter((line) => !line.startsWith("== Running:") && line !== "Error oh"),
+      [
+        "Verbose Acquiring isolation mutex RunningScript with FullIsolation in <task>",
+        "Verbose Starting /bin/bash in working directory '<root>/db-1/Work/<id>' using 'Unicode (UTF-8)' encoding",
+        "Info hello",
+        "Verbose in detail",
+        "Warning careful",
+        "Verbose Process /bin/bash in <root>/db-1/Work/<id> exited with code 0",
+        "== Success: db-1 ==",
+        "== Success: Step 1: Speak ==",
+        "Warning No deployment target of this environment has a role of this step; it was skipped.",
+        "== Skipped: Step 2: Nobody ==",
+        `== Success: Deploy Golden ${made} release 1.0.0 to Test ==`,
+      ],
+    );
   });
 });
-
-const goldenLog = (project: string): string[] => [`== Running: Deploy ${project} release 1.0.0 to Test ==`];
 
 /** Level and text of each line below the head of a raw log, without times. */
 function logLines(raw: string): string[] {

@@ -95,6 +95,15 @@ export const environments = ["Test", "Production"] as const;
 
 export async function createWorld(parts: { nodes: number }): Promise<World> {
   const cluster = await createCluster();
+  try {
+    return await createWorldIn(cluster, parts);
+  } catch (error) {
+    await cluster.close();
+    throw error;
+  }
+}
+
+async function createWorldIn(cluster: Cluster, parts: { nodes: number }): Promise<World> {
   const marksFolder = path.join(cluster.root, "marks");
   mkdirSync(marksFolder, { mode: 0o777 });
   const nodes: ServerProcess[] = [];
