@@ -82,9 +82,7 @@ function ReleaseView({ space, release }: { space: string; release: Release }) {
               <tr key={index}>
                 <td>
                   {one.ActionName ?? one.StepName}
-                  {one.PackageReferenceName != null && one.PackageReferenceName !== "" && (
-                    <span className="muted"> ({one.PackageReferenceName})</span>
-                  )}
+                  {Boolean(one.PackageReferenceName) && <span className="muted"> ({one.PackageReferenceName})</span>}
                 </td>
                 <td className="tabular">{one.Version}</td>
               </tr>
