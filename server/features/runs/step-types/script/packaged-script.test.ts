@@ -44,7 +44,7 @@ async function stageOf(t: TestContext) {
   return { stage, home, running, marks: () => readFileSync(path.join(home, "marks"), "utf8").trim().split("\n") };
 }
 
-test("a file of the step's package runs in the unpacked package, with parameters and variables, and nothing of it stays", async (t) => {
+test("a file of the step's package runs in its own folder of the unpacked package, with parameters and variables, and nothing of it stays", async (t) => {
   const { stage, running, marks } = await stageOf(t);
   await stage.deploy(
     scriptOf({
@@ -62,9 +62,9 @@ test("a file of the step's package runs in the unpacked package, with parameters
   );
   const [bash, python] = marks();
   const [, argument, folder] = /^ran 2 one two\|(.+)\/data\.txt in (.+) for blue$/.exec(bash ?? "") ?? assert.fail(bash);
-  assert.equal(argument, folder);
+  assert.equal(`${argument}/scripts`, folder);
   assert.ok(folder?.startsWith(`${running}/`), folder);
-  assert.match(python ?? "", /^\['a b', 'c'\] beside it .+\/Acme\.Tools blue$/);
+  assert.match(python ?? "", /^\['a b', 'c'\] beside it .+\/Acme\.Tools\/scripts blue$/);
   assert.deepEqual(readdirSync(running), []);
   assert.ok(lines.includes("Acme.Tools 1.0.0 is there already."), lines.join("\n"));
 });

@@ -45,6 +45,8 @@ export function composePackagedScript(
 ): string {
   const { folder, variables, parameters } = parts;
   const path = `${folder}/${file}`;
+  // Where official servers run it, so that it finds what lies beside it.
+  const place = path.slice(0, path.lastIndexOf("/"));
   const check = [
     parts.unpack,
     `[ -f ${bashWord(path)} ] || { echo "The package "${bashWord(parts.package)}" has no file "${bashWord(file)}". Correct the name in the step." >&2; exit 1; }`,
@@ -56,8 +58,8 @@ export function composePackagedScript(
         ...check,
         // Written on Windows, as it happens.
         `if grep -q $'\\r$' ${bashWord(path)}; then tr -d '\\r' < ${bashWord(path)} > ./Step.sh && cat ./Step.sh > ${bashWord(path)}; fi`,
-        `cd ${bashWord(folder)} || exit 1`,
-        `. ${bashWord(`./${file}`)}`,
+        `cd ${bashWord(place)} || exit 1`,
+        `. ${bashWord(`.${path.slice(place.length)}`)}`,
       ].join("\n"),
       parameters,
     );
@@ -66,7 +68,7 @@ export function composePackagedScript(
     const literal = JSON.stringify;
     const body = [
       "import os, sys",
-      `os.chdir(${literal(folder)})`,
+      `os.chdir(${literal(place)})`,
       `__file__ = sys.argv[0] = ${literal(path)}`,
       "sys.path.insert(0, os.path.dirname(__file__))",
       "exec(compile(open(__file__, 'rb').read(), __file__, 'exec'))",
@@ -74,6 +76,6 @@ export function composePackagedScript(
     return `${before}${runPython(composePythonScript(variables, body.join("\n")), parameters).bash}`;
   }
   const text = (value: string): string => `'${value.replaceAll("'", "''")}'`;
-  const body = [`Set-Location -LiteralPath ${text(folder)}`, `. ${text(path)} ${parameters.replaceAll(/\s+/g, " ")}`.trimEnd()];
+  const body = [`Set-Location -LiteralPath ${text(place)}`, `. ${text(path)} ${parameters.replaceAll(/\s+/g, " ")}`.trimEnd()];
   return `${before}${runPowerShellFromBash(composePowerShellScript(variables, body.join("\n")))}`;
 }
