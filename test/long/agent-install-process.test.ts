@@ -4,12 +4,11 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { createClusterApi } from "../support/cluster-api.ts";
 import type { ClusterApi, Document } from "../support/cluster-api.ts";
-import { createCluster } from "../support/cluster.ts";
+import { createCluster, freePort } from "../support/cluster.ts";
 import type { Cluster, ServerProcess } from "../support/cluster.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -177,17 +176,6 @@ describe("a pasted line", { ...linux, timeout: 900_000 }, () => {
     assert.ok(!existsSync(path.join(agentIn(home), "downloads")));
   });
 });
-
-async function freePort(): Promise<number> {
-  for (let port = 21_000 + (process.pid % 9_000); ; port++) {
-    const probe = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      probe.once("error", () => resolve(false));
-      probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
-    });
-    if (isFree) return port;
-  }
-}
 
 async function run(program: string, args: string[]): Promise<void> {
   const child = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"] });

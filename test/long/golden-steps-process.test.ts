@@ -96,8 +96,8 @@ const retried: Rich = {
         name: "Shaky",
         role: "first",
         properties: { "Octopus.Action.AutoRetry.MaximumCount": "2", "Octopus.Action.AutoRetry.MinimumBackoff": "0" },
-        script: `count="$(cat "$HOME_OF_COUNT" 2>/dev/null || echo 0)"; count=$((count + 1)); echo "$count" > "$HOME_OF_COUNT"
-mark "attempt $count"; ${stays}; [ "$count" = 3 ] || { echo "not yet" >&2; exit 4; }`,
+        script: `count="$(cat "$HOME_OF_COUNT" 2>/dev/null || echo 0)"; count=$((count + 1)); mark "attempt $count"
+echo "$count" > "$HOME_OF_COUNT"; ${stays}; [ "$count" = 3 ] || { echo "not yet" >&2; exit 4; }`,
       },
       {
         name: "Beside",

@@ -120,6 +120,36 @@ describe("PowerShell", { skip }, () => {
     ]);
   });
 
+  test("artifacts are named one by one or come through a pipeline; one that is not there is an error; progress is said", async () => {
+    const script = path.join(folder, "artifacts.ps1");
+    const files = ["one.txt", "two.txt"].map((name) => path.join(folder, name));
+    for (const file of files) writeFileSync(file, "content");
+    const body = [
+      // The engine comes without the module that has it.
+      "function Write-Error([string]$Message) { throw $Message }",
+      `New-OctopusArtifact '${files[0]}' 'first'`,
+      `[pscustomobject]@{ FullName = '${files[1]}' } | New-OctopusArtifact`,
+      "Update-Progress 40 'so far'",
+      `New-OctopusArtifact '${path.join(folder, "gone.txt")}'`,
+    ].join("\n");
+    writeFileSync(script, composePowerShellScript([], body));
+    const { code, stdout, stderr } = await runEngine(["-NoProfile", "-File", script]);
+    const encoded = (text: string): string => Buffer.from(text, "utf8").toString("base64");
+    const said = (file: string, name: string): string =>
+      `##octopus[createArtifact path='${encoded(file)}' name='${encoded(name)}' length='${encoded("7")}']`;
+    assert.deepEqual(
+      stdout.split("\n").filter((line) => /^##octopus\[(createArtifact|progress) /.test(line)),
+      [
+        said(files[0]!, "first"),
+        said(files[1]!, "two.txt"),
+        `##octopus[progress percentage='${encoded("40")}' message='${encoded("so far")}']`,
+      ],
+      stderr,
+    );
+    assert.equal(code, 1);
+    assert.match(stderr, /There is no file .*gone\.txt to collect as an artifact/);
+  });
+
   test("the agent runs PowerShell: arguments, exit codes of script and program, and an error that ends it", async (t) => {
     const pwsh = path.join(folder, "pwsh");
     writeFileSync(pwsh, `#!/bin/bash\nexec dotnet run ${engine} -- "$@"\n`, { mode: 0o755 });

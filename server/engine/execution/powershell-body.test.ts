@@ -47,3 +47,12 @@ test("no value can end its own quotes, and the same values give the same bytes",
   assert.doesNotMatch(compose(), /exit [89]/);
   assert.equal(compose(), compose());
 });
+
+test("each function that scripts call is defined once: a later definition would silently take the place of a fuller one", () => {
+  const names = [...composePowerShellScript([], "exit 0").matchAll(/^function ([A-Za-z_-]+)/gm)].map(([, name]) => name!.toLowerCase());
+  assert.ok(names.includes("new-octopusartifact") && names.includes("update-progress"), names.join(" "));
+  assert.deepEqual(
+    names.filter((name, at) => names.indexOf(name) !== at),
+    [],
+  );
+});
