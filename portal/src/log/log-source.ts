@@ -128,11 +128,13 @@ export function openLog(space: string, task: string, listeners: LogListeners): L
       let answer = await fetchLogLines(space, task, 1, linesAtOnce, closed.signal);
       keep(answer.Lines);
       const last = answer.LineCount;
+      // The beginning is there to be read while the end is on its way.
+      notify({ lineCount: last, heardAt: Date.now() });
       if (last > (answer.Lines.at(-1)?.Number ?? 0)) {
         answer = await fetchLogLines(space, task, pageOf(last) * linesAtOnce + 1, tailTake, closed.signal);
         keep(answer.Lines);
       }
-      const lineCount = answer.Lines.at(-1)?.Number ?? 0;
+      const lineCount = Math.max(last, answer.Lines.at(-1)?.Number ?? 0);
       notify({ lineCount, kind: "live", heardAt: Date.now(), problem: undefined });
       if (closed.signal.aborted) return;
       closeStream = openEventStream(
