@@ -42,12 +42,12 @@ const ports = {
 const exampleNames = ["web-shop", "first-deployment"] as const;
 
 const usage = `npm start -- [flags]
-  --fresh               begin anew: removes the database, keys and logs of earlier starts
-  --once                deploy, check that the page answers, stop everything
-  --example <name>      what is deployed: ${exampleNames.join(" or ")} (${exampleNames[0]})
-  --home <folder>       keep everything there instead of in .cuttle
+  --fresh                        begin anew: removes the database, keys and logs of earlier starts
+  --once                         deploy, check that the page answers, stop everything
+  --example <name>               what is deployed: ${exampleNames.join(" or ")} (${exampleNames[0]})
+  --home <folder>                keep everything there instead of in .cuttle
 ${Object.entries(ports)
-  .map(([flag, port]) => `  ${`--${flag} <number>`.padEnd(22)}${port.says} (${port.default})`)
+  .map(([flag, port]) => `  ${`--${flag} <number>`.padEnd(31)}${port.says} (${port.default})`)
   .join("\n")}`;
 
 export function readOptions(args: string[], root: string): StartOptions {

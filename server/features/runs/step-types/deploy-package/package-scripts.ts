@@ -368,7 +368,7 @@ cuttle_journal() (
 
 # code. The last of every deployment.
 cuttle_end() {
-  local code="$1" folder
+  local code="$1" folder text
   if [ "$code" = 0 ]; then
     cuttle_journal cuttle-journal-good.xml || code=1
     while IFS= read -r folder; do
@@ -377,7 +377,8 @@ cuttle_end() {
         "$TentacleApplications/"*) write_verbose "Removing $folder, which is older than what is kept."; rm -rf -- "$folder" ;;
       esac
     done < "$cuttle_workspace/cuttle-forgotten-folders"
-    write_verbose "$(cuttle_forget ${cacheGroup(target.packageId)})"
+    text="$(cuttle_forget ${cacheGroup(target.packageId)})"
+    [ -z "$text" ] || write_verbose "$text"
   else
     cuttle_stage DeployFailed
   fi
