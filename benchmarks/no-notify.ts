@@ -22,7 +22,9 @@ const cluster = await startCountedCluster({ nodesMax: counts.nodes, agents: 1, e
 
 async function measureOne(): Promise<number> {
   await pause(random() * quietMsMax);
-  const created = await cluster.deploy(0);
+  // By the node that runs no tasks: it has to tell another one, where any other would take the task itself.
+  const { releaseId, environmentIds } = cluster.project;
+  const created = await cluster.watch.create("/api/deployments", { ReleaseId: releaseId, EnvironmentId: environmentIds[0] });
   const acknowledgedMs = Date.now();
   const machines = await cluster.watch.get("/api/machines/all");
   const one = { id: created.Id, taskId: created.TaskId, project: cluster.project, machineIds: [machines[0].Id] };
