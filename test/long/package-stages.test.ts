@@ -6,9 +6,9 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import path from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
-import { makeZip } from "../../../../../test/support/archives.ts";
-import { createPackageStage } from "../../../../../test/support/package-stage.ts";
-import { readJournal } from "./journal.ts";
+import { makeZip } from "../support/archives.ts";
+import { createPackageStage } from "../support/package-stage.ts";
+import { readJournal } from "../../server/features/runs/step-types/deploy-package/journal.ts";
 
 const scripts = "Octopus.Features.CustomScripts";
 const mark = (what: string): string => `echo "${what} in $PWD" >> "$TentacleHome/marks"\n`;
@@ -267,7 +267,7 @@ test("what cannot be deployed is refused with a sentence before anything runs on
 });
 
 async function evilTar(): Promise<Buffer> {
-  const { tarHeader, paddingOf, endOfTar } = await import("../../../../platform/archives/archives.ts");
+  const { tarHeader, paddingOf, endOfTar } = await import("../../server/platform/archives/archives.ts");
   const entry = { name: "../../escaped", kind: "file", isExecutable: false, bytes: 1, linkTarget: "" } as const;
   return Buffer.concat([tarHeader(entry), Buffer.from("x"), paddingOf(1), endOfTar()]);
 }

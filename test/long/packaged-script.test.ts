@@ -7,10 +7,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
-import { makeZip } from "../../../../../test/support/archives.ts";
-import { createPackageStage } from "../../../../../test/support/package-stage.ts";
-import type { PackageDeployment } from "../../../../../test/support/package-stage.ts";
-import { readScriptFile } from "./packaged-script.ts";
+import { makeZip } from "../support/archives.ts";
+import { createPackageStage } from "../support/package-stage.ts";
+import type { PackageDeployment } from "../support/package-stage.ts";
+import { readScriptFile } from "../../server/features/runs/step-types/script/packaged-script.ts";
 
 const tools = makeZip([
   { name: "scripts/migrate it.sh", content: 'echo "ran $# $1|$2 in $PWD for $(get_octopusvariable Colour)" >> "$TentacleHome/marks"\r\n' },
