@@ -11,6 +11,14 @@ const tickMs = 30_000;
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const dayText = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
 const exactText = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "long" });
+const momentText = new Intl.DateTimeFormat("en", {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  hourCycle: "h23",
+  timeZoneName: "short",
+});
 const clockText = new Intl.DateTimeFormat("en", { timeStyle: "medium", hourCycle: "h23" });
 
 const listeners = new Set<() => void>();
@@ -50,6 +58,15 @@ export function TimeText({ at }: { at: string }) {
   return (
     <time dateTime={at} title={`${exactText.format(timeMs)}\n${new Date(timeMs).toISOString()}`}>
       {relativeText(timeMs, Math.max(now, timeMs - minuteMs))}
+    </time>
+  );
+}
+
+/** When something will be, as a date with its time and zone: until when a secret is good. */
+export function MomentText({ at }: { at: string }) {
+  return (
+    <time dateTime={at} title={at}>
+      {momentText.format(Date.parse(at))}
     </time>
   );
 }
