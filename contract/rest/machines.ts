@@ -51,6 +51,8 @@ const readOfBoth = {
   HealthStatus: oneOf(["Healthy", "HasWarnings", "Unhealthy", "Unavailable", "Unknown"]),
   Status: oneOf(["Online", "Offline", "Unknown", "NeedsUpgrade", "CalamariNeedsUpgrade", "Disabled"]),
   StatusSummary: text(),
+  /** When its health was last looked at. Other servers of this API say it only below `/connection`. */
+  HealthCheckedAt: optional(orNull(time())),
   HasLatestCalamari: flag(),
   IsInProcess: flag(),
   OperatingSystem: text(),

@@ -1,16 +1,21 @@
 // From what a client asks of a health check to the machines it means, all of them in the task's own space.
 
 import { problem } from "../../../base/problems.ts";
-import type { Json } from "../../../engine/tasks/tasks.ts";
 import type { Transaction } from "../../../platform/database/database.ts";
 import { resolveIds } from "../../../platform/resources/resources.ts";
 import { listMachineIds } from "./task-read-store.ts";
 
 /** One task that asks more machines than this one by one would never end; split it by environment. */
 const machinesMax = 1_000;
+/** A task that checks more is found by its arguments only. */
+export const relatedMachinesMax = 100;
 
 /** `{ MachineIds }`, `{ EnvironmentId }`, or nothing for all machines of the space. @throws Problem 400 */
-export async function readHealthArguments(tx: Transaction, spaceId: string, sent: Readonly<Record<string, unknown>>): Promise<Json> {
+export async function readHealthArguments(
+  tx: Transaction,
+  spaceId: string,
+  sent: Readonly<Record<string, unknown>>,
+): Promise<{ machineIds: string[] }> {
   const members = new Map(Object.entries(sent).map(([name, value]) => [name.toLowerCase(), value]));
   const named = members.get("machineids");
   const environment = members.get("environmentid");

@@ -16,7 +16,7 @@ import type { EventStreams, Route } from "../../../platform/http/http.ts";
 import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
 import type { Secrets } from "../../../platform/secrets/secrets.ts";
 import { repeatDeployment } from "../../runs/runs.ts";
-import { readHealthArguments } from "./health-arguments.ts";
+import { readHealthArguments, relatedMachinesMax } from "./health-arguments.ts";
 import { buildLogTree, rawLogText } from "./log-tree.ts";
 import { taskLogRoutes } from "./task-logs.ts";
 import * as store from "./task-read-store.ts";
@@ -293,14 +293,17 @@ export function taskRoutes(parts: TasksParts): Route[] {
         const wanted = (body.Arguments ?? {}) as { [key: string]: Json };
         if (JSON.stringify(wanted).length > argumentsCharactersMax)
           throw problem.invalid(`Arguments are longer than the limit of ${argumentsCharactersMax} characters.`);
+        const health = name === "Health" ? await readHealthArguments(tx, space.id, wanted) : undefined;
         const id = await enqueueTask(tx, {
           spaceId: space.id,
           name,
           description: body.Description?.trim() || name,
-          arguments: name === "Health" ? await readHealthArguments(tx, space.id, wanted) : wanted,
+          arguments: health ?? wanted,
           argumentsVersion: 1,
           concurrencyTag: null,
           actor,
+          // So that it stands among the tasks of each machine, as a check that the server asked for does.
+          ...(health === undefined ? {} : { relatedDocumentIds: health.machineIds.slice(0, relatedMachinesMax) }),
         });
         return created(present(await getTask(tx, undefined, id)));
       },
