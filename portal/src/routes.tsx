@@ -4,6 +4,7 @@ import type { QueryClient } from "@tanstack/react-query";
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 import type { NavigateOptions, ToOptions } from "@tanstack/react-router";
 import { dashboardQuery } from "./api/dashboard.ts";
+import { machineQuery, machinesPageQuery } from "./api/machines.ts";
 import { projectQuery } from "./api/projects.ts";
 import { deploymentTemplateQuery, releaseByVersionQuery, releaseProgressionQuery, releaseQuery } from "./api/releases.ts";
 import { ApiError } from "./api/request.ts";
@@ -13,6 +14,7 @@ import { spacesQuery } from "./api/spaces.ts";
 import { taskDetailsQuery } from "./api/tasks.ts";
 import { readDashboardSearch } from "./features/dashboard/dashboard-search.ts";
 import { readDeploySearch } from "./features/deploy/deploy-search.ts";
+import { readAddTargetSearch, readTargetsSearch } from "./features/targets/targets-search.ts";
 import { readTaskSearch } from "./features/task/task-search.ts";
 import { pathOfOldLink } from "./shell/old-links.ts";
 import { PageNotFound, PageProblem } from "./shell/page-problems.tsx";
@@ -128,10 +130,36 @@ const task = createRoute({
   component: lazyRouteComponent(() => import("./features/task/task-page.tsx"), "TaskPage"),
 });
 
+const targets = createRoute({
+  getParentRoute: () => space,
+  path: "infrastructure/targets",
+  validateSearch: readTargetsSearch,
+  loaderDeps: ({ search }) => search,
+  loader: ({ context, params, deps }) => void context.queries.prefetchQuery(machinesPageQuery(params.space, deps)),
+  component: lazyRouteComponent(() => import("./features/targets/targets-page.tsx"), "TargetsPage"),
+});
+
+const addTarget = createRoute({
+  getParentRoute: () => space,
+  path: "infrastructure/targets/new",
+  validateSearch: readAddTargetSearch,
+  component: lazyRouteComponent(() => import("./features/targets/add-target-page.tsx"), "AddTargetPage"),
+});
+
+const target = createRoute({
+  getParentRoute: () => space,
+  path: "infrastructure/targets/$machine",
+  loader: ({ context, params }) => void context.queries.prefetchQuery(machineQuery(params.space, params.machine)),
+  component: lazyRouteComponent(() => import("./features/targets/target-page.tsx"), "TargetPage"),
+});
+
 const tree = root.addChildren([
   start,
   signIn,
-  signedIn.addChildren([app, space.addChildren([dashboard, project, releaseByVersion, release, deploy, task])]),
+  signedIn.addChildren([
+    app,
+    space.addChildren([dashboard, project, releaseByVersion, release, deploy, task, targets, addTarget, target]),
+  ]),
 ]);
 
 /** Only addresses of this portal: a link to the sign-in page must not lead elsewhere afterwards. */

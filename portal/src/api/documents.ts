@@ -13,13 +13,31 @@ import type {
 } from "@cuttle/contract/rest/deployments";
 import type { Environment as EnvironmentShape } from "@cuttle/contract/rest/environments";
 import type { Root as RootShape } from "@cuttle/contract/rest/home";
+import type {
+  InstallToken as InstallTokenShape,
+  InstallTokenBody as InstallTokenBodyShape,
+  NewInstallToken as NewInstallTokenShape,
+} from "@cuttle/contract/rest/install-tokens";
 import type { Interruption as InterruptionShape } from "@cuttle/contract/rest/interruptions";
+import type {
+  DiscoveredMachine as DiscoveredMachineShape,
+  Machine as MachineShape,
+  MachineBody as MachineBodyShape,
+  MachineConnection as MachineConnectionShape,
+} from "@cuttle/contract/rest/machines";
 import type { Channel as ChannelShape, Project as ProjectShape, ProjectGroup as ProjectGroupShape } from "@cuttle/contract/rest/projects";
 import type {
   DeploymentTemplate as DeploymentTemplateShape,
   Release as ReleaseShape,
   ReleaseProgression as ReleaseProgressionShape,
 } from "@cuttle/contract/rest/releases";
+import type {
+  ServerNode as ServerNodeShape,
+  ServerNodeBody as ServerNodeBodyShape,
+  ServerNodeDetails as ServerNodeDetailsShape,
+  ServerNodeSummary as ServerNodeSummaryShape,
+  ServerNodesSummary as ServerNodesSummaryShape,
+} from "@cuttle/contract/rest/server-nodes";
 import type {
   Event as EventShape,
   ServerTask as ServerTaskShape,
@@ -41,15 +59,27 @@ export type Deployment = Static<typeof DeploymentShape>;
 export type DeploymentBody = Static<typeof DeploymentBodyShape>;
 export type DeploymentPreview = Static<typeof DeploymentPreviewShape>;
 export type DeploymentTemplate = Static<typeof DeploymentTemplateShape>;
+export type DiscoveredMachine = Static<typeof DiscoveredMachineShape>;
 export type Environment = Static<typeof EnvironmentShape>;
 export type Event = Static<typeof EventShape>;
+export type InstallToken = Static<typeof InstallTokenShape>;
+export type InstallTokenBody = Static<typeof InstallTokenBodyShape>;
 export type Interruption = Static<typeof InterruptionShape>;
+export type Machine = Static<typeof MachineShape>;
+export type MachineBody = Static<typeof MachineBodyShape>;
+export type MachineConnection = Static<typeof MachineConnectionShape>;
+export type NewInstallToken = Static<typeof NewInstallTokenShape>;
 export type Progression = Static<typeof ProgressionShape>;
 export type Project = Static<typeof ProjectShape>;
 export type ProjectGroup = Static<typeof ProjectGroupShape>;
 export type Release = Static<typeof ReleaseShape>;
 export type ReleaseProgression = Static<typeof ReleaseProgressionShape>;
 export type Root = Static<typeof RootShape>;
+export type ServerNode = Static<typeof ServerNodeShape>;
+export type ServerNodeBody = Static<typeof ServerNodeBodyShape>;
+export type ServerNodeDetails = Static<typeof ServerNodeDetailsShape>;
+export type ServerNodeSummary = Static<typeof ServerNodeSummaryShape>;
+export type ServerNodesSummary = Static<typeof ServerNodesSummaryShape>;
 export type ServerTask = Static<typeof ServerTaskShape>;
 export type ServerTaskDetails = Static<typeof ServerTaskDetailsShape>;
 export type ServerTaskPage = Static<typeof ServerTaskPageShape>;

@@ -10,6 +10,8 @@ test("old hashes become paths below /app", () => {
     ["#/Spaces-1/projects/web-shop", "/Spaces-1/projects/web-shop"],
     ["#/Spaces-1/projects/web-shop/deployments/releases/1.2.3", "/Spaces-1/projects/web-shop/releases/1.2.3"],
     ["#/Spaces-1/projects/web-shop/deployments", "/Spaces-1/projects/web-shop"],
+    ["#/Spaces-1/infrastructure/machines", "/Spaces-1/infrastructure/targets"],
+    ["#/Spaces-1/infrastructure/machines/Machines-3/settings", "/Spaces-1/infrastructure/targets/Machines-3"],
     ["#/Spaces-2", "/Spaces-2"],
     ["#/", ""],
     ["#L12", undefined],

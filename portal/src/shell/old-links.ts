@@ -16,5 +16,9 @@ export function pathOfOldLink(hash: string): string | undefined {
     return `${start}/projects/${id}${version === undefined ? "" : `/releases/${version}`}`;
   }
   if (kind === "tasks" && id !== undefined) return `${start}/tasks/${id}`;
+  if (kind === "infrastructure" && id === "machines") {
+    const machine = parts[2];
+    return `${start}/infrastructure/targets${machine === undefined ? "" : `/${machine}`}`;
+  }
   return `${start}/${parts.join("/")}`;
 }

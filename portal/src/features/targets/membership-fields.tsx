@@ -1,0 +1,81 @@
+// Environments and roles of a target, as every form about targets asks for them: those that exist are ticked, new roles are written.
+
+import { useQuery } from "@tanstack/react-query";
+import { CheckboxGroup, Label, Text } from "react-aria-components";
+import { environmentsQuery } from "../../api/environments.ts";
+import { machineRolesQuery } from "../../api/machines.ts";
+import { Checkbox, TextField } from "../../design/field.tsx";
+import fieldCss from "../../design/field.module.css";
+import { ErrorPanel } from "../../design/view-states.tsx";
+import css from "./targets.module.css";
+
+export interface Membership {
+  environments: readonly string[];
+  roles: readonly string[];
+  /** Not there yet, separated by commas. */
+  newRoles: string;
+}
+
+export const noMembership: Membership = { environments: [], roles: [], newRoles: "" };
+
+export function allRoles({ roles, newRoles }: Pick<Membership, "roles" | "newRoles">): string[] {
+  const written = newRoles
+    .split(",")
+    .map((role) => role.trim())
+    .filter((role) => role !== "");
+  return [...new Set([...roles, ...written])];
+}
+
+interface MembershipFieldsProps {
+  space: string;
+  value: Membership;
+  onChange(next: Membership): void;
+}
+
+export function MembershipFields({ space, value, onChange }: MembershipFieldsProps) {
+  const environments = useQuery(environmentsQuery(space));
+  const roles = useQuery(machineRolesQuery(space));
+  const offered = [...new Set([...(roles.data ?? []), ...value.roles])].sort((a, b) => a.localeCompare(b));
+  return (
+    <>
+      {environments.isError && <ErrorPanel title="The environments could not be read" error={environments.error} />}
+      {environments.data?.length === 0 && (
+        <p className="muted">There is no environment yet. A target belongs to at least one: create one first, such as Production.</p>
+      )}
+      <CheckboxGroup
+        className={css["choices"]!}
+        value={[...value.environments]}
+        onChange={(chosen) => onChange({ ...value, environments: chosen })}
+      >
+        <Label className={fieldCss["label"]!}>Environments</Label>
+        <div className={css["options"]}>
+          {(environments.data ?? []).map((one) => (
+            <Checkbox key={one.Id} value={one.Id}>
+              {one.Name}
+            </Checkbox>
+          ))}
+        </div>
+      </CheckboxGroup>
+      <CheckboxGroup className={css["choices"]!} value={[...value.roles]} onChange={(chosen) => onChange({ ...value, roles: chosen })}>
+        <Label className={fieldCss["label"]!}>Roles</Label>
+        <Text slot="description" className={fieldCss["help"]!}>
+          Steps choose their targets by roles.
+        </Text>
+        <div className={css["options"]}>
+          {offered.map((role) => (
+            <Checkbox key={role} value={role}>
+              {role}
+            </Checkbox>
+          ))}
+        </div>
+      </CheckboxGroup>
+      <TextField
+        label="New roles"
+        value={value.newRoles}
+        onChange={(newRoles) => onChange({ ...value, newRoles })}
+        placeholder="web, database"
+        help="Separated by commas."
+      />
+    </>
+  );
+}
