@@ -8,6 +8,7 @@ import { machineQuery, machinesPageQuery } from "./api/machines.ts";
 import { projectQuery } from "./api/projects.ts";
 import { deploymentTemplateQuery, releaseByVersionQuery, releaseProgressionQuery, releaseQuery } from "./api/releases.ts";
 import { ApiError } from "./api/request.ts";
+import { nodesQuery } from "./api/server-nodes.ts";
 import { server } from "./api/server.ts";
 import { meQuery } from "./api/session.ts";
 import { spacesQuery } from "./api/spaces.ts";
@@ -153,12 +154,19 @@ const target = createRoute({
   component: lazyRouteComponent(() => import("./features/targets/target-page.tsx"), "TargetPage"),
 });
 
+const cluster = createRoute({
+  getParentRoute: () => space,
+  path: "cluster",
+  loader: ({ context }) => void context.queries.prefetchQuery(nodesQuery),
+  component: lazyRouteComponent(() => import("./features/cluster/cluster-page.tsx"), "ClusterPage"),
+});
+
 const tree = root.addChildren([
   start,
   signIn,
   signedIn.addChildren([
     app,
-    space.addChildren([dashboard, project, releaseByVersion, release, deploy, task, targets, addTarget, target]),
+    space.addChildren([dashboard, project, releaseByVersion, release, deploy, task, targets, addTarget, target, cluster]),
   ]),
 ]);
 
