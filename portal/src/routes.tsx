@@ -5,6 +5,7 @@ import { createRootRouteWithContext, createRoute, createRouter, lazyRouteCompone
 import type { NavigateOptions, ToOptions } from "@tanstack/react-router";
 import { dashboardQuery } from "./api/dashboard.ts";
 import { machineQuery, machinesPageQuery } from "./api/machines.ts";
+import { packagesQuery } from "./api/packages.ts";
 import { projectQuery } from "./api/projects.ts";
 import { deploymentTemplateQuery, releaseByVersionQuery, releaseProgressionQuery, releaseQuery } from "./api/releases.ts";
 import { ApiError } from "./api/request.ts";
@@ -15,6 +16,7 @@ import { spacesQuery } from "./api/spaces.ts";
 import { taskDetailsQuery } from "./api/tasks.ts";
 import { readDashboardSearch } from "./features/dashboard/dashboard-search.ts";
 import { readDeploySearch } from "./features/deploy/deploy-search.ts";
+import { readPackagesSearch } from "./features/packages/packages-search.ts";
 import { readAddTargetSearch, readTargetsSearch } from "./features/targets/targets-search.ts";
 import { readTaskSearch } from "./features/task/task-search.ts";
 import { pathOfOldLink } from "./shell/old-links.ts";
@@ -154,6 +156,15 @@ const target = createRoute({
   component: lazyRouteComponent(() => import("./features/targets/target-page.tsx"), "TargetPage"),
 });
 
+const packages = createRoute({
+  getParentRoute: () => space,
+  path: "library/packages",
+  validateSearch: readPackagesSearch,
+  loaderDeps: ({ search }) => search,
+  loader: ({ context, params, deps }) => void context.queries.prefetchQuery(packagesQuery(params.space, deps)),
+  component: lazyRouteComponent(() => import("./features/packages/packages-page.tsx"), "PackagesPage"),
+});
+
 const cluster = createRoute({
   getParentRoute: () => space,
   path: "cluster",
@@ -166,7 +177,7 @@ const tree = root.addChildren([
   signIn,
   signedIn.addChildren([
     app,
-    space.addChildren([dashboard, project, releaseByVersion, release, deploy, task, targets, addTarget, target, cluster]),
+    space.addChildren([dashboard, project, releaseByVersion, release, deploy, task, targets, addTarget, target, packages, cluster]),
   ]),
 ]);
 

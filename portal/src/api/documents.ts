@@ -25,6 +25,7 @@ import type {
   MachineBody as MachineBodyShape,
   MachineConnection as MachineConnectionShape,
 } from "@cuttle/contract/rest/machines";
+import type { Package as PackageShape } from "@cuttle/contract/rest/packages";
 import type { Channel as ChannelShape, Project as ProjectShape, ProjectGroup as ProjectGroupShape } from "@cuttle/contract/rest/projects";
 import type {
   DeploymentTemplate as DeploymentTemplateShape,
@@ -69,6 +70,7 @@ export type Machine = Static<typeof MachineShape>;
 export type MachineBody = Static<typeof MachineBodyShape>;
 export type MachineConnection = Static<typeof MachineConnectionShape>;
 export type NewInstallToken = Static<typeof NewInstallTokenShape>;
+export type Package = Static<typeof PackageShape>;
 export type Progression = Static<typeof ProgressionShape>;
 export type Project = Static<typeof ProjectShape>;
 export type ProjectGroup = Static<typeof ProjectGroupShape>;

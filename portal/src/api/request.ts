@@ -102,22 +102,30 @@ async function send(address: string, wanted: Wanted): Promise<Response> {
 /** What a response that is no success says. */
 export async function refusalOf(response: Response): Promise<ApiError> {
   const text = await response.text().catch(() => "");
-  const retryAfter = Number(response.headers.get("retry-after") ?? "");
+  return readRefusal({
+    status: response.status,
+    statusText: response.statusText,
+    text,
+    retryAfter: Number(response.headers.get("retry-after") ?? ""),
+  });
+}
+
+export function readRefusal(answer: { status: number; statusText: string; text: string; retryAfter: number }): ApiError {
   let errors: string[] = [];
   try {
-    const body = JSON.parse(text) as { Errors?: unknown; ErrorMessage?: unknown };
+    const body = JSON.parse(answer.text) as { Errors?: unknown; ErrorMessage?: unknown };
     const listed = Array.isArray(body.Errors) ? body.Errors.filter((one): one is string => typeof one === "string") : [];
     errors = listed.length > 0 ? listed : typeof body.ErrorMessage === "string" ? [body.ErrorMessage] : [];
   } catch {
     // A proxy in between answers in its own language.
   }
   if (errors.length === 0)
-    errors = [`The server answered with ${response.status}${response.statusText === "" ? "" : ` ${response.statusText}`}.`];
-  return new ApiError(response.status, errors, retryAfter > 0 ? retryAfter : undefined);
+    errors = [`The server answered with ${answer.status}${answer.statusText === "" ? "" : ` ${answer.statusText}`}.`];
+  return new ApiError(answer.status, errors, answer.retryAfter > 0 ? answer.retryAfter : undefined);
 }
 
 /** The second secret of this installation's session, which only a page of this origin can read. */
-function csrfToken(): string {
+export function csrfToken(): string {
   const prefix = `Octopus-Csrf-Token_${server.installationId}=`;
   const found = document.cookie.split("; ").find((cookie) => cookie.startsWith(prefix));
   return found === undefined ? "" : found.slice(prefix.length);

@@ -62,7 +62,7 @@ function WaitingTasks({ space }: { space: string }) {
             <p className="muted">None: every task has a node.</p>
           ) : (
             <>
-              <Table label="Tasks that wait" columns={["Task", "Since", "Why"]}>
+              <Table label="Tasks that wait" columns={["Task", "Why it waits"]}>
                 {tasks.Items.map((task) => (
                   <WaitingTask key={task.Id} space={space} task={task} />
                 ))}
@@ -88,10 +88,10 @@ function WaitingTask({ space, task }: { space: string; task: ServerTask }) {
         <Link to="/app/$space/tasks/$task" params={{ space: task.SpaceId ?? space, task: task.Id }}>
           {task.Description}
         </Link>
+        <div className="muted small">
+          since <TimeText at={task.QueueTime} />
+        </div>
       </th>
-      <td>
-        <TimeText at={task.QueueTime} />
-      </td>
       <td className={css["why"]}>
         {data?.Reasons.map((reason) => (
           <p key={reason.Message}>{reason.Message}</p>
