@@ -165,6 +165,12 @@ const packages = createRoute({
   component: lazyRouteComponent(() => import("./features/packages/packages-page.tsx"), "PackagesPage"),
 });
 
+const me = createRoute({
+  getParentRoute: () => space,
+  path: "me",
+  component: lazyRouteComponent(() => import("./features/profile/profile-page.tsx"), "ProfilePage"),
+});
+
 const cluster = createRoute({
   getParentRoute: () => space,
   path: "cluster",
@@ -177,7 +183,7 @@ const tree = root.addChildren([
   signIn,
   signedIn.addChildren([
     app,
-    space.addChildren([dashboard, project, releaseByVersion, release, deploy, task, targets, addTarget, target, packages, cluster]),
+    space.addChildren([dashboard, project, releaseByVersion, release, deploy, task, targets, addTarget, target, packages, cluster, me]),
   ]),
 ]);
 

@@ -50,8 +50,9 @@ import type {
 } from "@cuttle/contract/rest/server-tasks";
 import type { Static } from "@cuttle/contract/rest/shapes";
 import type { Space as SpaceShape } from "@cuttle/contract/rest/spaces";
-import type { User as UserShape } from "@cuttle/contract/rest/users";
+import type { ApiKey as ApiKeyShape, NewApiKey as NewApiKeyShape, User as UserShape } from "@cuttle/contract/rest/users";
 
+export type ApiKey = Static<typeof ApiKeyShape>;
 export type Artifact = Static<typeof ArtifactShape>;
 export type Channel = Static<typeof ChannelShape>;
 export type Dashboard = Static<typeof DashboardShape>;
@@ -70,6 +71,7 @@ export type Machine = Static<typeof MachineShape>;
 export type MachineBody = Static<typeof MachineBodyShape>;
 export type MachineConnection = Static<typeof MachineConnectionShape>;
 export type NewInstallToken = Static<typeof NewInstallTokenShape>;
+export type NewApiKey = Static<typeof NewApiKeyShape>;
 export type Package = Static<typeof PackageShape>;
 export type Progression = Static<typeof ProgressionShape>;
 export type Project = Static<typeof ProjectShape>;

@@ -60,7 +60,7 @@ export function Shell() {
           <SpaceSwitcher space={space} />
           <span className={css["spacer"]} />
           <LiveLight />
-          <UserMenu name={me.DisplayName || me.Username} />
+          <UserMenu name={me.DisplayName || me.Username} space={space} />
         </header>
         <nav className={css["side"]} aria-label="Main">
           {navigation.map(({ to, name, icon: Icon, isExact }) => (
@@ -122,7 +122,7 @@ function SpaceSwitcher({ space }: { space: string }) {
   );
 }
 
-function UserMenu({ name }: { name: string }) {
+function UserMenu({ name, space }: { name: string; space: string }) {
   const chosen = useStore(theme);
   async function leave(): Promise<void> {
     try {
@@ -143,6 +143,7 @@ function UserMenu({ name }: { name: string }) {
         </Button>
       }
       groups={[
+        { id: "you", entries: [{ id: "profile", name: "Profile and API keys", href: { to: "/app/$space/me", params: { space } } }] },
         {
           id: "theme",
           heading: "Theme",
