@@ -13,11 +13,12 @@ import { nodesQuery } from "./api/server-nodes.ts";
 import { server } from "./api/server.ts";
 import { meQuery } from "./api/session.ts";
 import { spacesQuery } from "./api/spaces.ts";
-import { taskDetailsQuery } from "./api/tasks.ts";
+import { taskDetailsQuery, tasksPageQuery } from "./api/tasks.ts";
 import { readDashboardSearch } from "./features/dashboard/dashboard-search.ts";
 import { readDeploySearch } from "./features/deploy/deploy-search.ts";
 import { readPackagesSearch } from "./features/packages/packages-search.ts";
 import { readAddTargetSearch, readTargetsSearch } from "./features/targets/targets-search.ts";
+import { readTasksSearch } from "./features/tasks/tasks-search.ts";
 import { readTaskSearch } from "./features/task/task-search.ts";
 import { pathOfOldLink } from "./shell/old-links.ts";
 import { PageNotFound, PageProblem } from "./shell/page-problems.tsx";
@@ -171,6 +172,15 @@ const me = createRoute({
   component: lazyRouteComponent(() => import("./features/profile/profile-page.tsx"), "ProfilePage"),
 });
 
+const tasks = createRoute({
+  getParentRoute: () => space,
+  path: "tasks",
+  validateSearch: readTasksSearch,
+  loaderDeps: ({ search }) => search,
+  loader: ({ context, params, deps }) => void context.queries.prefetchQuery(tasksPageQuery(params.space, deps)),
+  component: lazyRouteComponent(() => import("./features/tasks/tasks-page.tsx"), "TasksPage"),
+});
+
 const cluster = createRoute({
   getParentRoute: () => space,
   path: "cluster",
@@ -183,7 +193,21 @@ const tree = root.addChildren([
   signIn,
   signedIn.addChildren([
     app,
-    space.addChildren([dashboard, project, releaseByVersion, release, deploy, task, targets, addTarget, target, packages, cluster, me]),
+    space.addChildren([
+      dashboard,
+      project,
+      releaseByVersion,
+      release,
+      deploy,
+      task,
+      targets,
+      addTarget,
+      target,
+      packages,
+      cluster,
+      me,
+      tasks,
+    ]),
   ]),
 ]);
 

@@ -1,7 +1,7 @@
 // Tasks: what runs, ran or waits, and why it waits.
 
 import { queryOptions } from "@tanstack/react-query";
-import type { ServerTask, ServerTaskDetails, TaskWaiting } from "./documents.ts";
+import type { ServerTask, ServerTaskDetails, ServerTaskPage, TaskState, TaskWaiting } from "./documents.ts";
 import { keyOf } from "./queries.ts";
 import { api, path, withQuery } from "./request.ts";
 import { fetchLogLines, searchLog } from "./task-log.ts";
@@ -19,6 +19,35 @@ export interface LogNode {
 }
 
 export type TaskDetails = Omit<ServerTaskDetails, "ActivityLogs"> & { ActivityLogs: LogNode[] };
+
+export const tasksPerPage = 50;
+export const taskStates: readonly TaskState[] = ["Queued", "Executing", "Cancelling", "Success", "Failed", "Canceled", "TimedOut"];
+
+export interface TaskFilter {
+  state?: TaskState;
+  /** By id. */
+  project?: string;
+  /** From 1 on. */
+  page?: number;
+}
+
+/** The newest first. */
+export const tasksPageQuery = (space: string, filter: TaskFilter) =>
+  queryOptions({
+    queryKey: keyOf("tasks", space, filter),
+    queryFn: ({ signal }) =>
+      api.get<ServerTaskPage>(
+        withQuery(path`/${space}/tasks`, {
+          states: filter.state,
+          project: filter.project,
+          skip: ((filter.page ?? 1) - 1) * tasksPerPage,
+          take: tasksPerPage,
+        }),
+        { signal },
+      ),
+    meta: { changesOf: ["ServerTasks"] },
+    placeholderData: (before, query) => (query?.queryKey[1] === space ? before : undefined),
+  });
 
 /** The task with its tree of steps; lines of the log come otherwise. */
 export const taskDetailsQuery = (space: string, task: string) =>
