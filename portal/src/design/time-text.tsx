@@ -12,6 +12,7 @@ const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const dayText = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
 const exactText = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "long" });
 const momentText = new Intl.DateTimeFormat("en", {
+  year: "numeric",
   day: "numeric",
   month: "short",
   hour: "2-digit",
