@@ -1,6 +1,6 @@
 // The frame of a page: a heading that takes the focus when one comes here, the title of the window, actions, and panels below.
 
-import { useLocation } from "@tanstack/react-router";
+import { useRouterState } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import type { ReactNode } from "react";
 import css from "./page.module.css";
@@ -24,7 +24,9 @@ export function PageHeader({ title, within = [], above, beside, actions }: PageH
   useEffect(() => {
     document.title = [title, ...within, "Cuttle"].join(" – ");
   });
-  const pathname = useLocation({ select: (location) => location.pathname });
+  // Where the router has arrived, not where it is going: while the next page is still being loaded, this one's heading must not take the focus
+  // that belongs to the next one's.
+  const pathname = useRouterState({ select: ({ resolvedLocation, location }) => (resolvedLocation ?? location).pathname });
   // Coming from another page, those who hear it are told where they are. At the first page nothing is taken from where it is.
   useEffect(() => {
     if (lastPathname !== undefined && lastPathname !== pathname) heading.current?.focus({ preventScroll: true });
