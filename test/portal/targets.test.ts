@@ -61,6 +61,8 @@ test("one adds a target by a line, by keyboard alone, and sees it come until it 
   await page.getByTestId("live-light").getByText("Live").waitFor();
   await page.getByRole("link", { name: "Add target" }).focus();
   await page.keyboard.press("Enter");
+  // The heading takes the focus once; what is typed before that would be lost.
+  await page.locator("h1:focus", { hasText: "Add target" }).waitFor();
   await page.getByLabel("Production").waitFor();
   await page.getByLabel("Name", { exact: true }).focus();
   await page.keyboard.type("web1");
