@@ -5,6 +5,7 @@ import { createRootRouteWithContext, createRoute, createRouter, lazyRouteCompone
 import type { NavigateOptions, ToOptions } from "@tanstack/react-router";
 import { dashboardQuery } from "./api/dashboard.ts";
 import { projectQuery } from "./api/projects.ts";
+import { questionQuery, waitingQuestionsQuery } from "./api/questions.ts";
 import { deploymentTemplateQuery, releaseByVersionQuery, releaseProgressionQuery, releaseQuery } from "./api/releases.ts";
 import { ApiError } from "./api/request.ts";
 import { server } from "./api/server.ts";
@@ -128,10 +129,24 @@ const task = createRoute({
   component: lazyRouteComponent(() => import("./features/task/task-page.tsx"), "TaskPage"),
 });
 
+const approvals = createRoute({
+  getParentRoute: () => space,
+  path: "approvals",
+  loader: ({ context, params }) => void context.queries.prefetchQuery(waitingQuestionsQuery(params.space)),
+  component: lazyRouteComponent(() => import("./features/approvals/approvals-page.tsx"), "ApprovalsPage"),
+});
+
+const question = createRoute({
+  getParentRoute: () => space,
+  path: "approvals/$question",
+  loader: ({ context, params }) => void context.queries.prefetchQuery(questionQuery(params.space, params.question)),
+  component: lazyRouteComponent(() => import("./features/approvals/question-page.tsx"), "QuestionPage"),
+});
+
 const tree = root.addChildren([
   start,
   signIn,
-  signedIn.addChildren([app, space.addChildren([dashboard, project, releaseByVersion, release, deploy, task])]),
+  signedIn.addChildren([app, space.addChildren([dashboard, project, releaseByVersion, release, deploy, task, approvals, question])]),
 ]);
 
 /** Only addresses of this portal: a link to the sign-in page must not lead elsewhere afterwards. */

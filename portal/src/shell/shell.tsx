@@ -15,6 +15,7 @@ import { MenuButton } from "../design/menu.tsx";
 import markUrl from "../design/cuttle.svg";
 import { ConnectionBanner, LiveLight } from "./connection-banner.tsx";
 import { navigation } from "./navigation.ts";
+import { QuestionCount } from "./question-count.tsx";
 import css from "./shell.module.css";
 import { useShortcuts } from "./shortcuts.ts";
 import { chooseTheme, theme } from "./theme.ts";
@@ -63,7 +64,7 @@ export function Shell() {
           <UserMenu name={me.DisplayName || me.Username} />
         </header>
         <nav className={css["side"]} aria-label="Main">
-          {navigation.map(({ to, name, icon: Icon, isExact }) => (
+          {navigation.map(({ to, name, icon: Icon, isExact, counted }) => (
             <Link
               key={to}
               to={to}
@@ -74,6 +75,7 @@ export function Shell() {
             >
               <Icon size={16} aria-hidden />
               {name}
+              {counted === "questions" && <QuestionCount space={space} />}
             </Link>
           ))}
         </nav>
