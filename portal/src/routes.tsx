@@ -4,6 +4,7 @@ import type { QueryClient } from "@tanstack/react-query";
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 import type { NavigateOptions, ToOptions } from "@tanstack/react-router";
 import { dashboardQuery } from "./api/dashboard.ts";
+import { processQuery } from "./api/processes.ts";
 import { projectQuery } from "./api/projects.ts";
 import { questionQuery, waitingQuestionsQuery } from "./api/questions.ts";
 import { deploymentTemplateQuery, releaseByVersionQuery, releaseProgressionQuery, releaseQuery } from "./api/releases.ts";
@@ -14,6 +15,7 @@ import { spacesQuery } from "./api/spaces.ts";
 import { taskDetailsQuery } from "./api/tasks.ts";
 import { readDashboardSearch } from "./features/dashboard/dashboard-search.ts";
 import { readDeploySearch } from "./features/deploy/deploy-search.ts";
+import { readProcessSearch } from "./features/process/process-search.ts";
 import { readTaskSearch } from "./features/task/task-search.ts";
 import { pathOfOldLink } from "./shell/old-links.ts";
 import { PageNotFound, PageProblem } from "./shell/page-problems.tsx";
@@ -143,10 +145,21 @@ const question = createRoute({
   component: lazyRouteComponent(() => import("./features/approvals/question-page.tsx"), "QuestionPage"),
 });
 
+const process = createRoute({
+  getParentRoute: () => space,
+  path: "projects/$project/process",
+  validateSearch: readProcessSearch,
+  loader: ({ context, params }) => void context.queries.prefetchQuery(processQuery(params.space, params.project)),
+  component: lazyRouteComponent(() => import("./features/process/process-page.tsx"), "ProcessPage"),
+});
+
 const tree = root.addChildren([
   start,
   signIn,
-  signedIn.addChildren([app, space.addChildren([dashboard, project, releaseByVersion, release, deploy, task, approvals, question])]),
+  signedIn.addChildren([
+    app,
+    space.addChildren([dashboard, project, releaseByVersion, release, deploy, task, approvals, question, process]),
+  ]),
 ]);
 
 /** Only addresses of this portal: a link to the sign-in page must not lead elsewhere afterwards. */

@@ -7,11 +7,16 @@ import type {
   Progression as ProgressionShape,
 } from "@cuttle/contract/rest/dashboards";
 import type {
+  DeploymentProcess as DeploymentProcessShape,
+  DeploymentStep as DeploymentStepShape,
+} from "@cuttle/contract/rest/deployment-processes";
+import type {
   Deployment as DeploymentShape,
   DeploymentBody as DeploymentBodyShape,
   DeploymentPreview as DeploymentPreviewShape,
 } from "@cuttle/contract/rest/deployments";
 import type { Environment as EnvironmentShape } from "@cuttle/contract/rest/environments";
+import type { PackageDescription as PackageDescriptionShape } from "@cuttle/contract/rest/feeds";
 import type { Root as RootShape } from "@cuttle/contract/rest/home";
 import type { Interruption as InterruptionShape } from "@cuttle/contract/rest/interruptions";
 import type { Channel as ChannelShape, Project as ProjectShape, ProjectGroup as ProjectGroupShape } from "@cuttle/contract/rest/projects";
@@ -40,10 +45,13 @@ export type DashboardItem = Static<typeof DashboardItemShape>;
 export type Deployment = Static<typeof DeploymentShape>;
 export type DeploymentBody = Static<typeof DeploymentBodyShape>;
 export type DeploymentPreview = Static<typeof DeploymentPreviewShape>;
+export type DeploymentProcess = Static<typeof DeploymentProcessShape>;
+export type DeploymentStep = Static<typeof DeploymentStepShape>;
 export type DeploymentTemplate = Static<typeof DeploymentTemplateShape>;
 export type Environment = Static<typeof EnvironmentShape>;
 export type Event = Static<typeof EventShape>;
 export type Interruption = Static<typeof InterruptionShape>;
+export type PackageDescription = Static<typeof PackageDescriptionShape>;
 export type Progression = Static<typeof ProgressionShape>;
 export type Project = Static<typeof ProjectShape>;
 export type ProjectGroup = Static<typeof ProjectGroupShape>;

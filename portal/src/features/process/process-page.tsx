@@ -1,0 +1,230 @@
+// The deployment process of a project: its steps in order, and the one that is open. Edits are kept here until they are saved together; what
+// somebody else saved meanwhile is shown beside them and put together with them.
+
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, getRouteApi } from "@tanstack/react-router";
+import { Ban, Plus, TriangleAlert } from "lucide-react";
+import { useCallback, useState } from "react";
+import type { DeploymentProcess, Project } from "../../api/documents.ts";
+import { useDraft } from "../../api/draft.ts";
+import { processQuery, saveProcess } from "../../api/processes.ts";
+import { projectQuery } from "../../api/projects.ts";
+import { ApiError } from "../../api/request.ts";
+import { changesOf, differencesIn } from "../../api/row-merge.ts";
+import type { Side } from "../../api/row-merge.ts";
+import { Button } from "../../design/button.tsx";
+import { joined } from "../../design/class-names.ts";
+import { Loaded } from "../../design/loaded.tsx";
+import { MenuButton } from "../../design/menu.tsx";
+import { MergePanel } from "../../design/merge-panel.tsx";
+import { Notice } from "../../design/notice.tsx";
+import { PageHeader } from "../../design/page.tsx";
+import { UnsavedGuard, useSaveKey } from "../../design/unsaved-guard.tsx";
+import { EmptyState, ErrorPanel, Skeleton } from "../../design/view-states.tsx";
+import css from "./process-page.module.css";
+import { StepForm } from "./step-form.tsx";
+import { gapsOf, isDisabled, kindName, kinds, moved, newStep } from "./steps.ts";
+import type { Step, StepKind } from "./steps.ts";
+
+const route = getRouteApi("/signed-in/app/$space/projects/$project/process");
+const stepsOf = (process: DeploymentProcess): readonly Step[] => process.Steps;
+
+export function ProcessPage() {
+  const { space, project } = route.useParams();
+  const query = useQuery(processQuery(space, project));
+  const { data: found } = useQuery(projectQuery(space, project));
+  return (
+    <>
+      {query.data === undefined && <PageHeader title="Process" within={["Projects"]} />}
+      <Loaded query={query} what="The process" skeleton={<Skeleton height="24rem" />}>
+        {(process) => <Editor key={process.Id} space={space} project={found} process={process} />}
+      </Loaded>
+    </>
+  );
+}
+
+function Editor({ space, project, process }: { space: string; project: Project | undefined; process: DeploymentProcess }) {
+  const params = route.useParams();
+  const { step: wanted } = route.useSearch();
+  const navigate = route.useNavigate();
+  const queries = useQueryClient();
+  const draft = useDraft(process, stepsOf);
+  const [choices, setChoices] = useState<ReadonlyMap<string, Side>>(new Map());
+  const [removed, setRemoved] = useState<{ step: Step; index: number }>();
+  const { queryKey } = processQuery(space, params.project);
+  const steps = draft.rows;
+  const open = steps.find((one) => one.Id === wanted) ?? steps[0];
+  const show = (id: string): void => void navigate({ search: { step: id }, replace: true, resetScroll: false });
+
+  const changes = draft.theirs === undefined ? [] : changesOf(draft.base.Steps, steps, draft.theirs.Steps);
+  const isChoiceMissing = changes.some(({ id, by }) => by === "both" && !choices.has(id));
+  const save = useMutation({
+    mutationFn: () => saveProcess(space, process.Id, (draft.theirs ?? draft.base).Version, draft.merged(choices) as Step[]),
+    onSuccess: (saved) => {
+      queries.setQueryData(queryKey, saved);
+      draft.adopt(saved);
+      setChoices(new Map());
+      setRemoved(undefined);
+    },
+    // Somebody else was quicker, or an answer was lost on its way: what stands now decides.
+    onError: (error) => {
+      if (error instanceof ApiError && (error.status === 409 || error.isTransient)) void queries.invalidateQueries({ queryKey });
+    },
+  });
+  const isOutdated = save.error instanceof ApiError && save.error.status === 409;
+  const maySave = draft.isChanged && !isChoiceMissing && !save.isPending;
+  const saveNow = useCallback(() => {
+    if (maySave) save.mutate();
+  }, [maySave, save]);
+  useSaveKey(saveNow);
+
+  function add(kind: StepKind): void {
+    const step = newStep(kind, steps);
+    draft.change((rows) => [...rows, step]);
+    show(step.Id);
+  }
+  function remove(step: Step): void {
+    const index = steps.indexOf(step);
+    setRemoved({ step, index });
+    draft.change((rows) => rows.filter((one) => one.Id !== step.Id));
+    const next = steps[index + 1] ?? steps[index - 1];
+    void navigate({ search: next === undefined ? {} : { step: next.Id }, replace: true, resetScroll: false });
+  }
+  const adder = (
+    <MenuButton
+      label="Kinds of steps"
+      trigger={
+        <Button {...(steps.length === 0 ? { weight: "primary" as const } : {})}>
+          <Plus size={16} aria-hidden />
+          Add step
+        </Button>
+      }
+      groups={[{ id: "kinds", entries: kinds.map(({ id, name }) => ({ id, name, onChoose: () => add(id) })) }]}
+    />
+  );
+
+  return (
+    <>
+      <PageHeader
+        title="Process"
+        within={[project?.Name ?? "", "Projects"].filter(Boolean)}
+        above={
+          <Link to="/app/$space/projects/$project" params={params}>
+            {project?.Name ?? "Project"}
+          </Link>
+        }
+        beside={
+          <p className="muted" role="status">
+            {draft.isChanged ? "There are changes that are not saved." : `Version ${draft.base.Version}, saved.`}
+          </p>
+        }
+        actions={
+          <>
+            {steps.length > 0 && adder}
+            {draft.isChanged && (
+              <Button
+                onPress={() => {
+                  draft.adopt(process);
+                  setRemoved(undefined);
+                }}
+              >
+                Throw changes away
+              </Button>
+            )}
+            <Button weight="primary" isDisabled={!draft.isChanged || isChoiceMissing} isPending={save.isPending} onPress={saveNow}>
+              {draft.theirs === undefined ? "Save" : "Put together and save"}
+            </Button>
+          </>
+        }
+      />
+      <div className={css["messages"]}>
+        {save.isError && !isOutdated && <ErrorPanel title="The process was not saved" error={save.error} />}
+        {isOutdated && draft.isChanged && draft.theirs === undefined && <Notice>Reading what somebody else saved meanwhile …</Notice>}
+        {removed !== undefined && (
+          <Notice
+            isSpoken
+            actions={
+              <Button
+                onPress={() => {
+                  draft.change((rows) => rows.toSpliced(removed.index, 0, removed.step));
+                  show(removed.step.Id);
+                  setRemoved(undefined);
+                }}
+              >
+                Undo
+              </Button>
+            }
+          >
+            {removed.step.Name} is removed when you save.
+          </Notice>
+        )}
+      </div>
+      {draft.theirs !== undefined && (
+        <MergePanel
+          what="The process"
+          choices={choices}
+          onChoose={(id, side) => setChoices((before) => new Map(before).set(id, side))}
+          changes={changes.map((change) => ({
+            id: change.id,
+            name: `Step ${(change.mine ?? change.theirs ?? change.base)?.Name ?? ""}`,
+            by: change.by,
+            isNew: change.base === undefined,
+            ...(change.base === undefined ? {} : change.mine === undefined ? { isRemovedBy: "mine" as const } : {}),
+            ...(change.base !== undefined && change.theirs === undefined ? { isRemovedBy: "theirs" as const } : {}),
+            fields: differencesIn(change),
+          }))}
+        />
+      )}
+      {open === undefined ? (
+        <EmptyState title="No steps yet" action={adder}>
+          Steps are what a deployment does, one after the other: run a script, deploy a package, or ask a person before it goes on.
+        </EmptyState>
+      ) : (
+        <div className={css["columns"]}>
+          <nav aria-label="Steps">
+            <ol className={css["steps"]}>
+              {steps.map((step, index) => (
+                <li key={step.Id}>
+                  <Link
+                    to="/app/$space/projects/$project/process"
+                    params={params}
+                    search={{ step: step.Id }}
+                    replace
+                    resetScroll={false}
+                    className={joined(css["step"], isDisabled(step) && css["disabled"])}
+                    aria-current={step === open ? "step" : undefined}
+                  >
+                    <span className="tabular muted">{index + 1}.</span>
+                    <span className={css["name"]}>
+                      <span className={css["title"]}>{step.Name === "" ? "(without a name)" : step.Name}</span>
+                      <span className="muted small">
+                        {step.Actions.length === 1 ? kindName(step.Actions[0]!.ActionType) : `${step.Actions.length} actions`}
+                        {isDisabled(step) && ", disabled"}
+                      </span>
+                    </span>
+                    {isDisabled(step) ? (
+                      <Ban size={16} aria-hidden />
+                    ) : (
+                      gapsOf(step).length > 0 && <TriangleAlert size={16} aria-label="unfinished" role="img" className={css["gap"]} />
+                    )}
+                  </Link>
+                </li>
+              ))}
+            </ol>
+          </nav>
+          <StepForm
+            key={open.Id}
+            space={space}
+            step={open}
+            isFirst={steps[0] === open}
+            isLast={steps.at(-1) === open}
+            onChange={(next) => draft.change((rows) => rows.map((one) => (one.Id === next.Id ? next : one)))}
+            onMove={(by) => draft.change((rows) => moved(rows, open.Id, by))}
+            onRemove={() => remove(open)}
+          />
+        </div>
+      )}
+      <UnsavedGuard isUnsaved={draft.isChanged} what="the process" />
+    </>
+  );
+}
