@@ -4,8 +4,10 @@ import type { QueryClient } from "@tanstack/react-query";
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 import type { NavigateOptions, ToOptions } from "@tanstack/react-router";
 import { dashboardQuery } from "./api/dashboard.ts";
+import { environmentsQuery } from "./api/environments.ts";
+import { firstRunQuery } from "./api/first-run.ts";
 import { processQuery } from "./api/processes.ts";
-import { projectQuery } from "./api/projects.ts";
+import { projectQuery, projectsQuery } from "./api/projects.ts";
 import { questionQuery, waitingQuestionsQuery } from "./api/questions.ts";
 import { deploymentTemplateQuery, releaseByVersionQuery, releaseProgressionQuery, releaseQuery } from "./api/releases.ts";
 import { ApiError } from "./api/request.ts";
@@ -13,10 +15,12 @@ import { server } from "./api/server.ts";
 import { meQuery } from "./api/session.ts";
 import { spacesQuery } from "./api/spaces.ts";
 import { taskDetailsQuery } from "./api/tasks.ts";
+import { variablesQuery } from "./api/variables.ts";
 import { readDashboardSearch } from "./features/dashboard/dashboard-search.ts";
 import { readDeploySearch } from "./features/deploy/deploy-search.ts";
 import { readProcessSearch } from "./features/process/process-search.ts";
 import { readTaskSearch } from "./features/task/task-search.ts";
+import { readVariablesSearch } from "./features/variables/variables-search.ts";
 import { pathOfOldLink } from "./shell/old-links.ts";
 import { PageNotFound, PageProblem } from "./shell/page-problems.tsx";
 import { rememberSpace, rememberedSpace } from "./shell/remembered-space.ts";
@@ -153,12 +157,57 @@ const process = createRoute({
   component: lazyRouteComponent(() => import("./features/process/process-page.tsx"), "ProcessPage"),
 });
 
+const variables = createRoute({
+  getParentRoute: () => space,
+  path: "projects/$project/variables",
+  validateSearch: readVariablesSearch,
+  loader: ({ context, params }) => void context.queries.prefetchQuery(variablesQuery(params.space, params.project)),
+  component: lazyRouteComponent(() => import("./features/variables/variables-page.tsx"), "VariablesPage"),
+});
+
+const projects = createRoute({
+  getParentRoute: () => space,
+  path: "projects",
+  validateSearch: (search: Record<string, unknown>): { new?: true } => (search["new"] === true ? { new: true } : {}),
+  loader: ({ context, params }) => void context.queries.prefetchQuery(projectsQuery(params.space)),
+  component: lazyRouteComponent(() => import("./features/projects/projects-page.tsx"), "ProjectsPage"),
+});
+
+const environments = createRoute({
+  getParentRoute: () => space,
+  path: "infrastructure/environments",
+  validateSearch: (search: Record<string, unknown>): { new?: true } => (search["new"] === true ? { new: true } : {}),
+  loader: ({ context, params }) => void context.queries.prefetchQuery(environmentsQuery(params.space)),
+  component: lazyRouteComponent(() => import("./features/environments/environments-page.tsx"), "EnvironmentsPage"),
+});
+
+const firstRun = createRoute({
+  getParentRoute: () => space,
+  path: "start",
+  loader: ({ context, params }) => void context.queries.prefetchQuery(firstRunQuery(params.space)),
+  component: lazyRouteComponent(() => import("./features/first-run/first-run-page.tsx"), "FirstRunPage"),
+});
+
 const tree = root.addChildren([
   start,
   signIn,
   signedIn.addChildren([
     app,
-    space.addChildren([dashboard, project, releaseByVersion, release, deploy, task, approvals, question, process]),
+    space.addChildren([
+      dashboard,
+      project,
+      releaseByVersion,
+      release,
+      deploy,
+      task,
+      approvals,
+      question,
+      process,
+      variables,
+      projects,
+      environments,
+      firstRun,
+    ]),
   ]),
 ]);
 

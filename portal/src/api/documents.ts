@@ -19,6 +19,7 @@ import type { Environment as EnvironmentShape } from "@cuttle/contract/rest/envi
 import type { PackageDescription as PackageDescriptionShape } from "@cuttle/contract/rest/feeds";
 import type { Root as RootShape } from "@cuttle/contract/rest/home";
 import type { Interruption as InterruptionShape } from "@cuttle/contract/rest/interruptions";
+import type { Lifecycle as LifecycleShape } from "@cuttle/contract/rest/lifecycles";
 import type { Channel as ChannelShape, Project as ProjectShape, ProjectGroup as ProjectGroupShape } from "@cuttle/contract/rest/projects";
 import type {
   DeploymentTemplate as DeploymentTemplateShape,
@@ -36,6 +37,7 @@ import type {
 } from "@cuttle/contract/rest/server-tasks";
 import type { Static } from "@cuttle/contract/rest/shapes";
 import type { Space as SpaceShape } from "@cuttle/contract/rest/spaces";
+import type { Variable as VariableShape, VariableSet as VariableSetShape } from "@cuttle/contract/rest/variables";
 import type { User as UserShape } from "@cuttle/contract/rest/users";
 
 export type Artifact = Static<typeof ArtifactShape>;
@@ -51,6 +53,7 @@ export type DeploymentTemplate = Static<typeof DeploymentTemplateShape>;
 export type Environment = Static<typeof EnvironmentShape>;
 export type Event = Static<typeof EventShape>;
 export type Interruption = Static<typeof InterruptionShape>;
+export type Lifecycle = Static<typeof LifecycleShape>;
 export type PackageDescription = Static<typeof PackageDescriptionShape>;
 export type Progression = Static<typeof ProgressionShape>;
 export type Project = Static<typeof ProjectShape>;
@@ -67,6 +70,8 @@ export type TaskLogLine = TaskLogLines["Lines"][number];
 export type TaskLogLines = Static<typeof TaskLogLinesShape>;
 export type TaskState = ServerTask["State"];
 export type TaskWaiting = Static<typeof TaskWaitingShape>;
+export type Variable = Static<typeof VariableShape>;
+export type VariableSet = Static<typeof VariableSetShape>;
 export type User = Static<typeof UserShape>;
 
 /** One page of a collection. */

@@ -43,6 +43,12 @@ export function changesOf<T extends Row>(base: readonly T[], mine: readonly T[],
   });
 }
 
+/** Who took a row away that was there. */
+export function removedBy<T>({ base, mine, theirs }: RowChange<T>): Side | undefined {
+  if (base === undefined) return undefined;
+  return mine === undefined ? "mine" : theirs === undefined ? "theirs" : undefined;
+}
+
 /** `choices` for the conflicts; one without a choice keeps what is mine. */
 export function mergeRows<T extends Row>(
   base: readonly T[],

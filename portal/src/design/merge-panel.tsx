@@ -11,7 +11,7 @@ export interface ShownChange {
   name: string;
   by: "mine" | "theirs" | "both";
   fields: readonly { field: string; base: string; mine: string; theirs: string }[];
-  isRemovedBy?: "mine" | "theirs" | "both";
+  removedBy: "mine" | "theirs" | undefined;
   isNew: boolean;
 }
 
@@ -45,16 +45,16 @@ export function MergePanel({ what, changes, choices, onChoose }: MergePanelProps
           <li key={change.id}>
             <strong>{change.name}</strong>{" "}
             <span className="muted">
-              {change.isRemovedBy === undefined
+              {change.removedBy === undefined
                 ? change.isNew
                   ? change.by === "mine"
                     ? "added by you"
                     : "added by somebody else"
                   : byText[change.by]
-                : change.isRemovedBy === "mine"
+                : change.removedBy === "mine"
                   ? "removed by you"
                   : "removed by somebody else"}
-              {change.isRemovedBy !== undefined && change.by === "both" && ", and changed by the other"}
+              {change.removedBy !== undefined && change.by === "both" && ", and changed by the other"}
             </span>
             {!change.isNew && change.fields.length > 0 && <Fields change={change} />}
             {change.by === "both" && (
@@ -64,7 +64,9 @@ export function MergePanel({ what, changes, choices, onChoose }: MergePanelProps
                 value={choices.get(change.id) ?? null}
                 onChange={(side) => onChoose(change.id, side === "mine" ? "mine" : "theirs")}
               >
-                <Label className={css["choiceLabel"]!}>Take of {change.name}</Label>
+                <Label className={css["choiceLabel"]!}>
+                  Which to take<span className="visually-hidden"> of {change.name}</span>
+                </Label>
                 <Radio value="mine" className={css["radio"]!}>
                   yours
                 </Radio>

@@ -61,7 +61,7 @@ export function Shell() {
           <SpaceSwitcher space={space} />
           <span className={css["spacer"]} />
           <LiveLight />
-          <UserMenu name={me.DisplayName || me.Username} />
+          <UserMenu space={space} name={me.DisplayName || me.Username} />
         </header>
         <nav className={css["side"]} aria-label="Main">
           {navigation.map(({ to, name, icon: Icon, isExact, counted }) => (
@@ -124,7 +124,7 @@ function SpaceSwitcher({ space }: { space: string }) {
   );
 }
 
-function UserMenu({ name }: { name: string }) {
+function UserMenu({ space, name }: { space: string; name: string }) {
   const chosen = useStore(theme);
   async function leave(): Promise<void> {
     try {
@@ -155,6 +155,7 @@ function UserMenu({ name }: { name: string }) {
             onChoose: () => chooseTheme(id),
           })),
         },
+        { id: "help", entries: [{ id: "start", name: "First steps", href: { to: "/app/$space/start", params: { space } } }] },
         { id: "session", entries: [{ id: "sign-out", name: "Sign out", onChoose: () => void leave() }] },
       ]}
     />

@@ -1,17 +1,15 @@
 // The deployment process of a project: its steps in order, and the one that is open. Edits are kept here until they are saved together; what
 // somebody else saved meanwhile is shown beside them and put together with them.
 
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link, getRouteApi } from "@tanstack/react-router";
 import { Ban, Plus, TriangleAlert } from "lucide-react";
-import { useCallback, useState } from "react";
+import { useState } from "react";
 import type { DeploymentProcess, Project } from "../../api/documents.ts";
-import { useDraft } from "../../api/draft.ts";
+import { useDraft, useDraftSave } from "../../api/draft.ts";
 import { processQuery, saveProcess } from "../../api/processes.ts";
 import { projectQuery } from "../../api/projects.ts";
-import { ApiError } from "../../api/request.ts";
-import { changesOf, differencesIn } from "../../api/row-merge.ts";
-import type { Side } from "../../api/row-merge.ts";
+import { differencesIn, removedBy } from "../../api/row-merge.ts";
 import { Button } from "../../design/button.tsx";
 import { joined } from "../../design/class-names.ts";
 import { Loaded } from "../../design/loaded.tsx";
@@ -23,7 +21,7 @@ import { UnsavedGuard, useSaveKey } from "../../design/unsaved-guard.tsx";
 import { EmptyState, ErrorPanel, Skeleton } from "../../design/view-states.tsx";
 import css from "./process-page.module.css";
 import { StepForm } from "./step-form.tsx";
-import { gapsOf, isDisabled, kindName, kinds, moved, newStep } from "./steps.ts";
+import { fieldName, gapsOf, isDisabled, kindName, kinds, moved, newStep } from "./steps.ts";
 import type { Step, StepKind } from "./steps.ts";
 
 const route = getRouteApi("/signed-in/app/$space/projects/$project/process");
@@ -47,35 +45,19 @@ function Editor({ space, project, process }: { space: string; project: Project |
   const params = route.useParams();
   const { step: wanted } = route.useSearch();
   const navigate = route.useNavigate();
-  const queries = useQueryClient();
   const draft = useDraft(process, stepsOf);
-  const [choices, setChoices] = useState<ReadonlyMap<string, Side>>(new Map());
   const [removed, setRemoved] = useState<{ step: Step; index: number }>();
-  const { queryKey } = processQuery(space, params.project);
   const steps = draft.rows;
   const open = steps.find((one) => one.Id === wanted) ?? steps[0];
   const show = (id: string): void => void navigate({ search: { step: id }, replace: true, resetScroll: false });
 
-  const changes = draft.theirs === undefined ? [] : changesOf(draft.base.Steps, steps, draft.theirs.Steps);
-  const isChoiceMissing = changes.some(({ id, by }) => by === "both" && !choices.has(id));
-  const save = useMutation({
-    mutationFn: () => saveProcess(space, process.Id, (draft.theirs ?? draft.base).Version, draft.merged(choices) as Step[]),
-    onSuccess: (saved) => {
-      queries.setQueryData(queryKey, saved);
-      draft.adopt(saved);
-      setChoices(new Map());
-      setRemoved(undefined);
-    },
-    // Somebody else was quicker, or an answer was lost on its way: what stands now decides.
-    onError: (error) => {
-      if (error instanceof ApiError && (error.status === 409 || error.isTransient)) void queries.invalidateQueries({ queryKey });
-    },
+  const saving = useDraftSave({
+    draft,
+    rowsOf: stepsOf,
+    queryKey: processQuery(space, params.project).queryKey,
+    send: (version, rows) => saveProcess(space, process.Id, version, rows),
   });
-  const isOutdated = save.error instanceof ApiError && save.error.status === 409;
-  const maySave = draft.isChanged && !isChoiceMissing && !save.isPending;
-  const saveNow = useCallback(() => {
-    if (maySave) save.mutate();
-  }, [maySave, save]);
+  const { saveNow } = saving;
   useSaveKey(saveNow);
 
   function add(kind: StepKind): void {
@@ -131,16 +113,16 @@ function Editor({ space, project, process }: { space: string; project: Project |
                 Throw changes away
               </Button>
             )}
-            <Button weight="primary" isDisabled={!draft.isChanged || isChoiceMissing} isPending={save.isPending} onPress={saveNow}>
+            <Button weight="primary" isDisabled={saving.isOff} isPending={saving.isPending} onPress={saveNow}>
               {draft.theirs === undefined ? "Save" : "Put together and save"}
             </Button>
           </>
         }
       />
       <div className={css["messages"]}>
-        {save.isError && !isOutdated && <ErrorPanel title="The process was not saved" error={save.error} />}
-        {isOutdated && draft.isChanged && draft.theirs === undefined && <Notice>Reading what somebody else saved meanwhile …</Notice>}
-        {removed !== undefined && (
+        {saving.error !== null && <ErrorPanel title="The process was not saved" error={saving.error} />}
+        {saving.isReadingTheirs && <Notice>Reading what somebody else saved meanwhile …</Notice>}
+        {removed !== undefined && draft.isChanged && !steps.some((one) => one.Id === removed.step.Id) && (
           <Notice
             isSpoken
             actions={
@@ -162,16 +144,15 @@ function Editor({ space, project, process }: { space: string; project: Project |
       {draft.theirs !== undefined && (
         <MergePanel
           what="The process"
-          choices={choices}
-          onChoose={(id, side) => setChoices((before) => new Map(before).set(id, side))}
-          changes={changes.map((change) => ({
+          choices={saving.choices}
+          onChoose={saving.choose}
+          changes={saving.changes.map((change) => ({
             id: change.id,
             name: `Step ${(change.mine ?? change.theirs ?? change.base)?.Name ?? ""}`,
             by: change.by,
             isNew: change.base === undefined,
-            ...(change.base === undefined ? {} : change.mine === undefined ? { isRemovedBy: "mine" as const } : {}),
-            ...(change.base !== undefined && change.theirs === undefined ? { isRemovedBy: "theirs" as const } : {}),
-            fields: differencesIn(change),
+            removedBy: removedBy(change),
+            fields: differencesIn(change).map((one) => ({ ...one, field: fieldName(one.field) })),
           }))}
         />
       )}

@@ -1,7 +1,7 @@
 // Steps of a process as the editor changes them. What it does not know of a step stays as it is. Pure but for random ids.
 
 import type { DeploymentStep } from "../../api/documents.ts";
-import { newIdempotencyKey } from "../../api/idempotency-key.ts";
+import { newRowId } from "../../api/idempotency-key.ts";
 import { builtInFeed } from "../../api/processes.ts";
 
 export type Step = DeploymentStep;
@@ -35,16 +35,11 @@ export function kindName(type: string): string {
   return kinds.find(({ id }) => id === type)?.name ?? type;
 }
 
-/** Given by the page, so that a step is the same before and after it was first saved. */
-function newId(): string {
-  return newIdempotencyKey().replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
-}
-
 export function newStep(kind: StepKind, steps: readonly Step[]): Step {
   const name = freeName(kinds.find(({ id }) => id === kind)!.firstName, steps);
   const isPackage = kind === "Octopus.TentaclePackage";
   return {
-    Id: newId(),
+    Id: newRowId(),
     Name: name,
     Slug: "",
     Condition: "Success",
@@ -53,7 +48,7 @@ export function newStep(kind: StepKind, steps: readonly Step[]): Step {
     Properties: {},
     Actions: [
       {
-        Id: newId(),
+        Id: newRowId(),
         Name: name,
         Slug: "",
         ActionType: kind,
@@ -70,7 +65,7 @@ export function newStep(kind: StepKind, steps: readonly Step[]): Step {
         WorkerPoolVariable: null,
         Container: null,
         Packages: isPackage
-          ? [{ Id: newId(), Name: "", PackageId: "", FeedId: builtInFeed, AcquisitionLocation: "Server", Properties: {} }]
+          ? [{ Id: newRowId(), Name: "", PackageId: "", FeedId: builtInFeed, AcquisitionLocation: "Server", Properties: {} }]
           : [],
         GitDependencies: [],
         Properties:
@@ -141,7 +136,7 @@ export function packageOf(action: Action): string {
 export function withPackage(action: Action, packageId: string): Action {
   const first = action.Packages.find((one) => (one.Name ?? "") === "");
   const reference = {
-    Id: newId(),
+    Id: newRowId(),
     Name: "",
     AcquisitionLocation: "Server",
     Properties: {},
@@ -171,6 +166,28 @@ export function withFolder(action: Action, folder: string): Action {
 export function withSubstitution(action: Action, files: string): Action {
   const filled = withText(withText(action, property.substitutionFiles, files), property.substitution, files === "" ? "" : "True");
   return withFeature(filled, "Octopus.Features.SubstituteInFiles", files !== "");
+}
+
+const fieldNames: Readonly<Record<string, string>> = {
+  [property.roles]: "Target tags",
+  [property.onServer]: "Runs on the server",
+  [property.stepCondition]: "Expression",
+  [property.syntax]: "Language",
+  [property.body]: "Script",
+  [property.instructions]: "Instructions",
+  [property.packageId]: "Package",
+  [property.folder]: "Custom folder",
+  [property.purge]: "Empty the custom folder before",
+  [property.substitutionFiles]: "Fill variables into these files",
+  Condition: "Run condition",
+  IsDisabled: "Disabled",
+};
+
+/** As people know a field that has come as "Actions / 1 / Properties / Octopus.Action.Script.ScriptBody". */
+export function fieldName(field: string): string {
+  const names = field.split(" / ").filter((one) => one !== "Actions" && one !== "Properties");
+  if (field.startsWith("Actions / 1 /")) names.shift();
+  return names.map((one) => fieldNames[one] ?? one).join(" / ");
 }
 
 /** What would be refused or fail later, in sentences; nobody is kept from saving half a process. */

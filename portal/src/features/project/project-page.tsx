@@ -46,6 +46,9 @@ function Overview({ space, project }: { space: string; project: Project }) {
             <ButtonLink href={{ to: "/app/$space/projects/$project/process", params: { space, project: project.Slug } }}>
               Process
             </ButtonLink>
+            <ButtonLink href={{ to: "/app/$space/projects/$project/variables", params: { space, project: project.Slug } }}>
+              Variables
+            </ButtonLink>
             <Button weight="primary" onPress={() => setMaking(true)}>
               Create release
             </Button>
