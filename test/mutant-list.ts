@@ -33,7 +33,7 @@ const packageTakeover = "test/long/package-takeover.test.ts";
 const packageSteps = "test/long/package-stages.test.ts";
 const journals = "server/features/runs/step-types/deploy-package/journal.test.ts";
 const manual = "test/long/manual-intervention.test.ts";
-const steps = "test/cluster/steps.test.ts";
+const steps = "test/long/steps.test.ts";
 const interruptions = "server/features/runs/interruptions/interruptions.test.ts";
 
 const operating = "test/long/operating-process.test.ts";
@@ -169,7 +169,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/engine/execution/run-step.ts",
     find: "!walk.excluded.has(target.machineId)",
     put: "target !== undefined",
-    test: "test/cluster/guided-failure.test.ts",
+    test: "test/long/guided-failure.test.ts",
     pattern: "Exclude leaves the machine out",
   },
   {

@@ -97,13 +97,13 @@ const retried: Rich = {
         role: "first",
         properties: { "Octopus.Action.AutoRetry.MaximumCount": "2", "Octopus.Action.AutoRetry.MinimumBackoff": "0" },
         script: `count="$(cat "$HOME_OF_COUNT" 2>/dev/null || echo 0)"; count=$((count + 1)); mark "attempt $count"
-echo "$count" > "$HOME_OF_COUNT"; ${stays}; [ "$count" = 3 ] || { echo "not yet" >&2; exit 4; }`,
+echo "$count" > "$HOME_OF_COUNT"; until [ -e "$HOME_OF_COUNT.beside" ]; do sleep 0.05; done; ${stays}; [ "$count" = 3 ] || { echo "not yet" >&2; exit 4; }`,
       },
       {
         name: "Beside",
         role: "db",
         trigger: "StartWithPrevious",
-        script: `until [ -e "$HOME_OF_COUNT" ]; do sleep 0.05; done; mark beside`,
+        script: `until [ -e "$HOME_OF_COUNT" ]; do sleep 0.05; done; mark beside; touch "$HOME_OF_COUNT.beside"`,
       },
       { name: "After both", role: "web", stepProperties: one, script: `mark "after ${machine}"` },
     ],

@@ -162,7 +162,7 @@ describe("scripts on the server and from packages", { timeout: 900_000 }, () => 
       });
       assert.equal(response.status, 201, await response.text());
     };
-    const said = `echo "package said $(cat data.txt) and $1 on $(get_octopusvariable Octopus.Action.Name)"\ncat "$2/data.txt"\n`;
+    const said = `echo "package said $(cat ../data.txt) and $1 on $(get_octopusvariable Octopus.Action.Name)"\ncat "$2/data.txt"\n`;
     await push("Acme.Jobs.1.0.0.zip", "one", said);
     await push("Acme.Jobs.2.0.0.zip", "two", said);
     await push("Acme.Data.1.0.0.zip", "further", "");
