@@ -4,9 +4,13 @@ import type { QueryClient } from "@tanstack/react-query";
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 import type { NavigateOptions, ToOptions } from "@tanstack/react-router";
 import { dashboardQuery } from "./api/dashboard.ts";
+import { environmentsQuery } from "./api/environments.ts";
+import { firstRunQuery } from "./api/first-run.ts";
 import { machineQuery, machinesPageQuery } from "./api/machines.ts";
 import { packagesQuery } from "./api/packages.ts";
-import { projectQuery } from "./api/projects.ts";
+import { processQuery } from "./api/processes.ts";
+import { projectQuery, projectsQuery } from "./api/projects.ts";
+import { questionQuery, waitingQuestionsQuery } from "./api/questions.ts";
 import { deploymentTemplateQuery, releaseByVersionQuery, releaseProgressionQuery, releaseQuery } from "./api/releases.ts";
 import { ApiError } from "./api/request.ts";
 import { nodesQuery } from "./api/server-nodes.ts";
@@ -14,12 +18,15 @@ import { server } from "./api/server.ts";
 import { meQuery } from "./api/session.ts";
 import { spacesQuery } from "./api/spaces.ts";
 import { taskDetailsQuery, tasksPageQuery } from "./api/tasks.ts";
+import { variablesQuery } from "./api/variables.ts";
 import { readDashboardSearch } from "./features/dashboard/dashboard-search.ts";
 import { readDeploySearch } from "./features/deploy/deploy-search.ts";
 import { readPackagesSearch } from "./features/packages/packages-search.ts";
+import { readProcessSearch } from "./features/process/process-search.ts";
 import { readAddTargetSearch, readTargetsSearch } from "./features/targets/targets-search.ts";
-import { readTasksSearch } from "./features/tasks/tasks-search.ts";
 import { readTaskSearch } from "./features/task/task-search.ts";
+import { readTasksSearch } from "./features/tasks/tasks-search.ts";
+import { readVariablesSearch } from "./features/variables/variables-search.ts";
 import { pathOfOldLink } from "./shell/old-links.ts";
 import { PageNotFound, PageProblem } from "./shell/page-problems.tsx";
 import { rememberSpace, rememberedSpace } from "./shell/remembered-space.ts";
@@ -188,6 +195,59 @@ const cluster = createRoute({
   component: lazyRouteComponent(() => import("./features/cluster/cluster-page.tsx"), "ClusterPage"),
 });
 
+const approvals = createRoute({
+  getParentRoute: () => space,
+  path: "approvals",
+  loader: ({ context, params }) => void context.queries.prefetchQuery(waitingQuestionsQuery(params.space)),
+  component: lazyRouteComponent(() => import("./features/approvals/approvals-page.tsx"), "ApprovalsPage"),
+});
+
+const question = createRoute({
+  getParentRoute: () => space,
+  path: "approvals/$question",
+  loader: ({ context, params }) => void context.queries.prefetchQuery(questionQuery(params.space, params.question)),
+  component: lazyRouteComponent(() => import("./features/approvals/question-page.tsx"), "QuestionPage"),
+});
+
+const process = createRoute({
+  getParentRoute: () => space,
+  path: "projects/$project/process",
+  validateSearch: readProcessSearch,
+  loader: ({ context, params }) => void context.queries.prefetchQuery(processQuery(params.space, params.project)),
+  component: lazyRouteComponent(() => import("./features/process/process-page.tsx"), "ProcessPage"),
+});
+
+const variables = createRoute({
+  getParentRoute: () => space,
+  path: "projects/$project/variables",
+  validateSearch: readVariablesSearch,
+  loader: ({ context, params }) => void context.queries.prefetchQuery(variablesQuery(params.space, params.project)),
+  component: lazyRouteComponent(() => import("./features/variables/variables-page.tsx"), "VariablesPage"),
+});
+
+const projects = createRoute({
+  getParentRoute: () => space,
+  path: "projects",
+  validateSearch: (search: Record<string, unknown>): { new?: true } => (search["new"] === true ? { new: true } : {}),
+  loader: ({ context, params }) => void context.queries.prefetchQuery(projectsQuery(params.space)),
+  component: lazyRouteComponent(() => import("./features/projects/projects-page.tsx"), "ProjectsPage"),
+});
+
+const environments = createRoute({
+  getParentRoute: () => space,
+  path: "infrastructure/environments",
+  validateSearch: (search: Record<string, unknown>): { new?: true } => (search["new"] === true ? { new: true } : {}),
+  loader: ({ context, params }) => void context.queries.prefetchQuery(environmentsQuery(params.space)),
+  component: lazyRouteComponent(() => import("./features/environments/environments-page.tsx"), "EnvironmentsPage"),
+});
+
+const firstRun = createRoute({
+  getParentRoute: () => space,
+  path: "start",
+  loader: ({ context, params }) => void context.queries.prefetchQuery(firstRunQuery(params.space)),
+  component: lazyRouteComponent(() => import("./features/first-run/first-run-page.tsx"), "FirstRunPage"),
+});
+
 const tree = root.addChildren([
   start,
   signIn,
@@ -207,6 +267,13 @@ const tree = root.addChildren([
       cluster,
       me,
       tasks,
+      approvals,
+      question,
+      process,
+      variables,
+      projects,
+      environments,
+      firstRun,
     ]),
   ]),
 ]);

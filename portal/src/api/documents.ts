@@ -7,11 +7,16 @@ import type {
   Progression as ProgressionShape,
 } from "@cuttle/contract/rest/dashboards";
 import type {
+  DeploymentProcess as DeploymentProcessShape,
+  DeploymentStep as DeploymentStepShape,
+} from "@cuttle/contract/rest/deployment-processes";
+import type {
   Deployment as DeploymentShape,
   DeploymentBody as DeploymentBodyShape,
   DeploymentPreview as DeploymentPreviewShape,
 } from "@cuttle/contract/rest/deployments";
 import type { Environment as EnvironmentShape } from "@cuttle/contract/rest/environments";
+import type { PackageDescription as PackageDescriptionShape } from "@cuttle/contract/rest/feeds";
 import type { Root as RootShape } from "@cuttle/contract/rest/home";
 import type {
   InstallToken as InstallTokenShape,
@@ -26,6 +31,7 @@ import type {
   MachineConnection as MachineConnectionShape,
 } from "@cuttle/contract/rest/machines";
 import type { Package as PackageShape } from "@cuttle/contract/rest/packages";
+import type { Lifecycle as LifecycleShape } from "@cuttle/contract/rest/lifecycles";
 import type { Channel as ChannelShape, Project as ProjectShape, ProjectGroup as ProjectGroupShape } from "@cuttle/contract/rest/projects";
 import type {
   DeploymentTemplate as DeploymentTemplateShape,
@@ -51,6 +57,7 @@ import type {
 import type { Static } from "@cuttle/contract/rest/shapes";
 import type { Space as SpaceShape } from "@cuttle/contract/rest/spaces";
 import type { ApiKey as ApiKeyShape, NewApiKey as NewApiKeyShape, User as UserShape } from "@cuttle/contract/rest/users";
+import type { Variable as VariableShape, VariableSet as VariableSetShape } from "@cuttle/contract/rest/variables";
 
 export type ApiKey = Static<typeof ApiKeyShape>;
 export type Artifact = Static<typeof ArtifactShape>;
@@ -60,6 +67,8 @@ export type DashboardItem = Static<typeof DashboardItemShape>;
 export type Deployment = Static<typeof DeploymentShape>;
 export type DeploymentBody = Static<typeof DeploymentBodyShape>;
 export type DeploymentPreview = Static<typeof DeploymentPreviewShape>;
+export type DeploymentProcess = Static<typeof DeploymentProcessShape>;
+export type DeploymentStep = Static<typeof DeploymentStepShape>;
 export type DeploymentTemplate = Static<typeof DeploymentTemplateShape>;
 export type DiscoveredMachine = Static<typeof DiscoveredMachineShape>;
 export type Environment = Static<typeof EnvironmentShape>;
@@ -73,6 +82,8 @@ export type MachineConnection = Static<typeof MachineConnectionShape>;
 export type NewInstallToken = Static<typeof NewInstallTokenShape>;
 export type NewApiKey = Static<typeof NewApiKeyShape>;
 export type Package = Static<typeof PackageShape>;
+export type Lifecycle = Static<typeof LifecycleShape>;
+export type PackageDescription = Static<typeof PackageDescriptionShape>;
 export type Progression = Static<typeof ProgressionShape>;
 export type Project = Static<typeof ProjectShape>;
 export type ProjectGroup = Static<typeof ProjectGroupShape>;
@@ -93,6 +104,8 @@ export type TaskLogLine = TaskLogLines["Lines"][number];
 export type TaskLogLines = Static<typeof TaskLogLinesShape>;
 export type TaskState = ServerTask["State"];
 export type TaskWaiting = Static<typeof TaskWaitingShape>;
+export type Variable = Static<typeof VariableShape>;
+export type VariableSet = Static<typeof VariableSetShape>;
 export type User = Static<typeof UserShape>;
 
 /** One page of a collection. */

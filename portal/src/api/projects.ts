@@ -1,7 +1,7 @@
 // Projects, and how far their releases have come.
 
 import { queryOptions } from "@tanstack/react-query";
-import type { Channel, Page, Progression, Project } from "./documents.ts";
+import type { Channel, Lifecycle, Page, Progression, Project, ProjectGroup } from "./documents.ts";
 import { keyOf } from "./queries.ts";
 import { api, path, withQuery } from "./request.ts";
 
@@ -37,3 +37,27 @@ export const channelsQuery = (space: string, project: string) =>
     queryFn: async ({ signal }) => (await api.get<Page<Channel>>(path`/${space}/projects/${project}/channels`, { signal })).Items,
     meta: { changesOf: ["Channels"] },
   });
+
+export const projectGroupsQuery = (space: string) =>
+  queryOptions({
+    queryKey: keyOf("project-groups", space),
+    queryFn: ({ signal }) => api.get<ProjectGroup[]>(path`/${space}/projectgroups/all`, { signal }),
+    meta: { changesOf: ["ProjectGroups"] },
+  });
+
+export const lifecyclesQuery = (space: string) =>
+  queryOptions({
+    queryKey: keyOf("lifecycles", space),
+    queryFn: ({ signal }) => api.get<Lifecycle[]>(path`/${space}/lifecycles/all`, { signal }),
+    meta: { changesOf: ["Lifecycles"] },
+  });
+
+export interface NewProject {
+  Name: string;
+  Description: string;
+  ProjectGroupId: string;
+  LifecycleId: string;
+}
+
+/** Names are unique in a space, so asking again after a lost answer makes no second one. */
+export const createProject = (space: string, body: NewProject): Promise<Project> => api.post(path`/${space}/projects`, body);

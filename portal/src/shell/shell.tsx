@@ -15,6 +15,7 @@ import { MenuButton } from "../design/menu.tsx";
 import markUrl from "../design/cuttle.svg";
 import { ConnectionBanner, LiveLight } from "./connection-banner.tsx";
 import { navigation } from "./navigation.ts";
+import { QuestionCount } from "./question-count.tsx";
 import css from "./shell.module.css";
 import { useShortcuts } from "./shortcuts.ts";
 import { chooseTheme, theme } from "./theme.ts";
@@ -60,10 +61,10 @@ export function Shell() {
           <SpaceSwitcher space={space} />
           <span className={css["spacer"]} />
           <LiveLight />
-          <UserMenu name={me.DisplayName || me.Username} space={space} />
+          <UserMenu space={space} name={me.DisplayName || me.Username} />
         </header>
         <nav className={css["side"]} aria-label="Main">
-          {navigation.map(({ to, name, icon: Icon, isExact }) => (
+          {navigation.map(({ to, name, icon: Icon, isExact, counted }) => (
             <Link
               key={to}
               to={to}
@@ -74,6 +75,7 @@ export function Shell() {
             >
               <Icon size={16} aria-hidden />
               {name}
+              {counted === "questions" && <QuestionCount space={space} />}
             </Link>
           ))}
         </nav>
@@ -122,7 +124,7 @@ function SpaceSwitcher({ space }: { space: string }) {
   );
 }
 
-function UserMenu({ name, space }: { name: string; space: string }) {
+function UserMenu({ space, name }: { space: string; name: string }) {
   const chosen = useStore(theme);
   async function leave(): Promise<void> {
     try {
@@ -154,6 +156,7 @@ function UserMenu({ name, space }: { name: string; space: string }) {
             onChoose: () => chooseTheme(id),
           })),
         },
+        { id: "help", entries: [{ id: "start", name: "First steps", href: { to: "/app/$space/start", params: { space } } }] },
         { id: "session", entries: [{ id: "sign-out", name: "Sign out", onChoose: () => void leave() }] },
       ]}
     />

@@ -6,7 +6,7 @@ import { useMemo, useRef } from "react";
 import { SearchField, Input, Label, ToggleButton } from "react-aria-components";
 import { dashboardQuery } from "../../api/dashboard.ts";
 import type { Dashboard } from "../../api/documents.ts";
-import { Button } from "../../design/button.tsx";
+import { Button, ButtonLink } from "../../design/button.tsx";
 import fieldCss from "../../design/field.module.css";
 import { Loaded } from "../../design/loaded.tsx";
 import { PageHeader } from "../../design/page.tsx";
@@ -52,8 +52,19 @@ function Board({ space, dashboard }: { space: string; dashboard: Dashboard }) {
 
   if (matrix.projects === 0) {
     return (
-      <EmptyState title="No projects yet">
-        A project is what is deployed: its steps, its variables and its releases. Create one by the REST API, and it appears here.
+      <EmptyState
+        title="No projects yet"
+        action={
+          <>
+            <ButtonLink weight="primary" href={{ to: "/app/$space/start", params: { space } }}>
+              First steps
+            </ButtonLink>
+            <ButtonLink href={{ to: "/app/$space/projects", params: { space }, search: { new: true } }}>New project</ButtonLink>
+          </>
+        }
+      >
+        A project is what is deployed: its steps, its variables and its releases. The first steps lead from an empty server to a first
+        deployment.
       </EmptyState>
     );
   }

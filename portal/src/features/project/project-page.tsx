@@ -42,9 +42,17 @@ function Overview({ space, project }: { space: string; project: Project }) {
         }
         beside={project.Description !== "" && <p className="muted">{project.Description}</p>}
         actions={
-          <Button weight="primary" onPress={() => setMaking(true)}>
-            Create release
-          </Button>
+          <>
+            <ButtonLink href={{ to: "/app/$space/projects/$project/process", params: { space, project: project.Slug } }}>
+              Process
+            </ButtonLink>
+            <ButtonLink href={{ to: "/app/$space/projects/$project/variables", params: { space, project: project.Slug } }}>
+              Variables
+            </ButtonLink>
+            <Button weight="primary" onPress={() => setMaking(true)}>
+              Create release
+            </Button>
+          </>
         }
       />
       <Loaded query={query} what="The project's releases" skeleton={<Skeleton height="20rem" />}>

@@ -20,6 +20,7 @@ import { FailureCard } from "./failure-card.tsx";
 import { StepTree } from "./step-tree.tsx";
 import css from "./task-page.module.css";
 import { linesHash, readLines } from "./task-search.ts";
+import { WaitingQuestions } from "./waiting-questions.tsx";
 
 const route = getRouteApi("/signed-in/app/$space/tasks/$task");
 
@@ -60,6 +61,7 @@ function TaskView({ space, details }: { space: string; details: TaskDetails }) {
   return (
     <div className={css["page"]}>
       <TaskHeader space={space} details={details} />
+      {!task.IsCompleted && <WaitingQuestions space={space} task={task.Id} />}
       {!task.IsCompleted && <WhyWaiting space={space} task={task.Id} />}
       {hasFailed && <FailureCard space={space} task={task} onGo={goToLine} />}
       <div className={css["columns"]}>
