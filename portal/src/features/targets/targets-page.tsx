@@ -7,6 +7,7 @@ import type { Environment, Machine, Page } from "../../api/documents.ts";
 import { environmentsQuery } from "../../api/environments.ts";
 import { healthStates, machineRolesQuery, machinesPageQuery, machinesPerPage } from "../../api/machines.ts";
 import type { HealthState, MachineFilter } from "../../api/machines.ts";
+import { isolated } from "../../design/isolated.ts";
 import { Button, ButtonLink } from "../../design/button.tsx";
 import fieldCss from "../../design/field.module.css";
 import { Loaded } from "../../design/loaded.tsx";
@@ -146,8 +147,8 @@ function List({ space, filter, machines, environments }: ListProps) {
             <td>
               <HealthLabel machine={machine} />
             </td>
-            <td>{machine.EnvironmentIds.map(nameOf).join(", ")}</td>
-            <td>{machine.Roles.join(", ")}</td>
+            <td>{machine.EnvironmentIds.map((id) => isolated(nameOf(id))).join(", ")}</td>
+            <td>{machine.Roles.map(isolated).join(", ")}</td>
             <td>{machine.HealthCheckedAt ? <TimeText at={machine.HealthCheckedAt} /> : <span className="muted">never</span>}</td>
           </tr>
         ))}
