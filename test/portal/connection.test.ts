@@ -56,7 +56,7 @@ async function loseAnswer(page: Page, method: string, address: RegExp): Promise<
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let isDone = false;
   await page.route(address, async (route) => {
-    if (isDone || route.request().method() !== method) return void (await route.fallback());
+    if (isDone || route.request().method() !== method) return  (await route.fallback());
     isDone = true;
     try {
       const answer = await route.fetch();
@@ -79,120 +79,132 @@ async function projectWithSteps(name: string): Promise<Json> {
   return project;
 }
 
-test("a server that is away is told, takes nothing that was typed, and the page goes on when it is back, also one not opened before", needsBrowser, async (t) => {
-  await projectWithSteps("Away");
-  const { page, faults, close } = await open("/app/Spaces-1/projects/away");
-  t.after(close);
-  await page.getByRole("button", { name: "Create release" }).click();
-  await page.getByRole("dialog").getByLabel("Notes").fill("typed before");
-  await door.shut();
-  await page.getByText(lostText).waitFor({ state: "attached" });
-  await make.release(portal.stage.api, (await portal.stage.api.get("/api/projects/away")).Id, "7.7.7");
-  await button(page, "Create release").last().click();
-  await page.getByText("It is not known whether the release was made").waitFor();
-  assert.equal(await page.getByRole("dialog").getByLabel("Notes").inputValue(), "typed before");
-  await button(page, "Leave").click();
-  // Its part of the portal was never fetched.
-  await page.getByRole("link", { name: "Packages" }).click();
-  await page.getByRole("heading", { name: "This page could not be loaded" }).waitFor();
-  await portal.checkAccess(page, "a page that could not be loaded");
-  await door.open();
-  await isLive(page);
-  await page.getByRole("heading", { name: "Packages", level: 1 }).waitFor();
-  await page.getByText("No packages yet").waitFor();
-  await page.getByText(lostText).waitFor({ state: "detached" });
-  await page.goBack();
-  await page.getByRole("rowheader", { name: /7\.7\.7/ }).waitFor();
-  await isSame(page);
-  assert.deepEqual(faults.filter(isOther), []);
-});
+test(
+  "a server that is away is told, takes nothing that was typed, and the page goes on when it is back, also one not opened before",
+  needsBrowser,
+  async (t) => {
+    await projectWithSteps("Away");
+    const { page, faults, close } = await open("/app/Spaces-1/projects/away");
+    t.after(close);
+    await page.getByRole("button", { name: "Create release" }).click();
+    await page.getByRole("dialog").getByLabel("Notes").fill("typed before");
+    await door.shut();
+    await page.getByText(lostText).waitFor({ state: "attached" });
+    await make.release(portal.stage.api, (await portal.stage.api.get("/api/projects/away")).Id, "7.7.7");
+    await button(page, "Create release").last().click();
+    await page.getByText("It is not known whether the release was made").waitFor();
+    assert.equal(await page.getByRole("dialog").getByLabel("Notes").inputValue(), "typed before");
+    await button(page, "Leave").click();
+    // Its part of the portal was never fetched.
+    await page.getByRole("link", { name: "Packages" }).click();
+    await page.getByRole("heading", { name: "This page could not be loaded" }).waitFor();
+    await portal.checkAccess(page, "a page that could not be loaded");
+    await door.open();
+    await isLive(page);
+    await page.getByRole("heading", { name: "Packages", level: 1 }).waitFor();
+    await page.getByText("No packages yet").waitFor();
+    await page.getByText(lostText).waitFor({ state: "detached" });
+    await page.goBack();
+    await page.getByRole("rowheader", { name: /7\.7\.7/ }).waitFor();
+    await isSame(page);
+    assert.deepEqual(faults.filter(isOther), []);
+  },
+);
 
-test("a save whose answer is lost is done once: the page finds it when the server is back, with what was typed since", needsBrowser, async (t) => {
-  const project = await projectWithSteps("Lost save");
-  const { page, faults, close } = await open("/app/Spaces-1/projects/lost-save/process");
-  t.after(close);
-  const script = page.getByLabel("Script", { exact: true });
-  await script.fill("run mine");
-  const lost = await loseAnswer(page, "PUT", /\/deploymentprocesses\//);
-  await button(page, "Save").click();
-  await lost.arrived;
-  await page.getByText("It is not known whether the process was saved").waitFor();
-  await page.getByLabel("Name").fill("mine");
-  await door.open();
-  await isLive(page);
-  await page.getByText("It is not known").waitFor({ state: "detached" });
-  await page.getByText("There are changes that are not saved.").waitFor();
-  assert.equal(await page.getByText("was saved by somebody else").count(), 0, "one's own save is taken for somebody else's");
-  assert.equal((await processOf(project)).Version, 2);
-  // One that never left is still there, and is offered again.
-  await door.shut();
-  await button(page, "Save").click();
-  await page.getByText("It is not known whether the process was saved").waitFor();
-  await door.open();
-  await isLive(page);
-  await button(page, "Save").click();
-  await page.getByText("Version 3, saved.").waitFor();
-  const saved = await processOf(project);
-  assert.deepEqual([saved.Version, saved.Steps[0].Name], [3, "mine"]);
-  assert.equal(saved.Steps[0].Actions[0].Properties["Octopus.Action.Script.ScriptBody"], "run mine");
-  await isSame(page);
-  assert.deepEqual(faults, []);
-});
+test(
+  "a save whose answer is lost is done once: the page finds it when the server is back, with what was typed since",
+  needsBrowser,
+  async (t) => {
+    const project = await projectWithSteps("Lost save");
+    const { page, faults, close } = await open("/app/Spaces-1/projects/lost-save/process");
+    t.after(close);
+    const script = page.getByLabel("Script", { exact: true });
+    await script.fill("run mine");
+    const lost = await loseAnswer(page, "PUT", /\/deploymentprocesses\//);
+    await button(page, "Save").click();
+    await lost.arrived;
+    await page.getByText("It is not known whether the process was saved").waitFor();
+    await page.getByLabel("Name").fill("mine");
+    await door.open();
+    await isLive(page);
+    await page.getByText("It is not known").waitFor({ state: "detached" });
+    await page.getByText("There are changes that are not saved.").waitFor();
+    assert.equal(await page.getByText("was saved by somebody else").count(), 0, "one's own save is taken for somebody else's");
+    assert.equal((await processOf(project)).Version, 2);
+    // One that never left is still there, and is offered again.
+    await door.shut();
+    await button(page, "Save").click();
+    await page.getByText("It is not known whether the process was saved").waitFor();
+    await door.open();
+    await isLive(page);
+    await button(page, "Save").click();
+    await page.getByText("Version 3, saved.").waitFor();
+    const saved = await processOf(project);
+    assert.deepEqual([saved.Version, saved.Steps[0].Name], [3, "mine"]);
+    assert.equal(saved.Steps[0].Actions[0].Properties["Octopus.Action.Script.ScriptBody"], "run mine");
+    await isSame(page);
+    assert.deepEqual(faults, []);
+  },
+);
 
-test("what is typed while a save is on its way is no part of it, and stays; a secret whose answer is lost is not asked for again", needsBrowser, async (t) => {
-  const { api } = portal.stage;
-  const project = await make.project(api, "Slow");
-  const address = `/api/variables/variableset-${project.Id}`;
-  await api.put(address, { Variables: [{ Name: "A", Value: "was" }] });
-  const { page, faults, close } = await open("/app/Spaces-1/projects/slow/variables");
-  t.after(close);
-  const dialog = page.getByRole("dialog");
-  const edit = async (name: string, value: string): Promise<void> => {
-    await page.getByRole("button", { name: `Edit ${name}` }).click();
-    await dialog.getByLabel("Value").fill(value);
+test(
+  "what is typed while a save is on its way is no part of it, and stays; a secret whose answer is lost is not asked for again",
+  needsBrowser,
+  async (t) => {
+    const { api } = portal.stage;
+    const project = await make.project(api, "Slow");
+    const address = `/api/variables/variableset-${project.Id}`;
+    await api.put(address, { Variables: [{ Name: "A", Value: "was" }] });
+    const { page, faults, close } = await open("/app/Spaces-1/projects/slow/variables");
+    t.after(close);
+    const dialog = page.getByRole("dialog");
+    const edit = async (name: string, value: string): Promise<void> => {
+      await page.getByRole("button", { name: `Edit ${name}` }).click();
+      await dialog.getByLabel("Value").fill(value);
+      await dialog.getByRole("button", { name: "Done" }).click();
+    };
+    await edit("A", "first");
+    const { promise: isHeld, resolve: held } = Promise.withResolvers<void>();
+    const { promise: mayGo, resolve: go } = Promise.withResolvers<void>();
+    let isSlow = true;
+    await page.route(/\/variables\/variableset/, async (route) => {
+      if (!isSlow) return  (await route.fallback());
+      isSlow = false;
+      const response = await route.fetch();
+      held();
+      await mayGo;
+      await route.fulfill({ response });
+    });
+    await button(page, "Save").click();
+    await isHeld;
+    await edit("A", "second");
+    go();
+    await button(page, "Save").and(page.locator(":enabled")).waitFor();
+    await page.getByText("There are changes that are not saved.").waitFor();
+    assert.equal((await api.get(address)).Variables[0].Value, "first");
+    await button(page, "Save").click();
+    await page.getByText("Version 3, saved.").waitFor();
+    assert.equal((await api.get(address)).Variables[0].Value, "second");
+
+    await page.getByRole("button", { name: "Add variable" }).click();
+    await dialog.getByLabel("Name").fill("Secret");
+    await dialog.getByText("Sensitive", { exact: true }).click();
+    await dialog.getByLabel("Value").fill("battery staple");
     await dialog.getByRole("button", { name: "Done" }).click();
-  };
-  await edit("A", "first");
-  const { promise: isHeld, resolve: held } = Promise.withResolvers<void>();
-  const { promise: mayGo, resolve: go } = Promise.withResolvers<void>();
-  let isSlow = true;
-  await page.route(/\/variables\/variableset/, async (route) => {
-    if (!isSlow) return void (await route.fallback());
-    isSlow = false;
-    const response = await route.fetch();
-    held();
-    await mayGo;
-    await route.fulfill({ response });
-  });
-  await button(page, "Save").click();
-  await isHeld;
-  await edit("A", "second");
-  go();
-  await button(page, "Save").and(page.locator(":enabled")).waitFor();
-  await page.getByText("There are changes that are not saved.").waitFor();
-  assert.equal((await api.get(address)).Variables[0].Value, "first");
-  await button(page, "Save").click();
-  await page.getByText("Version 3, saved.").waitFor();
-  assert.equal((await api.get(address)).Variables[0].Value, "second");
-
-  await page.getByRole("button", { name: "Add variable" }).click();
-  await dialog.getByLabel("Name").fill("Secret");
-  await dialog.getByText("Sensitive", { exact: true }).click();
-  await dialog.getByLabel("Value").fill("battery staple");
-  await dialog.getByRole("button", { name: "Done" }).click();
-  const lost = await loseAnswer(page, "PUT", /\/variables\/variableset/);
-  await page.keyboard.press("Control+s");
-  await lost.arrived;
-  await page.getByText("It is not known whether the variables were saved").waitFor();
-  await door.open();
-  await page.getByText("Version 4, saved.").waitFor();
-  await page.getByText("sensitive, stored").waitFor();
-  assert.equal(await page.getByText("was saved by somebody else").count(), 0);
-  const set = await api.get(address);
-  assert.deepEqual([set.Version, set.Variables.length], [4, 2]);
-  await isSame(page);
-  assert.deepEqual(faults, []);
-});
+    const lost = await loseAnswer(page, "PUT", /\/variables\/variableset/);
+    await page.keyboard.press("Control+s");
+    await lost.arrived;
+    await page.getByText("It is not known whether the variables were saved").waitFor();
+    await door.open();
+    await page.getByText("Version 4, saved.").waitFor();
+    await page.getByText("sensitive, stored").waitFor();
+    assert.equal(await page.getByText("was saved by somebody else").count(), 0);
+    const set = await api.get(address);
+    assert.deepEqual([set.Version, set.Variables.length], [4, 2]);
+    await isSame(page);
+    assert.deepEqual(faults, []);
+  },
+);
 
 test("a release and a deployment whose answers are lost are made once, however often one presses", needsBrowser, async (t) => {
   const { api, environment } = portal.stage;

@@ -93,40 +93,44 @@ const inOrder = (page: Page, within: string, words: readonly string[]): Promise<
     return places.every((place, index) => index === 0 || place.line > places[index - 1].line + 5 || place.left >= places[index - 1].right - 1);
   })()`);
 
-test("markup, notes and turning characters are text on every page, and the content policy has nothing to refuse", needsBrowser, async (t) => {
-  const { page, faults, close } = await portal.open("/app/Spaces-1");
-  t.after(close);
-  const { stage } = portal;
-  const [machine] = (await stage.api.get(`/api/machines?name=${encodeURIComponent(first)}`)).Items;
-  const at = `/app/Spaces-1/projects/${made.Slug}`;
-  const pages: [string, string | RegExp][] = [
-    ["/app/Spaces-1", markup],
-    ["/app/Spaces-1/projects", markup],
-    [at, "1.0.0"],
-    [`${at}/process`, markup],
-    [`${at}/variables`, `Markup ${markup}`],
-    [`/app/Spaces-1/releases/${release.Id}`, "<script>window.hacked=2</script>"],
-    [`/app/Spaces-1/releases/${release.Id}/deploy`, "שלב"],
-    [`/app/Spaces-1/tasks/${taskId}`, "שלב"],
-    ["/app/Spaces-1/tasks", markup],
-    ["/app/Spaces-1/infrastructure/environments", "סביבה"],
-    ["/app/Spaces-1/infrastructure/targets", first],
-    [`/app/Spaces-1/infrastructure/targets/${machine.Id}`, "סביבה"],
-    ["/app/Spaces-1/infrastructure/targets/new", "סביבה"],
-    ["/app/Spaces-1/start", /First/],
-  ];
-  for (const [address, text] of pages) {
-    await page.goto(portal.url + address);
-    await page.getByText(text).first().waitFor({ state: "attached" });
-    assert.equal(await page.evaluate(`window.hacked`), undefined, address);
-    assert.equal(await page.locator(`img[src=x], a[href^="javascript" i], main script`).count(), 0, address);
-    // Free texts keep their characters; they end with their own line.
-    const names = (await turned(page)).filter((one) => !one.includes("turned") && !/^CODE/.test(one));
-    assert.deepEqual(names, [], address);
-    assert.equal(await page.evaluate(`document.documentElement.scrollWidth - document.documentElement.clientWidth`), 0, address);
-  }
-  assert.deepEqual(faults, []);
-});
+test(
+  "markup, notes and turning characters are text on every page, and the content policy has nothing to refuse",
+  needsBrowser,
+  async (t) => {
+    const { page, faults, close } = await portal.open("/app/Spaces-1");
+    t.after(close);
+    const { stage } = portal;
+    const [machine] = (await stage.api.get(`/api/machines?name=${encodeURIComponent(first)}`)).Items;
+    const at = `/app/Spaces-1/projects/${made.Slug}`;
+    const pages: [string, string | RegExp][] = [
+      ["/app/Spaces-1", markup],
+      ["/app/Spaces-1/projects", markup],
+      [at, "1.0.0"],
+      [`${at}/process`, markup],
+      [`${at}/variables`, `Markup ${markup}`],
+      [`/app/Spaces-1/releases/${release.Id}`, "<script>window.hacked=2</script>"],
+      [`/app/Spaces-1/releases/${release.Id}/deploy`, "שלב"],
+      [`/app/Spaces-1/tasks/${taskId}`, "שלב"],
+      ["/app/Spaces-1/tasks", markup],
+      ["/app/Spaces-1/infrastructure/environments", "סביבה"],
+      ["/app/Spaces-1/infrastructure/targets", first],
+      [`/app/Spaces-1/infrastructure/targets/${machine.Id}`, "סביבה"],
+      ["/app/Spaces-1/infrastructure/targets/new", "סביבה"],
+      ["/app/Spaces-1/start", /First/],
+    ];
+    for (const [address, text] of pages) {
+      await page.goto(portal.url + address);
+      await page.getByText(text).first().waitFor({ state: "attached" });
+      assert.equal(await page.evaluate(`window.hacked`), undefined, address);
+      assert.equal(await page.locator(`img[src=x], a[href^="javascript" i], main script`).count(), 0, address);
+      // Free texts keep their characters; they end with their own line.
+      const names = (await turned(page)).filter((one) => !one.includes("turned") && !one.startsWith('CODE'));
+      assert.deepEqual(names, [], address);
+      assert.equal(await page.evaluate(`document.documentElement.scrollWidth - document.documentElement.clientWidth`), 0, address);
+    }
+    assert.deepEqual(faults, []);
+  },
+);
 
 test("names from right to left stand where they belong among other words", needsBrowser, async (t) => {
   const { page, faults, close } = await portal.open(`/app/Spaces-1/releases/${release.Id}/deploy`);

@@ -32,7 +32,10 @@ before(async () => {
   project = await make.project(api, "Everywhere");
   // The standard lifecycle, which the second project has, goes through all of them one after the other.
   const all = (await api.get("/api/environments/all")).map((one: Json) => one.Id);
-  const { Id: LifecycleId } = await api.post("/api/lifecycles", { Name: "Zones at once", Phases: [{ Name: "All", OptionalDeploymentTargets: all }] });
+  const { Id: LifecycleId } = await api.post("/api/lifecycles", {
+    Name: "Zones at once",
+    Phases: [{ Name: "All", OptionalDeploymentTargets: all }],
+  });
   await api.put(`/api/projects/${project.Id}`, { ...project, LifecycleId });
   await api.put(`/api/projects/${project.Id}/deploymentprocesses`, { Steps: [scriptStep("one")] });
   release = await make.release(api, project.Id, "1.0.0");
@@ -78,7 +81,10 @@ test("one finds the environment to deploy to, keeps what is chosen in sight, and
   await page.getByText("Region 1234").click();
   await page.getByText("nothing → 1.0.0").first().waitFor();
   await page.getByLabel("Find environments").fill("no such name");
-  await page.getByRole("checkbox", { name: /Region/ }).nth(1).waitFor({ state: "detached" });
+  await page
+    .getByRole("checkbox", { name: /Region/ })
+    .nth(1)
+    .waitFor({ state: "detached" });
   assert.equal(await page.getByRole("checkbox", { name: /Region 1234/ }).isChecked(), true, "what is chosen went out of sight");
   await page.getByLabel("Find environments").fill("");
   await page.getByRole("checkbox", { name: /Region 0049/ }).waitFor({ state: "attached" });

@@ -133,7 +133,12 @@ test("a line that is used twice or late says so, on its page and to whoever fetc
   const body = { EnvironmentIds: [portal.stage.environment.Id], Roles: ["web"], CommunicationStyle: "TentacleActive" };
   const script = (token: string) => api.call("GET", `/api/agent/install?token=${token}`, undefined, { "X-Octopus-ApiKey": "" });
   const register = (Token: string, thumbprint: string, MachineName: string) =>
-    api.call("POST", "/api/agent/install/register", { Token, Thumbprint: thumbprint.repeat(20), Uri: "poll://zyxwvutsrq0123456789/", MachineName });
+    api.call("POST", "/api/agent/install/register", {
+      Token,
+      Thumbprint: thumbprint.repeat(20),
+      Uri: "poll://zyxwvutsrq0123456789/",
+      MachineName,
+    });
   const twice = await api.post("/api/machines/install-tokens", body);
   const { page, faults, close } = await portal.open(`${list}/new?token=${twice.Id}`);
   t.after(close);
@@ -153,11 +158,13 @@ test("a line that is used twice or late says so, on its page and to whoever fetc
   await page.goto(`${portal.url}${list}/new?token=${late.Id}`);
   await page.getByText(/^The token could be used until /).waitFor();
   await portal.checkAccess(page, "a line that is late");
+  // The machine that has it may fetch the script again; another one is told at its first stage.
+  const again = await api.call("POST", "/api/agent/install/stages", { Token: twice.Token, Stage: "Started", Thumbprint: "B2".repeat(20) });
+  assert.match(again.body.ErrorMessage, /used already, by the machine first/);
   for (const [token, says] of [
-    [twice.Token, /used already, by the machine first/],
     [late.Token, /could be used until .*; that is over\. Make a new one on the page Add target\./],
     ["unknown", /is not known\. Copy the whole line again/],
-  ]) {
+  ] as const) {
     const answer = await script(token);
     assert.ok(answer.status >= 400, token);
     assert.match(answer.body.ErrorMessage, says, token);

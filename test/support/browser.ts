@@ -24,7 +24,7 @@ export const needsBrowser = {
 } as const;
 
 /** How long a page may take for one thing; much more than it takes, because machines are busy. */
-export const pageMsMax = Number(process.env["PAGE_MS"] ?? 60_000);
+export const pageMsMax = 60_000;
 
 export async function openBrowser(): Promise<Browser> {
   const isRoot = process.getuid?.() === 0;

@@ -99,16 +99,7 @@ function LongSelect<K extends string>({ label, isLabelHidden, value, options, pl
   );
 }
 
-function ShortSelect<K extends string>({
-  label,
-  isLabelHidden,
-  value,
-  options,
-  placeholder,
-  help,
-  isDisabled,
-  onChange,
-}: SelectProps<K>) {
+function ShortSelect<K extends string>({ label, isLabelHidden, value, options, placeholder, help, isDisabled, onChange }: SelectProps<K>) {
   return (
     <AriaSelect
       className={css["field"]!}

@@ -7,8 +7,7 @@ import { parseAnsi, plainText } from "./ansi.ts";
 const esc = "\u001b";
 
 test("a plain line is one part, whatever it holds", () => {
-  for (const line of ["", "hello", "<b>&amp;</b>", "\ttabbed", "שלום 🦑"])
-    assert.deepEqual(parseAnsi(line), [{ text: line, classes: [] }]);
+  for (const line of ["", "hello", "<b>&amp;</b>", "\ttabbed", "שלום 🦑"]) assert.deepEqual(parseAnsi(line), [{ text: line, classes: [] }]);
 });
 
 test("colours and weights become classes until they are taken back", () => {

@@ -113,7 +113,11 @@ function SessionEnded() {
   return (
     <div className={css["ended"]}>
       <Notice kind="warning" isSpoken actions={<Button onPress={() => endRenewal(true)}>Go on</Button>}>
-        Your session has ended. <a href={`${server.base}/app/signin`} target="_blank" rel="noreferrer">Sign in in another window</a>, then go on here.
+        Your session has ended.{" "}
+        <a href={`${server.base}/app/signin`} target="_blank" rel="noreferrer">
+          Sign in in another window
+        </a>
+        , then go on here.
       </Notice>
     </div>
   );

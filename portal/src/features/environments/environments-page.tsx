@@ -54,7 +54,12 @@ export function EnvironmentsPage() {
               this order.
             </EmptyState>
           ) : (
-            <List environments={environments} isMoving={order.isPending} onMove={(index, by) => move(environments, index, by)} onEdit={setEdited} />
+            <List
+              environments={environments}
+              isMoving={order.isPending}
+              onMove={(index, by) => move(environments, index, by)}
+              onEdit={setEdited}
+            />
           )
         }
       </Loaded>

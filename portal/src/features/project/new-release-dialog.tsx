@@ -84,13 +84,7 @@ export function NewReleaseDialog({ space, project, isOpen, onLeave }: NewRelease
           error={make.error}
         />
       )}
-      <TextField
-        label="Version"
-        value={shown}
-        onChange={setVersion}
-        autoFocus
-        help="The next one by the project's way of counting."
-      />
+      <TextField label="Version" value={shown} onChange={setVersion} autoFocus help="The next one by the project's way of counting." />
       {channels.length > 1 && (
         <Select
           label="Channel"
