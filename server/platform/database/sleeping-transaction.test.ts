@@ -16,6 +16,8 @@ test("D1 D3: a transaction that the database ended while this process slept is d
   const between = net.createServer((from) => {
     const to = net.connect(connection.host.startsWith("/") ? { path } : connection);
     for (const socket of [from, to]) socket.on("error", () => {});
+    from.on("close", () => to.destroy());
+    to.on("close", () => from.destroySoon());
     from.pipe(to).pipe(from);
   });
   await new Promise<void>((resolve) => between.listen(0, "127.0.0.1", resolve));
