@@ -14,12 +14,12 @@ export interface UpgradablePortal {
 export async function createUpgradablePortal(built: string): Promise<UpgradablePortal> {
   const home = await mkdtemp(path.join(tmpdir(), "cuttle-portal-"));
   const folder = path.join(home, "dist");
-  await cp(built, folder, { recursive: true });
+  await copyBuild(built, folder);
   return {
     folder,
     async upgrade() {
       const next = path.join(home, "next");
-      await cp(built, next, { recursive: true });
+      await cp(folder, next, { recursive: true });
       const assets = path.join(next, "assets");
       const names = (await readdir(assets)).filter((name) => /\.(?:js|css)$/.test(name));
       const renamed = (text: string): string => names.reduce((sum, name) => sum.replaceAll(name, newName(name)), text);
@@ -35,6 +35,18 @@ export async function createUpgradablePortal(built: string): Promise<UpgradableP
     },
     remove: () => rm(home, { recursive: true }),
   };
+}
+
+/** Another test file may put the same build in its place at this moment. */
+async function copyBuild(from: string, to: string): Promise<void> {
+  for (let triesLeft = 5; ; triesLeft--) {
+    try {
+      return await cp(from, to, { recursive: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || triesLeft === 0) throw error;
+      await rm(to, { recursive: true, force: true });
+    }
+  }
 }
 
 const newName = (name: string): string => name.replace(/\.(js|css)$/, ".upgraded.$1");
