@@ -16,6 +16,7 @@ import type { Clock } from "../../base/clock.ts";
 import { recordEvent, systemActor } from "../../platform/audit/audit.ts";
 import type { Database } from "../../platform/database/database.ts";
 import { isConnectionLoss } from "../../platform/database/database.ts";
+import { askedTogether } from "./asked-together.ts";
 import type { Lease } from "./lease.ts";
 import { createLease } from "./lease.ts";
 import { chooseNextHint, decodeHint, encodeHint, isSameNode } from "./queue-hints.ts";
@@ -313,7 +314,8 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
       }
     };
 
-    const checkLease: TaskRun["checkLease"] = async () => {
+    // Commands to many agents at once share the look.
+    const checkLease: TaskRun["checkLease"] = askedTogether(async () => {
       for (;;) {
         lease.assertHeld();
         try {
@@ -324,7 +326,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
           await clock.pauseBetween(...connectionRetryMs, lease.lost);
         }
       }
-    };
+    });
 
     const log = createTaskLog({
       taskId: task.id,
