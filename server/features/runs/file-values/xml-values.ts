@@ -16,7 +16,7 @@ const cdata = 4;
 
 /** Every name that begins with a slash is asked for as XPath. Throws NotOfThisForm. */
 export function replaceInXml(source: string, names: readonly string[], valueOf: ValueOf): string {
-  const document = read(source);
+  const document = readXml(source);
   const paths = names.filter((name) => name.startsWith("/"));
   if (paths.length === 0) return source;
   let changed = false;
@@ -35,7 +35,7 @@ export function replaceInXml(source: string, names: readonly string[], valueOf: 
 /** `appSettings`, `connectionStrings` and `applicationSettings`. Throws NotOfThisForm. */
 export function replaceInDotNetConfiguration(source: string, valueOf: ValueOf): string {
   if (!/<(?:[\w.-]+:)?(?:appSettings|connectionStrings|applicationSettings)\b/.test(source)) return source;
-  const document = read(source);
+  const document = readXml(source);
   let changed = false;
   const each = (section: string, name: string, work: (found: Element) => void): void => {
     for (const outer of Array.from(document.getElementsByTagNameNS("*", section)))
@@ -60,7 +60,7 @@ export function replaceInDotNetConfiguration(source: string, valueOf: ValueOf): 
   return changed ? write(source, document) : source;
 }
 
-function read(source: string): Document {
+export function readXml(source: string): Document {
   if (source.length > charactersMax) throw new NotOfThisForm(`it is longer than ${charactersMax} characters`);
   if (/<!DOCTYPE/i.test(source)) throw new NotOfThisForm("it has a document type, and such documents are not read");
   try {
@@ -100,7 +100,7 @@ function put(document: Document, node: Node, value: string): void {
   const children = Array.from(node.childNodes);
   if (children.some((child) => child.nodeType === element)) {
     for (const child of children) node.removeChild(child);
-    for (const child of Array.from(read(`<fragment>${value}</fragment>`).documentElement!.childNodes))
+    for (const child of Array.from(readXml(`<fragment>${value}</fragment>`).documentElement!.childNodes))
       node.appendChild(document.importNode(child, true));
     return;
   }
