@@ -90,7 +90,12 @@ export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promi
       else ends.set(step, end);
     });
     // Nothing that stands after a step which waits is begun.
-    if (waiting.length > 0) return { state: "Waiting", isStill: (tx) => everyStill(tx, waiting) };
+    if (waiting.length > 0)
+      return {
+        state: "Waiting",
+        isStill: (tx) => everyStill(tx, waiting),
+        letsOthersPass: waiting.every((one) => one.letsOthersPass === true),
+      };
     // What one of them came to is not seen by the others of the group, so that it does not matter which ended first.
     for (const step of group) {
       const end = ends.get(step);
