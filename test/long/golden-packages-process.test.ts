@@ -207,14 +207,14 @@ describe("golden deployments: packages", { ...linux, timeout: 600_000 }, () => {
     const project = await world.project({ name: "Net killed", steps: [siteStep(folder, "db")], variables: siteVariables });
     await world.push("Acme.Net", "3.0.0", site);
     await project.release("1.0.0", { "Acme.Net": "3.0.0" });
-    const deployment = await project.deploy("1.0.0", "Production");
+    const deployment = await project.deploy("1.0.0", "Test");
     await deployment.marked("PreDeploy db-1");
     const owner = await deployment.owner();
     await owner.kill();
     try {
       await succeeded(deployment);
       assert.deepEqual(deployment.marks(), ["PreDeploy db-1", "Deploy db-1"]);
-      assert.equal(readFileSync(path.join(folder, "db-1/web.config"), "utf8"), transformed("Production", "db-1"));
+      assert.equal(readFileSync(path.join(folder, "db-1/web.config"), "utf8"), transformed("Test", "db-1"));
     } finally {
       await owner.start();
     }

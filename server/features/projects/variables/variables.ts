@@ -18,6 +18,7 @@ export { listPrompts, needsAnswers, presentForm, presentFormValues, readFormValu
 export type { FormValue, FormValues, Prompt, PromptPlace } from "./prompts.ts";
 export { variableRoutes } from "./variable-routes.ts";
 export type { GetProjectOfVariables, ProjectOfVariables } from "./variable-routes.ts";
+export { sensitiveValueBytesMax, setBytesMax, valueBytesMax } from "./variable-rules.ts";
 export { variableSetIdOf } from "./variable-store.ts";
 
 /** The empty set of a new project or library set. */

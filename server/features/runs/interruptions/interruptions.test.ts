@@ -172,7 +172,10 @@ describe("a task that asks a person", () => {
     assert.equal((await node.get(behind.Links.Task)).State, "Queued", "D6");
     const [reason] = (await node.get((await node.get(behind.Links.Task)).Links.Waiting)).Reasons;
     assert.equal(reason.Kind, "TasksAhead");
-    assert.match(reason.Message, /One other task goes first.* It waits for a person to answer Look at the site, and lets no other deployment pass/);
+    assert.match(
+      reason.Message,
+      /One other task goes first.* It waits for a person to answer Look at the site, and lets no other deployment pass/,
+    );
     assert.deepEqual(reason.RelatedDocumentIds, [waiting.TaskId, (await asked(waiting.TaskId)).Id]);
     await answer(await asked(waiting.TaskId), { Result: "Proceed" });
     assert.equal((await ended(waiting.TaskId)).State, "Success");
