@@ -64,6 +64,22 @@ export const TenantVariablesBody = object({
   ProjectVariables: optional(orNull(map(object({ Variables: optional(orNull(map(map(writtenValue)))) })))),
 });
 
+/** What a tenant has not answered. `MissingVariables` is empty unless details were asked for. */
+export const TenantMissingVariables = object({
+  TenantId: id(),
+  MissingVariables: list(
+    object({
+      ProjectId: orNull(id()),
+      EnvironmentId: orNull(id()),
+      LibraryVariableSetId: orNull(id()),
+      VariableTemplateId: id(),
+      VariableTemplateName: text(),
+      Links: links(),
+    }),
+  ),
+  Links: links(),
+});
+
 export const TenantsStatus = object({ Enabled: flag() });
 
 const tagMembers = { Id: id(), Name: name(), Color: text(), Description: text(), SortOrder: whole() };

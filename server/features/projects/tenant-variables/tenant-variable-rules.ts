@@ -144,6 +144,40 @@ export function isMissing({ template, value }: PlacedTemplate): boolean {
   return value === undefined && template.DefaultValue === null;
 }
 
+/** A question that a tenant has not answered: of a project in an environment, or of a library set. */
+export interface MissingValue {
+  projectId: string | null;
+  environmentId: string | null;
+  librarySetId: string | null;
+  template: VariableTemplate;
+}
+
+/** What a tenant has not answered, in all places or in those of one project or some environments. */
+export function listMissing(
+  stored: StoredTenantVariables,
+  asked: TenantQuestions,
+  where: { projectId: string | undefined; environmentIds: readonly string[] },
+): MissingValue[] {
+  const isAmong = (wanted: readonly string[], id: string): boolean =>
+    wanted.length === 0 || wanted.some((one) => one.toLowerCase() === id.toLowerCase());
+  const ofProjects = asked.projects
+    .filter((project) => isAmong(where.projectId ? [where.projectId] : [], project.id))
+    .flatMap((project) =>
+      project.environmentIds
+        .filter((id) => isAmong(where.environmentIds, id))
+        .flatMap((environmentId) =>
+          templatesAt(stored, { project, librarySets: [], environmentId })
+            .filter(isMissing)
+            .map(({ template }) => ({ projectId: project.id, environmentId, librarySetId: null, template })),
+        ),
+    );
+  const nobody = { id: "", name: "", templates: [] };
+  const ofSets = templatesAt(stored, { project: nobody, librarySets: asked.librarySets, environmentId: "" })
+    .filter(isMissing)
+    .map(({ owner, template }) => ({ projectId: null, environmentId: null, librarySetId: owner.id, template }));
+  return [...ofProjects, ...ofSets];
+}
+
 /** As variables that hold for the tenant, with the rank of that. */
 export function tenantVariables(placed: readonly PlacedTemplate[], tenantId: string): FrozenVariable[] {
   return placed

@@ -24,7 +24,8 @@ interface Row {
   variables: Pick<StoredTenantVariables, "library" | "projects">;
 }
 
-const nothing: StoredTenantVariables = { version: 0, library: {}, projects: {} };
+/** Of a tenant that has given none. */
+export const nothing: StoredTenantVariables = { version: 0, library: {}, projects: {} };
 
 function read(tenantId: string, row: Row | undefined): StoredTenantVariables {
   if (row === undefined) return nothing;

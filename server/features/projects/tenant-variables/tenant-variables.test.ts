@@ -191,3 +191,28 @@ test("values are not frozen: what is there when a deployment starts counts, and 
   assert.equal((await node.call("DELETE", it.tenant.Links.Self)).status, 200);
   assert.deepEqual(await node.database.query(`SELECT 1 FROM secrets WHERE owner = $1`, [owner]), []);
 });
+
+test("what tenants have not answered is listed, by tenant, project and environment, and all values of a project together", async () => {
+  const [it, other] = [await stage(), await stage()];
+  await node.put(it.at, answers(it));
+  const missing = async (query: string): Promise<Json[]> => node.get(`/api/tenants/variables-missing?${query}`);
+  const ids = (all: Json[]): string[] => all.map((one) => one.TenantId);
+  assert.deepEqual(await missing(`tenantId=${it.tenant.Id}&environmentId=${dev.Id}`), []);
+  const [details] = await missing(`tenantId=${it.tenant.Id}&includeDetails=true`);
+  assert.deepEqual(
+    details!.MissingVariables.map((one: Json) => [one.ProjectId, one.EnvironmentId, one.LibraryVariableSetId, one.VariableTemplateName]),
+    [
+      [it.project.Id, live.Id, null, "Color"],
+      [it.project.Id, live.Id, null, "Key"],
+    ],
+  );
+  const [short] = await missing(`projectId=${other.project.Id}`);
+  assert.deepEqual([short!.TenantId, short!.MissingVariables], [other.tenant.Id, []]);
+  const [whole] = await missing(`projectId=${other.project.Id}&environmentId=${dev.Id}&includeDetails=true`);
+  assert.deepEqual(whole!.MissingVariables.at(-1).LibraryVariableSetId, other.set.Id);
+  assert.equal(whole!.MissingVariables.length, 3);
+  const all = ids(await missing(""));
+  assert.ok(all.includes(it.tenant.Id) && all.includes(other.tenant.Id));
+  const [values, ...more] = await node.get(`/api/tenantvariables/all?projectId=${it.project.Id}`);
+  assert.deepEqual([values, more], [await node.get(it.at), []]);
+});

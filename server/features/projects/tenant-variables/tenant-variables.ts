@@ -1,7 +1,8 @@
 // Values of tenants for the variable templates of their projects and of the library sets that these include. They are not frozen with releases:
 // what a deployment takes is what is there when it starts.
 
-import { TenantVariables, TenantVariablesBody } from "@cuttle/contract/rest/tenants";
+import { Type } from "typebox";
+import { TenantMissingVariables, TenantVariables, TenantVariablesBody } from "@cuttle/contract/rest/tenants";
 import type { Static } from "@cuttle/contract/rest/shapes";
 import { problem } from "../../../base/problems.ts";
 import { actorOf } from "../../../platform/access/access.ts";
@@ -19,7 +20,7 @@ import { tenants, tenantSecretsOwner } from "../tenants/tenants.ts";
 import { templatesOf } from "../variable-templates/variable-templates.ts";
 import { setBytesMax } from "../variables/variables.ts";
 import type { FrozenVariable } from "../variables/variables.ts";
-import { isMissing, readTenantVariables, templatesAt, tenantVariables } from "./tenant-variable-rules.ts";
+import { isMissing, listMissing, readTenantVariables, templatesAt, tenantVariables } from "./tenant-variable-rules.ts";
 import type { TemplateOwner, TenantQuestions } from "./tenant-variable-rules.ts";
 import * as store from "./tenant-variable-store.ts";
 import type { StoredTenantVariables, StoredValue, TemplateValues } from "./tenant-variable-store.ts";
@@ -36,14 +37,27 @@ async function librarySetsOf(db: Queryable, spaceId: string, of: readonly Docume
   return sets.map(ownerOf).filter((set) => set.templates.length > 0);
 }
 
-async function questionsOf(db: Queryable, spaceId: string, tenant: Document): Promise<TenantQuestions> {
-  const connected = tenant["ProjectEnvironments"] as { readonly [projectId: string]: string[] };
-  const ids = Object.keys(connected);
+type Connections = { readonly [projectId: string]: readonly string[] };
+const connectionsOf = (tenant: Document): Connections => tenant["ProjectEnvironments"] as Connections;
+
+/** What several tenants are asked, with as many reads as for one. */
+async function questionsOfAll(db: Queryable, spaceId: string, all: readonly Document[]): Promise<(tenant: Document) => TenantQuestions> {
+  const ids = [...new Set(all.flatMap((tenant) => Object.keys(connectionsOf(tenant))))];
   const documents = ids.length === 0 ? [] : await projects.all(db, spaceId, { ids });
-  return {
-    projects: documents.map((document) => ({ ...ownerOf(document), environmentIds: connected[document.Id] ?? [] })),
-    librarySets: await librarySetsOf(db, spaceId, documents),
+  const librarySets = await librarySetsOf(db, spaceId, documents);
+  const owners = new Map(documents.map((document) => [document.Id, ownerOf(document)]));
+  const included = new Map(documents.map((document) => [document.Id, new Set(document["IncludedLibraryVariableSetIds"] as string[])]));
+  return (tenant) => {
+    const connected = Object.entries(connectionsOf(tenant)).filter(([id]) => owners.has(id));
+    return {
+      projects: connected.map(([id, environmentIds]) => ({ ...owners.get(id)!, environmentIds })),
+      librarySets: librarySets.filter((set) => connected.some(([id]) => included.get(id)!.has(set.id))),
+    };
   };
+}
+
+async function questionsOf(db: Queryable, spaceId: string, tenant: Document): Promise<TenantQuestions> {
+  return (await questionsOfAll(db, spaceId, [tenant]))(tenant);
 }
 
 const shown = (value: StoredValue) => (typeof value === "string" ? value : { HasValue: true, NewValue: null, Hint: null });
@@ -150,9 +164,66 @@ export function missingValuesSentence(tenantName: string, environmentName: strin
   );
 }
 
+const missingQuery = Type.Object({
+  tenantId: Type.Optional(Type.String()),
+  projectId: Type.Optional(Type.String()),
+  environmentId: Type.Optional(Type.Array(Type.String())),
+  includeDetails: Type.Optional(Type.Boolean()),
+});
+
+/** Tenants with something to answer, by name. */
+async function findMissing(db: Queryable, spaceId: string, wanted: Static<typeof missingQuery>) {
+  const { tenantId, projectId, environmentId = [], includeDetails } = wanted;
+  const all = await tenants.all(db, spaceId, { ...(tenantId ? { ids: [tenantId] } : {}), ...(projectId ? { projectId } : {}) });
+  const questions = await questionsOfAll(db, spaceId, all);
+  const stored = await store.listTenantVariables(
+    db,
+    all.map((tenant) => tenant.Id),
+  );
+  return all.flatMap((tenant): Static<typeof TenantMissingVariables>[] => {
+    const missing = listMissing(stored.get(tenant.Id) ?? store.nothing, questions(tenant), { projectId, environmentIds: environmentId });
+    if (missing.length === 0) return [];
+    const MissingVariables = missing.map((one) => ({
+      ProjectId: one.projectId,
+      EnvironmentId: one.environmentId,
+      LibraryVariableSetId: one.librarySetId,
+      VariableTemplateId: one.template.Id,
+      VariableTemplateName: one.template.Name,
+      Links: {},
+    }));
+    return [{ TenantId: tenant.Id, MissingVariables: includeDetails === true ? MissingVariables : [], Links: {} }];
+  });
+}
+
+async function listAll(db: Queryable, spaceId: string, projectId: string | undefined): Promise<Static<typeof TenantVariables>[]> {
+  const all = await tenants.all(db, spaceId, projectId ? { projectId } : {});
+  const questions = await questionsOfAll(db, spaceId, all);
+  const stored = await store.listTenantVariables(
+    db,
+    all.map((tenant) => tenant.Id),
+  );
+  return all.map((tenant) => present(spaceId, tenant, stored.get(tenant.Id) ?? store.nothing, questions(tenant)));
+}
+
 export function tenantVariableRoutes(secrets: Secrets): Route[] {
   const path = "/tenants/{id}/variables";
   return [
+    read({
+      path: "/tenants/variables-missing",
+      scope: "space",
+      permission: "TenantView",
+      query: missingQuery,
+      answer: Type.Array(TenantMissingVariables),
+      handler: async ({ db, space, query }) => ok(await findMissing(db, space.id, query)),
+    }),
+    read({
+      path: "/tenantvariables/all",
+      scope: "space",
+      permission: "TenantView",
+      query: Type.Object({ projectId: Type.Optional(Type.String()) }),
+      answer: Type.Array(TenantVariables),
+      handler: async ({ db, space, query }) => ok(await listAll(db, space.id, query.projectId)),
+    }),
     read({
       path,
       scope: "space",
