@@ -11,7 +11,7 @@ import { fillProjectGroups, projectGroups } from "./project-groups/project-group
 import { getProjectId, projectOfVariables, projectRoutes, projects } from "./projects/projects.ts";
 import { releaseRoutes } from "./releases/releases.ts";
 import type { AfterReleaseCreate, BeforeReleaseDelete } from "./releases/releases.ts";
-import { tenantVariableRoutes } from "./tenant-variables/tenant-variables.ts";
+import { findValuesOfTenant, tenantVariableRoutes } from "./tenant-variables/tenant-variables.ts";
 import { tenantRoutes } from "./tenants/tenants.ts";
 import { variableRoutes } from "./variables/variables.ts";
 
@@ -74,6 +74,7 @@ export function projectsRoutes(parts: ProjectsParts): Route[] {
     ...variableRoutes({
       secrets: parts.secrets,
       getProject: async (db, spaceId, idOrSlug) => projectOfVariables(await projects.get(db, spaceId, idOrSlug)),
+      findValuesOfTenant,
     }),
   ];
 }

@@ -167,6 +167,14 @@ test("a tenant's value has the rank of the tenant: above tags, environments and 
   const { body } = await deploy(it);
   const seen = await runnerSees(body.Id);
   assert.deepEqual([seen["Color"], seen["Alias"]], ["blue", "acme"]);
+  const preview = async (more: string): Promise<string[]> =>
+    (await node.get(`/api/variables/preview?project=${it.project.Id}${more}`)).Variables.map(
+      (one: Json) => `${one.Name}=${one.Value}`,
+    ).sort();
+  assert.deepEqual(await preview(`&environment=${dev.Id}&tenant=${it.tenant.Id}`), ["Alias=acme", "Color=blue", "Key=null", "Size=small"]);
+  assert.deepEqual(await preview(`&environment=${live.Id}&tenant=${it.tenant.Id}`), ["Alias=acme", "Color=of the project", "Size=small"]);
+  assert.deepEqual(await preview(`&environment=${dev.Id}`), ["Alias=of both", "Color=of the environment"]);
+  assert.equal((await node.call("GET", `/api/variables/preview?project=${it.project.Id}&tenant=Tenants-999`)).status, 400);
 });
 
 test("values are not frozen: what is there when a deployment starts counts, and a secret stays while one is under way", async () => {

@@ -19,7 +19,7 @@ import { projects } from "../projects/projects.ts";
 import { tenants, tenantSecretsOwner } from "../tenants/tenants.ts";
 import { templatesOf } from "../variable-templates/variable-templates.ts";
 import { setBytesMax } from "../variables/variables.ts";
-import type { FrozenVariable } from "../variables/variables.ts";
+import type { FindValuesOfTenant, FrozenVariable } from "../variables/variables.ts";
 import { isMissing, listMissing, readTenantVariables, templatesAt, tenantVariables } from "./tenant-variable-rules.ts";
 import type { TemplateOwner, TenantQuestions } from "./tenant-variable-rules.ts";
 import * as store from "./tenant-variable-store.ts";
@@ -150,6 +150,15 @@ export async function loadTenantVariables(
       .map(({ template, owner }) => `'${template.Label || template.Name}' (${template.Name} of ${owner.name})`),
   };
 }
+
+/** For the preview of variables. */
+export const findValuesOfTenant: FindValuesOfTenant = async (db, spaceId, { tenant: idOrSlug, projectId, environmentId }) => {
+  const tenant = await tenants.find(db, spaceId, idOrSlug);
+  if (tenant === undefined) return undefined;
+  const project = await projects.get(db, spaceId, projectId);
+  const { variables } = await loadTenantVariables(db, { tenantId: tenant.Id, project, environmentId: environmentId ?? "" });
+  return { id: tenant.Id, tags: tenant["TenantTags"] as string[], variables };
+};
 
 /** Templates named in one sentence; more are counted. */
 const namedMax = 10;
