@@ -56,7 +56,7 @@ async function loseAnswer(page: Page, method: string, address: RegExp): Promise<
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let isDone = false;
   await page.route(address, async (route) => {
-    if (isDone || route.request().method() !== method) return  (await route.fallback());
+    if (isDone || route.request().method() !== method) return await route.fallback();
     isDone = true;
     try {
       const answer = await route.fetch();
@@ -168,7 +168,7 @@ test(
     const { promise: mayGo, resolve: go } = Promise.withResolvers<void>();
     let isSlow = true;
     await page.route(/\/variables\/variableset/, async (route) => {
-      if (!isSlow) return  (await route.fallback());
+      if (!isSlow) return await route.fallback();
       isSlow = false;
       const response = await route.fetch();
       held();

@@ -124,7 +124,7 @@ test(
       assert.equal(await page.evaluate(`window.hacked`), undefined, address);
       assert.equal(await page.locator(`img[src=x], a[href^="javascript" i], main script`).count(), 0, address);
       // Free texts keep their characters; they end with their own line.
-      const names = (await turned(page)).filter((one) => !one.includes("turned") && !one.startsWith('CODE'));
+      const names = (await turned(page)).filter((one) => !one.includes("turned") && !one.startsWith("CODE"));
       assert.deepEqual(names, [], address);
       assert.equal(await page.evaluate(`document.documentElement.scrollWidth - document.documentElement.clientWidth`), 0, address);
     }

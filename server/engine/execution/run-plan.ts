@@ -95,7 +95,11 @@ export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promi
     // Nothing that stands after a step which waits is begun.
     if (waiting.length > 0) {
       await close([]);
-      return { state: "Waiting", isStill: (tx) => everyStill(tx, waiting) };
+      return {
+        state: "Waiting",
+        isStill: (tx) => everyStill(tx, waiting),
+        letsOthersPass: waiting.every((one) => one.letsOthersPass === true),
+      };
     }
     // What one of them came to is not seen by the others of the group, so that it does not matter which ended first.
     for (const step of group) {
