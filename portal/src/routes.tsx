@@ -101,6 +101,7 @@ const dashboard = createRoute({
 const project = createRoute({
   getParentRoute: () => space,
   path: "projects/$project",
+  validateSearch: readNewSearch,
   loader: ({ context, params }) => void context.queries.prefetchQuery(projectQuery(params.space, params.project)),
   component: lazyRouteComponent(() => import("./features/project/project-page.tsx"), "ProjectPage"),
 });
@@ -228,7 +229,7 @@ const variables = createRoute({
 const projects = createRoute({
   getParentRoute: () => space,
   path: "projects",
-  validateSearch: (search: Record<string, unknown>): { new?: true } => (search["new"] === true ? { new: true } : {}),
+  validateSearch: readNewSearch,
   loader: ({ context, params }) => void context.queries.prefetchQuery(projectsQuery(params.space)),
   component: lazyRouteComponent(() => import("./features/projects/projects-page.tsx"), "ProjectsPage"),
 });
@@ -236,7 +237,7 @@ const projects = createRoute({
 const environments = createRoute({
   getParentRoute: () => space,
   path: "infrastructure/environments",
-  validateSearch: (search: Record<string, unknown>): { new?: true } => (search["new"] === true ? { new: true } : {}),
+  validateSearch: readNewSearch,
   loader: ({ context, params }) => void context.queries.prefetchQuery(environmentsQuery(params.space)),
   component: lazyRouteComponent(() => import("./features/environments/environments-page.tsx"), "EnvironmentsPage"),
 });
@@ -277,6 +278,11 @@ const tree = root.addChildren([
     ]),
   ]),
 ]);
+
+/** Whether the dialog in which something new is made stands open. */
+function readNewSearch(search: Record<string, unknown>): { new?: true } {
+  return search["new"] === true ? { new: true } : {};
+}
 
 /** Only addresses of this portal: a link to the sign-in page must not lead elsewhere afterwards. */
 function isOwnPath(text: string): boolean {

@@ -14,6 +14,7 @@ import { Button } from "../design/button.tsx";
 import { MenuButton } from "../design/menu.tsx";
 import markUrl from "../design/cuttle.svg";
 import { ConnectionBanner, LiveLight } from "./connection-banner.tsx";
+import { guidedSpace } from "./guide.ts";
 import { navigation } from "./navigation.ts";
 import { QuestionCount } from "./question-count.tsx";
 import css from "./shell.module.css";
@@ -23,6 +24,8 @@ import type { Theme } from "./theme.ts";
 
 /** Needed by few, and then later. */
 const SessionOverlay = lazy(async () => ({ default: (await import("./session-overlay.tsx")).SessionOverlay }));
+
+const FirstStepsBar = lazy(async () => ({ default: (await import("./first-steps-bar.tsx")).FirstStepsBar }));
 
 const route = getRouteApi("/signed-in/app/$space");
 
@@ -41,6 +44,7 @@ export function Shell() {
   useEffect(watchBuild, []);
   useEffect(offerRenewal, []);
   const { isWanted: isRenewalWanted } = useStore(renewal);
+  const guided = useStore(guidedSpace);
   useShortcuts(
     useMemo(
       () => Object.fromEntries(navigation.map(({ key, to }) => [`g ${key}`, () => void router.navigate({ to, params: { space } })])),
@@ -82,6 +86,11 @@ export function Shell() {
         <main id="page" tabIndex={-1} className={css["page"]}>
           <div className={css["banners"]}>
             <ConnectionBanner />
+            {guided === space && (
+              <Suspense>
+                <FirstStepsBar space={space} />
+              </Suspense>
+            )}
           </div>
           <Outlet />
         </main>

@@ -2,6 +2,7 @@
 // what is asked of the person.
 
 import { useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
 import { deploymentPreviewQuery } from "../../api/deployments.ts";
 import type { DeploymentPreview } from "../../api/documents.ts";
 import { Checkbox, TextField } from "../../design/field.tsx";
@@ -23,6 +24,8 @@ interface EnvironmentPreviewProps {
   environment: { id: string; name: string };
   answers: Answers | undefined;
   onChange(next: Answers): void;
+  /** Above the steps. */
+  children?: ReactNode;
 }
 
 /** A question of the form, as far as it is read here. */
@@ -34,10 +37,11 @@ interface Question {
 
 const none: Answers = { values: {}, skipped: new Set(), guidedFailure: undefined };
 
-export function EnvironmentPreview({ space, release, environment, answers = none, onChange }: EnvironmentPreviewProps) {
+export function EnvironmentPreview({ space, release, environment, answers = none, onChange, children }: EnvironmentPreviewProps) {
   const query = useQuery(deploymentPreviewQuery(space, release, environment.id));
   return (
     <Panel title={environment.name}>
+      {children}
       <Loaded query={query} what={`What happens in ${environment.name}`} skeleton={<Skeleton height="6rem" />}>
         {(preview) => (
           <>

@@ -10,7 +10,8 @@ import { useDraft, useDraftSave } from "../../api/draft.ts";
 import { processQuery, saveProcess } from "../../api/processes.ts";
 import { projectQuery } from "../../api/projects.ts";
 import { differencesIn, removedBy } from "../../api/row-merge.ts";
-import { Button } from "../../design/button.tsx";
+import { fieldName } from "../../api/step-fields.ts";
+import { Button, ButtonLink } from "../../design/button.tsx";
 import { joined } from "../../design/class-names.ts";
 import { Loaded } from "../../design/loaded.tsx";
 import { MenuButton } from "../../design/menu.tsx";
@@ -19,9 +20,10 @@ import { Notice } from "../../design/notice.tsx";
 import { PageHeader } from "../../design/page.tsx";
 import { UnsavedGuard, useSaveKey } from "../../design/unsaved-guard.tsx";
 import { EmptyState, ErrorPanel, Skeleton } from "../../design/view-states.tsx";
+import { ProjectTabs } from "../../shell/project-tabs.tsx";
 import css from "./process-page.module.css";
 import { StepForm } from "./step-form.tsx";
-import { fieldName, gapsOf, isDisabled, kindName, kinds, moved, newStep } from "./steps.ts";
+import { gapsOf, isDisabled, kindName, kinds, moved, newStep } from "./steps.ts";
 import type { Step, StepKind } from "./steps.ts";
 
 const route = getRouteApi("/signed-in/app/$space/projects/$project/process");
@@ -102,6 +104,9 @@ function Editor({ space, project, process }: { space: string; project: Project |
         }
         actions={
           <>
+            {steps.length > 0 && !draft.isChanged && (
+              <ButtonLink href={{ to: "/app/$space/projects/$project", params, search: { new: true } }}>Create release</ButtonLink>
+            )}
             {steps.length > 0 && adder}
             {draft.isChanged && (
               <Button
@@ -119,6 +124,7 @@ function Editor({ space, project, process }: { space: string; project: Project |
           </>
         }
       />
+      <ProjectTabs space={space} project={params.project} />
       <div className={css["messages"]}>
         {saving.error !== null && <ErrorPanel title="The process was not saved" error={saving.error} />}
         {saving.isReadingTheirs && <Notice>Reading what somebody else saved meanwhile …</Notice>}

@@ -4,6 +4,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { packagesQuery, targetTagsQuery } from "../../api/processes.ts";
+import { property } from "../../api/step-fields.ts";
 import { Button } from "../../design/button.tsx";
 import { CodeField } from "../../design/code-field.tsx";
 import { ComboField } from "../../design/combo-field.tsx";
@@ -17,7 +18,6 @@ import {
   isDisabled,
   kindName,
   packageOf,
-  property,
   renamed,
   textOf,
   withAction,

@@ -2,9 +2,8 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, getRouteApi } from "@tanstack/react-router";
-import { useState } from "react";
 import type { DashboardItem, Progression, Project } from "../../api/documents.ts";
-import { progressionQuery, projectQuery } from "../../api/projects.ts";
+import { newerThere, progressionQuery, projectQuery } from "../../api/projects.ts";
 import { Button, ButtonLink } from "../../design/button.tsx";
 import { Loaded } from "../../design/loaded.tsx";
 import { PageHeader } from "../../design/page.tsx";
@@ -12,6 +11,7 @@ import { StateLabel, shownState } from "../../design/state-label.tsx";
 import { Table } from "../../design/table.tsx";
 import { TimeText } from "../../design/time-text.tsx";
 import { EmptyState, Skeleton } from "../../design/view-states.tsx";
+import { ProjectTabs } from "../../shell/project-tabs.tsx";
 import { NewReleaseDialog } from "./new-release-dialog.tsx";
 import css from "./project-page.module.css";
 
@@ -29,7 +29,9 @@ export function ProjectPage() {
 
 function Overview({ space, project }: { space: string; project: Project }) {
   const query = useQuery(progressionQuery(space, project.Id));
-  const [isMaking, setMaking] = useState(false);
+  const { new: isMaking } = route.useSearch();
+  const navigate = route.useNavigate();
+  const make = (): void => void navigate({ search: { new: true } });
   return (
     <>
       <PageHeader
@@ -42,26 +44,19 @@ function Overview({ space, project }: { space: string; project: Project }) {
         }
         beside={project.Description !== "" && <p className="muted">{project.Description}</p>}
         actions={
-          <>
-            <ButtonLink href={{ to: "/app/$space/projects/$project/process", params: { space, project: project.Slug } }}>
-              Process
-            </ButtonLink>
-            <ButtonLink href={{ to: "/app/$space/projects/$project/variables", params: { space, project: project.Slug } }}>
-              Variables
-            </ButtonLink>
-            <Button weight="primary" onPress={() => setMaking(true)}>
-              Create release
-            </Button>
-          </>
+          <Button weight="primary" onPress={make}>
+            Create release
+          </Button>
         }
       />
+      <ProjectTabs space={space} project={project.Slug} />
       <Loaded query={query} what="The project's releases" skeleton={<Skeleton height="20rem" />}>
         {(progression) =>
           progression.Releases.length === 0 ? (
             <EmptyState
               title="No releases yet"
               action={
-                <Button weight="primary" onPress={() => setMaking(true)}>
+                <Button weight="primary" onPress={make}>
                   Create the first release
                 </Button>
               }
@@ -74,7 +69,12 @@ function Overview({ space, project }: { space: string; project: Project }) {
           )
         }
       </Loaded>
-      <NewReleaseDialog space={space} project={project} isOpen={isMaking} onLeave={() => setMaking(false)} />
+      <NewReleaseDialog
+        space={space}
+        project={project}
+        isOpen={isMaking === true}
+        onLeave={() => void navigate({ search: {}, replace: true })}
+      />
     </>
   );
 }
@@ -107,6 +107,15 @@ function Releases({ space, progression }: { space: string; progression: Progress
                     href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [Id] } }}
                   >
                     Deploy …
+                  </ButtonLink>
+                )}
+                {deployments[Id]?.[0]?.State === "Success" && newerThere(progression, Id, release) !== undefined && (
+                  <ButtonLink
+                    weight="quiet"
+                    aria-label={`Roll ${Name} back to ${release.Version}`}
+                    href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [Id] } }}
+                  >
+                    Roll back …
                   </ButtonLink>
                 )}
               </td>

@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, getRouteApi } from "@tanstack/react-router";
 import type { Release, ReleaseProgression } from "../../api/documents.ts";
-import { projectQuery } from "../../api/projects.ts";
+import { newerThere, progressionQuery, projectQuery } from "../../api/projects.ts";
 import { environmentsQuery } from "../../api/environments.ts";
 import { releaseProgressionQuery, releaseQuery } from "../../api/releases.ts";
 import { ButtonLink } from "../../design/button.tsx";
@@ -98,6 +98,7 @@ const progressWords = { Pending: "not reached", Current: "under way", Complete: 
 
 function Progress({ space, progression, release }: { space: string; progression: ReleaseProgression; release: Release }) {
   const { data: environments = [] } = useQuery(environmentsQuery(space));
+  const { data: project } = useQuery(progressionQuery(space, release.ProjectId));
   const nameOf = (id: string): string => environments.find((one) => one.Id === id)?.Name ?? id;
   return (
     <ol className={css["phases"]}>
@@ -132,6 +133,14 @@ function Progress({ space, progression, release }: { space: string; progression:
                       href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [id] } }}
                     >
                       Deploy …
+                    </ButtonLink>
+                  )}
+                  {newest?.Task.State === "Success" && project !== undefined && newerThere(project, id, release) !== undefined && (
+                    <ButtonLink
+                      aria-label={`Roll ${nameOf(id)} back to ${release.Version}`}
+                      href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [id] } }}
+                    >
+                      Roll back …
                     </ButtonLink>
                   )}
                 </li>
