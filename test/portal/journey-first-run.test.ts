@@ -104,7 +104,7 @@ test(
     await page.getByRole("heading", { name: "Release 0.0.1" }).waitFor();
     await stage.stop(page, "first 11 the release");
     await page.getByRole("link", { name: "Deploy 0.0.1" }).click();
-    await page.getByText("on ").first().waitFor();
+    await page.getByText(/^on /).waitFor();
     await takePictures(page, "first 12 deploy");
     await page.getByRole("button", { name: "Deploy to Test" }).click();
     await page.waitForURL(/\/tasks\/ServerTasks-\d+$/);

@@ -19,6 +19,7 @@ export interface Keyboard {
   enter(field: Locator, text: string): Promise<void>;
   /** Opens a menu or a list of choices by its button and takes the entry by its first letters. */
   choose(button: Locator, entry: string): Promise<void>;
+  isOn(element: Locator): Promise<boolean>;
   /** The page with this heading is there and its heading has the focus, where reading begins. */
   arrives(heading: string | RegExp): Promise<void>;
 }
@@ -28,6 +29,7 @@ export function keyboardOf(page: Page): Keyboard {
     element.evaluate((one: { ownerDocument: { activeElement: unknown } }) => one === one.ownerDocument.activeElement);
 
   const keyboard: Keyboard = {
+    isOn: hasFocus,
     async reach(element, { back = false } = {}) {
       await element.waitFor();
       for (let n = 0; n < tabsMax; n++) {

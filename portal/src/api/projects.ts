@@ -42,15 +42,15 @@ export function releaseThere(progression: Progression, environment: string): Rel
   return progression.Releases.find(({ Deployments }) => Deployments[environment]?.some((one) => one.IsCurrent))?.Release;
 }
 
-/** To what a deployment can be rolled back: the earlier release that was deployed well there last; nothing when another one is there by now. */
-export function findWayBack(progression: Progression, deployment: Deployment): Release | undefined {
+/** What was deployed well there last before this deployment, to go back to; nothing when another one is there by now. */
+export function findWayBack(progression: Progression, deployment: Deployment): { release: Release; isOlder: boolean } | undefined {
   const { EnvironmentId: environment, TenantId: tenant, ReleaseId: own, TaskId: task } = deployment;
   const there = progression.Releases.flatMap(({ Release: release, Deployments }) =>
     (Deployments[environment] ?? []).filter((one) => one.TenantId === tenant).map((item) => ({ release, item })),
   ).toSorted((a, b) => b.item.Created.localeCompare(a.item.Created));
-  const made = there.find(({ release }) => release.Id === own)?.release;
-  if (made === undefined || there[0]?.item.TaskId !== task) return undefined;
-  return there.find(({ release, item }) => item.State === "Success" && Date.parse(release.Assembled) < Date.parse(made.Assembled))?.release;
+  if (there[0]?.item.TaskId !== task) return undefined;
+  const before = there.find(({ release, item }) => item.State === "Success" && release.Id !== own)?.release;
+  return before && { release: before, isOlder: Date.parse(before.Assembled) < Date.parse(there[0].release.Assembled) };
 }
 
 export const channelsQuery = (space: string, project: string) =>

@@ -1,7 +1,8 @@
 // Across every page while somebody is on the way through the first steps: how far it is, and the way to what comes next.
 
 import { useQuery } from "@tanstack/react-query";
-import { useRouterState } from "@tanstack/react-router";
+import { useRouter, useRouterState } from "@tanstack/react-router";
+import type { ToOptions } from "@tanstack/react-router";
 import { X } from "lucide-react";
 import { useEffect, useState } from "react";
 import { firstRunQuery } from "../api/first-run.ts";
@@ -12,15 +13,18 @@ import { guide } from "./guide.ts";
 
 export function FirstStepsBar({ space }: { space: string }) {
   const { data: state } = useQuery(firstRunQuery(space));
-  const isThere = useRouterState({ select: ({ location }) => location.pathname.endsWith("/start") });
+  const router = useRouter();
+  const place = useRouterState({ select: ({ location }) => location.pathname });
+  const isThere = (href: ToOptions): boolean => router.buildLocation(href as never).pathname === place;
   const isOver = state?.deployment === "succeeded";
+  const all: ToOptions = { to: "/app/$space/start", params: { space } };
   /** It was over before: then nobody needs to be told. */
   const [wasOver, setWasOver] = useState<boolean>();
   if (wasOver === undefined && state !== undefined) setWasOver(isOver);
   useEffect(() => {
     if (wasOver === true) guide(undefined);
   }, [wasOver]);
-  if (state === undefined || isThere || wasOver === true) return null;
+  if (state === undefined || isThere(all) || wasOver === true) return null;
   const { steps, next, done } = firstSteps(space, state);
   return (
     <Notice
@@ -28,7 +32,7 @@ export function FirstStepsBar({ space }: { space: string }) {
       isSpoken
       actions={
         <>
-          {next?.way !== undefined && (
+          {next?.way !== undefined && !isThere(next.way.href) && (
             <ButtonLink weight="primary" href={next.way.href}>
               {next.way.label}
             </ButtonLink>
@@ -38,7 +42,7 @@ export function FirstStepsBar({ space }: { space: string }) {
               See it on the dashboard
             </ButtonLink>
           ) : (
-            <ButtonLink href={{ to: "/app/$space/start", params: { space } }}>All first steps</ButtonLink>
+            <ButtonLink href={all}>All first steps</ButtonLink>
           )}
           <Button isIcon weight="quiet" aria-label="Leave the first steps" onPress={() => guide(undefined)}>
             <X size={16} aria-hidden />

@@ -166,7 +166,7 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
                 ? chosen[0] === undefined
                   ? "Deploy"
                   : goesBack
-                    ? `Roll ${chosen[0].Name} back to ${release.Version}`
+                    ? `Roll back ${chosen[0].Name} to ${release.Version}`
                     : `Deploy to ${chosen[0].Name}`
                 : `Deploy to ${chosen.length} environments`}
             </Button>

@@ -99,7 +99,11 @@ function Editor({ space, project, process }: { space: string; project: Project |
         }
         beside={
           <p className="muted" role="status">
-            {draft.isChanged ? "There are changes that are not saved." : `Version ${draft.base.Version}, saved.`}
+            {draft.isChanged
+              ? "There are changes that are not saved."
+              : draft.base.Version === 0
+                ? "Nothing is saved yet."
+                : `Version ${draft.base.Version}, saved.`}
           </p>
         }
         actions={

@@ -2,7 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, getRouteApi } from "@tanstack/react-router";
-import type { DashboardItem, Progression, Project } from "../../api/documents.ts";
+import type { DashboardItem, Progression, Project, Release } from "../../api/documents.ts";
 import { newerThere, progressionQuery, projectQuery } from "../../api/projects.ts";
 import { Button, ButtonLink } from "../../design/button.tsx";
 import { Loaded } from "../../design/loaded.tsx";
@@ -109,21 +109,38 @@ function Releases({ space, progression }: { space: string; progression: Progress
                     Deploy …
                   </ButtonLink>
                 )}
-                {deployments[Id]?.[0]?.State === "Success" && newerThere(progression, Id, release) !== undefined && (
-                  <ButtonLink
-                    weight="quiet"
-                    aria-label={`Roll ${Name} back to ${release.Version}`}
-                    href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [Id] } }}
-                  >
-                    Roll back …
-                  </ButtonLink>
-                )}
+                <Again space={space} progression={progression} release={release} environment={{ Id, Name }} next={next} />
               </td>
             ))}
           </tr>
         ),
       )}
     </Table>
+  );
+}
+
+/** A release that was there and is no more can be there again. */
+function Again(props: {
+  space: string;
+  progression: Progression;
+  release: Release;
+  environment: { Id: string; Name: string };
+  next: string[];
+}) {
+  const { space, progression, release, environment, next } = props;
+  const item = progression.Releases.find((one) => one.Release.Id === release.Id)?.Deployments[environment.Id]?.[0];
+  if (item === undefined || item.State !== "Success" || item.IsCurrent || next.includes(environment.Id)) return null;
+  const goesBack = newerThere(progression, environment.Id, release) !== undefined;
+  return (
+    <ButtonLink
+      weight="quiet"
+      aria-label={
+        goesBack ? `Roll back ${environment.Name} to ${release.Version}` : `Deploy again ${release.Version} to ${environment.Name}`
+      }
+      href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [environment.Id] } }}
+    >
+      {goesBack ? "Roll back …" : "Deploy again …"}
+    </ButtonLink>
   );
 }
 

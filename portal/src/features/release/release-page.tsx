@@ -94,7 +94,7 @@ function ReleaseView({ space, release }: { space: string; release: Release }) {
   );
 }
 
-const progressWords = { Pending: "not reached", Current: "under way", Complete: "complete" } as const;
+const progressWords = { Pending: "not reached", Current: "begun", Complete: "complete" } as const;
 
 function Progress({ space, progression, release }: { space: string; progression: ReleaseProgression; release: Release }) {
   const { data: environments = [] } = useQuery(environmentsQuery(space));
@@ -105,7 +105,10 @@ function Progress({ space, progression, release }: { space: string; progression:
       {progression.Phases.map((phase) => (
         <li key={phase.Id} className={css["phase"]}>
           <h3>
-            {phase.Name} <span className="muted small">{progressWords[phase.Progress]}</span>
+            {phase.Name}{" "}
+            <span className="muted small">
+              {phase.Progress === "Current" && phase.Deployments.length === 0 ? "comes next" : progressWords[phase.Progress]}
+            </span>
           </h3>
           <ul className={css["environments"]}>
             {[...phase.AutomaticDeploymentTargets, ...phase.OptionalDeploymentTargets].map((id) => {
@@ -137,7 +140,7 @@ function Progress({ space, progression, release }: { space: string; progression:
                   )}
                   {newest?.Task.State === "Success" && project !== undefined && newerThere(project, id, release) !== undefined && (
                     <ButtonLink
-                      aria-label={`Roll ${nameOf(id)} back to ${release.Version}`}
+                      aria-label={`Roll back ${nameOf(id)} to ${release.Version}`}
                       href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [id] } }}
                     >
                       Roll back …

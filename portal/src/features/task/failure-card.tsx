@@ -27,27 +27,29 @@ export function FailureCard({ space, task, nodes, onGo }: FailureCardProps) {
   const { data: deployment } = useQuery(deploymentOfTaskQuery(space, task));
   const step = failedStep(task.Id, nodes, data?.lines.find(({ Number }) => Number === data.line)?.BlockId);
   return (
-    <Notice
-      kind={task.State === "Canceled" ? "warning" : "error"}
-      actions={
-        <>
-          {data && <Button onPress={() => onGo(data.line)}>Go to line {data.line}</Button>}
-          {deployment !== undefined && step !== undefined && <EditStep space={space} project={deployment.ProjectId} step={step} />}
-        </>
-      }
-    >
-      <strong>{task.ErrorMessage === null || task.ErrorMessage === "" ? `The task ended as ${task.State}.` : task.ErrorMessage}</strong>
-      {data && (
-        <pre className={css["context"]}>
-          {data.lines.map((line) => (
-            <span key={line.Number} className={joined(css["contextLine"], line.Number === data.line && css["contextError"])}>
-              {plainText(line.MessageText.slice(0, charactersShown))}
-              {"\n"}
-            </span>
-          ))}
-        </pre>
-      )}
-    </Notice>
+    <section aria-label="Why it failed">
+      <Notice
+        kind={task.State === "Canceled" ? "warning" : "error"}
+        actions={
+          <>
+            {data && <Button onPress={() => onGo(data.line)}>Go to line {data.line}</Button>}
+            {deployment !== undefined && step !== undefined && <EditStep space={space} project={deployment.ProjectId} step={step} />}
+          </>
+        }
+      >
+        <strong>{task.ErrorMessage === null || task.ErrorMessage === "" ? `The task ended as ${task.State}.` : task.ErrorMessage}</strong>
+        {data && (
+          <pre className={css["context"]}>
+            {data.lines.map((line) => (
+              <span key={line.Number} className={joined(css["contextLine"], line.Number === data.line && css["contextError"])}>
+                {plainText(line.MessageText.slice(0, charactersShown))}
+                {"\n"}
+              </span>
+            ))}
+          </pre>
+        )}
+      </Notice>
+    </section>
   );
 }
 

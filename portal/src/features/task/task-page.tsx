@@ -188,17 +188,17 @@ function TaskHeader({ space, details: { Task: task, Progress } }: { space: strin
 /** The way back to the release that was there before. */
 function RollBack({ space, deployment }: { space: string; deployment: Deployment }) {
   const { data: progression } = useQuery(progressionQuery(space, deployment.ProjectId));
-  const earlier = progression && findWayBack(progression, deployment);
-  if (earlier === undefined) return null;
+  const before = progression && findWayBack(progression, deployment);
+  if (before === undefined) return null;
   return (
     <ButtonLink
       href={{
         to: "/app/$space/releases/$release/deploy",
-        params: { space, release: earlier.Id },
+        params: { space, release: before.release.Id },
         search: { to: [deployment.EnvironmentId] },
       }}
     >
-      Roll back to {earlier.Version} …
+      {before.isOlder ? `Roll back to ${before.release.Version} …` : `Deploy ${before.release.Version} again …`}
     </ButtonLink>
   );
 }

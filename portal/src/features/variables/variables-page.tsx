@@ -95,7 +95,11 @@ function Editor({ space, project, set }: { space: string; project: Project | und
         }
         beside={
           <p className="muted" role="status">
-            {draft.isChanged ? "There are changes that are not saved." : `Version ${draft.base.Version}, saved.`}
+            {draft.isChanged
+              ? "There are changes that are not saved."
+              : draft.base.Version === 0
+                ? "Nothing is saved yet."
+                : `Version ${draft.base.Version}, saved.`}
           </p>
         }
         actions={
