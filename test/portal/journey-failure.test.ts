@@ -119,7 +119,6 @@ test("why a deployment failed is seen with one press, and leads to the step, a n
   await keyboard.press(page.getByRole("link", { name: "Deploy …", exact: true }));
   await keyboard.arrives("Deploy release 1.0.1");
   await page.getByText("on web-1").first().waitFor();
-  await takePictures(page, "debug");
   await page.getByText("Step Start the shop").waitFor();
   await stage.stop(page, "failure 4 deploy the mended release");
   await keyboard.press(page.getByRole("button", { name: "Deploy to Production" }));

@@ -21,7 +21,8 @@ const endMsMax = 120_000;
 
 export interface JourneyStage {
   cluster: Cluster;
-  server: ServerProcess;
+  /** The first of them serves what is opened, as long as it runs. */
+  servers: readonly ServerProcess[];
   api: ClusterApi;
   /** A page of a browser of its own; `path` as in "/app". Signed in as the administrator unless said otherwise. */
   open(
@@ -37,22 +38,30 @@ export interface JourneyStage {
   close(): Promise<void>;
 }
 
-export async function startJourneyStage(options: { withAgentArchive?: boolean } = {}): Promise<JourneyStage> {
+export async function startJourneyStage(options: { withAgentArchive?: boolean; nodes?: 1 | 2 } = {}): Promise<JourneyStage> {
   await buildPortal(root);
   const cluster = await createCluster();
   const archives = path.join(cluster.root, "archives");
   let browser: Browser | undefined;
   try {
-    const server = await cluster.server({
-      name: "node-1",
-      environment: { ADMIN_PASSWORD: portalPassword, ...(options.withAgentArchive === true ? { CUTTLE_AGENT_ARCHIVES: archives } : {}) },
-    });
+    const environment = {
+      ADMIN_PASSWORD: portalPassword,
+      ...(options.withAgentArchive === true ? { CUTTLE_AGENT_ARCHIVES: archives } : {}),
+    };
+    const database = options.nodes === 2 ? { connectionString: (await (await cluster.postgres()).start()).connectionString } : {};
+    const server = await cluster.server({ name: "node-1", environment, ...database });
     [browser] = await Promise.all([
       openBrowser(),
       server.start(),
       ...(options.withAgentArchive === true ? [makeAgentArchive(archives)] : []),
     ]);
-    return createStage(cluster, server, browser);
+    const servers = [server];
+    if (options.nodes === 2) {
+      const masterKey = await cluster.masterKeyOf(server);
+      servers.push(await cluster.server({ name: "node-2", environment, ...database, masterKey }));
+      await servers[1]!.start();
+    }
+    return createStage(cluster, servers, browser);
   } catch (error) {
     await browser?.close();
     await cluster.close();
@@ -60,11 +69,12 @@ export async function startJourneyStage(options: { withAgentArchive?: boolean } 
   }
 }
 
-function createStage(cluster: Cluster, server: ServerProcess, browser: Browser): JourneyStage {
-  const api = createClusterApi(() => [server.ready.url]);
+function createStage(cluster: Cluster, servers: readonly ServerProcess[], browser: Browser): JourneyStage {
+  const running = (): ServerProcess[] => servers.filter((one) => one.isRunning());
+  const api = createClusterApi(() => running().map(({ ready }) => ready.url));
   return {
     cluster,
-    server,
+    servers,
     api,
     async open(where, { signedIn = true, theme = "light" } = {}) {
       const context = await browser.newContext({
@@ -72,7 +82,7 @@ function createStage(cluster: Cluster, server: ServerProcess, browser: Browser):
         viewport: { width: 1280, height: 800 },
         reducedMotion: "reduce",
       });
-      const { url } = server.ready;
+      const { url } = running()[0]!.ready;
       if (signedIn) {
         const answer = await context.request.post(`${url}/api/users/login`, { data: { Username: "admin", Password: portalPassword } });
         assert.equal(answer.status(), 200, await answer.text());
@@ -82,7 +92,7 @@ function createStage(cluster: Cluster, server: ServerProcess, browser: Browser):
       return { page, faults, close: () => context.close() };
     },
     async target({ name, environments, roles }) {
-      const agent = await cluster.agent({ name, trust: server.ready.thumbprint });
+      const agent = await cluster.agent({ name, trust: servers[0]!.ready.thumbprint });
       const { thumbprint } = await agent.start();
       await api.create("/api/machines", {
         Name: name,

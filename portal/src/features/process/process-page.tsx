@@ -184,6 +184,7 @@ function Editor({ space, project, process }: { space: string; project: Project |
                     resetScroll={false}
                     className={joined(css["step"], isDisabled(step) && css["disabled"])}
                     aria-current={step === open ? "step" : undefined}
+                    activeProps={{ "aria-current": "step" }}
                   >
                     <span className="tabular muted">{index + 1}.</span>
                     <span className={css["name"]}>
