@@ -102,6 +102,7 @@ const dashboard = createRoute({
 const project = createRoute({
   getParentRoute: () => space,
   path: "projects/$project",
+  validateSearch: readNewSearch,
   loader: ({ context, params }) => void context.queries.prefetchQuery(projectQuery(params.space, params.project)),
   component: lazyPage(() => import("./features/project/project-page.tsx"), "ProjectPage"),
 });
@@ -229,7 +230,7 @@ const variables = createRoute({
 const projects = createRoute({
   getParentRoute: () => space,
   path: "projects",
-  validateSearch: (search: Record<string, unknown>): { new?: true } => (search["new"] === true ? { new: true } : {}),
+  validateSearch: readNewSearch,
   loader: ({ context, params }) => void context.queries.prefetchQuery(projectsQuery(params.space)),
   component: lazyPage(() => import("./features/projects/projects-page.tsx"), "ProjectsPage"),
 });
@@ -237,7 +238,7 @@ const projects = createRoute({
 const environments = createRoute({
   getParentRoute: () => space,
   path: "infrastructure/environments",
-  validateSearch: (search: Record<string, unknown>): { new?: true } => (search["new"] === true ? { new: true } : {}),
+  validateSearch: readNewSearch,
   loader: ({ context, params }) => void context.queries.prefetchQuery(environmentsQuery(params.space)),
   component: lazyPage(() => import("./features/environments/environments-page.tsx"), "EnvironmentsPage"),
 });
@@ -278,6 +279,11 @@ const tree = root.addChildren([
     ]),
   ]),
 ]);
+
+/** Whether the dialog in which something new is made stands open. */
+function readNewSearch(search: Record<string, unknown>): { new?: true } {
+  return search["new"] === true ? { new: true } : {};
+}
 
 /** Only addresses of this portal: a link to the sign-in page must not lead elsewhere afterwards. */
 function isOwnPath(text: string): boolean {

@@ -1,9 +1,7 @@
 // The pasted line as somebody pastes it: a real server, a real archive with its Node, a shell with nothing of ours, an ordinary user's home.
 // The agent becomes healthy and deploys; what is used twice, tampered with, or interrupted ends as it should.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { createClusterApi } from "../support/cluster-api.ts";
@@ -11,13 +9,12 @@ import type { ClusterApi, Document } from "../support/cluster-api.ts";
 import { createCluster, freePort } from "../support/cluster.ts";
 import type { Cluster, ServerProcess } from "../support/cluster.ts";
 import { eventually } from "../support/eventually.ts";
+import { createPastedMachine, makeAgentArchive } from "../support/pasted-line.ts";
+import type { PastedMachine } from "../support/pasted-line.ts";
 
 const linux = { skip: process.platform === "linux" ? false : "the agent runs on Linux" } as const;
-const root = path.dirname(path.dirname(import.meta.dirname));
 /** A check, or the first words of the script, on a machine where everything else runs too. */
 const busyMsMax = 120_000;
-/** An agent of the tests must not run as root where it can be helped: as a person would paste the line. */
-const ordinaryUser = 1000;
 
 describe("a pasted line", { ...linux, timeout: 900_000 }, () => {
   let cluster: Cluster;
@@ -25,61 +22,29 @@ describe("a pasted line", { ...linux, timeout: 900_000 }, () => {
   let api: ClusterApi;
   let archives: string;
   let environment: Document;
-  const folders: string[] = [];
+  const machines: PastedMachine[] = [];
 
   before(async () => {
     cluster = await createCluster();
     archives = path.join(cluster.root, "archives");
-    await run(process.execPath, [path.join(root, "scripts", "agent-archive.ts"), archives]);
+    await makeAgentArchive(archives);
     server = await cluster.server({ name: "node-1", environment: { CUTTLE_AGENT_ARCHIVES: archives } });
     await server.start();
     api = createClusterApi(() => [server.ready.url]);
     environment = await api.create("/api/environments", { Name: "Test" });
   });
   after(async () => {
-    for (const folder of folders) endAgent(folder);
+    for (const machine of machines) machine.endAgent();
     await cluster?.close();
   });
 
   const newToken = (more: object): Promise<Document> =>
     api.create("/api/machines/install-tokens", { EnvironmentIds: [environment.Id], Roles: ["web"], ...more });
 
-  /** A home of an ordinary user, with its agent in it. */
-  function newHome(name: string): string {
-    const home = path.join(cluster.root, `home ${name}`);
-    mkdirSync(home);
-    if (process.getuid?.() === 0) chownSync(home, ordinaryUser, ordinaryUser);
-    chmodSync(cluster.root, 0o755);
-    folders.push(path.join(home, ".local/share/cuttle-agent"));
-    return home;
-  }
-
-  const agentIn = (home: string): string => path.join(home, ".local/share/cuttle-agent");
-
-  function endAgent(folder: string): void {
-    const note = path.join(folder, "agent.pid");
-    if (!existsSync(note)) return;
-    try {
-      process.kill(Number(readFileSync(note, "utf8")), "SIGKILL");
-    } catch {
-      // It has ended already.
-    }
-    rmSync(note);
-  }
-
-  async function paste(line: string, home: string, environmentMore: NodeJS.ProcessEnv = {}): Promise<{ code: number; said: string }> {
-    const isRoot = process.getuid?.() === 0;
-    const child = spawn("sh", [], {
-      cwd: "/",
-      env: { PATH: process.env["PATH"], HOME: home, ...environmentMore },
-      stdio: ["pipe", "pipe", "pipe"],
-      ...(isRoot ? { uid: ordinaryUser, gid: ordinaryUser } : {}),
-    });
-    let said = "";
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (said += text));
-    child.stdin.end(`${line}\n`);
-    const [code] = (await once(child, "close")) as [number];
-    return { code, said };
+  function newMachine(name: string): PastedMachine {
+    const machine = createPastedMachine(cluster.root, name);
+    machines.push(machine);
+    return machine;
   }
 
   /** The state of another check by script, as a person would ask for one. */
@@ -98,10 +63,10 @@ describe("a pasted line", { ...linux, timeout: 900_000 }, () => {
 
   for (const style of ["TentacleActive", "TentaclePassive"] as const) {
     test(`D7 S1: a ${style} agent is healthy when the line ends, its token stands in no process and no log, and the line is good once`, async () => {
-      const home = newHome(style);
+      const machine = newMachine(style);
       const port = await freePort();
       const token = await newToken({ CommunicationStyle: style, MachineName: style });
-      const { code, said } = await paste(token.ShellLine, home, { CUTTLE_AGENT_PORT: String(port) });
+      const { code, said } = await machine.paste(token.ShellLine, { CUTTLE_AGENT_PORT: String(port) });
       assert.equal(code, 0, said);
       const state = await api.get(token.Links.Self);
       assert.equal(state.State, "Healthy", state.Message);
@@ -110,7 +75,7 @@ describe("a pasted line", { ...linux, timeout: 900_000 }, () => {
         ["Started", "Downloaded", "Installed", "Registered", "Healthy"],
       );
       assert.equal(await checkAgain(state.MachineId), "Success");
-      const folder = agentIn(home);
+      const folder = machine.agentFolder;
       const agentPid = readFileSync(path.join(folder, "agent.pid"), "utf8").trim();
       const everything = [
         said,
@@ -120,21 +85,21 @@ describe("a pasted line", { ...linux, timeout: 900_000 }, () => {
       ];
       for (const text of everything) assert.ok(!text.includes(token.Token), "the token is where others may read it");
       // On another machine.
-      const other = newHome(`${style} twice`);
-      const twice = await paste(token.ShellLine, other, { CUTTLE_AGENT_PORT: String(await freePort()) });
+      const other = newMachine(`${style} twice`);
+      const twice = await other.paste(token.ShellLine, { CUTTLE_AGENT_PORT: String(await freePort()) });
       assert.equal(twice.code, 1, twice.said);
       assert.match(twice.said, new RegExp(`used already, by the machine ${style}`));
       assert.equal((await api.get("/api/machines/all")).filter((one: Document) => one.Name === style).length, 1);
-      assert.ok(!existsSync(path.join(agentIn(other), "agent.pid")));
+      assert.ok(!existsSync(path.join(other.agentFolder, "agent.pid")));
       // Here it goes on where it was.
-      const again = await paste(token.ShellLine, home, { CUTTLE_AGENT_PORT: String(port) });
+      const again = await machine.paste(token.ShellLine, { CUTTLE_AGENT_PORT: String(port) });
       assert.equal(again.code, 0, again.said);
-      endAgent(folder);
+      machine.endAgent();
     });
   }
 
   test("a download that is not what the server packed is thrown away, and nothing is registered", async () => {
-    const home = newHome("tampered");
+    const machine = newMachine("tampered");
     const token = await newToken({ MachineName: "tampered" });
     const [name] = readdirSync(archives);
     // The script with the hash was read before the file changed; what the server says of itself is always right.
@@ -143,19 +108,19 @@ describe("a pasted line", { ...linux, timeout: 900_000 }, () => {
     assert.ok(name !== undefined && wrong !== script && script.includes(name));
     const file = path.join(cluster.root, "install.sh");
     writeFileSync(file, wrong);
-    const { code, said } = await paste(`CUTTLE_INSTALL_TOKEN=${token.Token} sh '${file}'`, home);
+    const { code, said } = await machine.paste(`CUTTLE_INSTALL_TOKEN=${token.Token} sh '${file}'`);
     assert.equal(code, 1, said);
     assert.match(said, /wrong hash .* and was thrown away/);
     const state = await api.get(token.Links.Self);
     assert.deepEqual([state.State, state.MachineId], ["Failed", null]);
     assert.match(state.Message, /wrong hash/);
-    assert.deepEqual(readdirSync(path.join(agentIn(home), "downloads")), []);
+    assert.deepEqual(readdirSync(path.join(machine.agentFolder, "downloads")), []);
   });
 
   test("D7: a server that is killed in the middle is waited for, and the same line ends well", async () => {
-    const home = newHome("interrupted");
+    const machine = newMachine("interrupted");
     const token = await newToken({ MachineName: "interrupted", CommunicationStyle: "TentacleActive" });
-    const pasted = paste(token.ShellLine, home);
+    const pasted = machine.paste(token.ShellLine);
     await eventually("it has begun", async () => (await api.get(token.Links.Self)).State !== "Waiting", busyMsMax);
     await server.kill();
     await server.start();
@@ -163,22 +128,16 @@ describe("a pasted line", { ...linux, timeout: 900_000 }, () => {
     assert.equal(code, 0, said);
     assert.equal((await api.get(token.Links.Self)).State, "Healthy");
     assert.equal((await api.get("/api/machines/all")).filter((one: Document) => one.Name === "interrupted").length, 1);
-    endAgent(agentIn(home));
+    machine.endAgent();
   });
 
   test("a revoked token is refused before anything is downloaded", async () => {
-    const home = newHome("revoked");
+    const machine = newMachine("revoked");
     const token = await newToken({ MachineName: "revoked" });
     assert.equal((await api.once(server.ready.url, "DELETE", token.Links.Self)).status, 200);
-    const { code, said } = await paste(token.ShellLine, home);
+    const { code, said } = await machine.paste(token.ShellLine);
     assert.equal(code, 1, said);
     assert.match(said, /This install token was revoked/);
-    assert.ok(!existsSync(path.join(agentIn(home), "downloads")));
+    assert.ok(!existsSync(path.join(machine.agentFolder, "downloads")));
   });
 });
-
-async function run(program: string, args: string[]): Promise<void> {
-  const child = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"] });
-  const [code] = (await once(child, "exit")) as [number];
-  assert.equal(code, 0, `${program} ${args.join(" ")}`);
-}

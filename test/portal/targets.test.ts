@@ -72,7 +72,7 @@ test("one adds a target by a line, by keyboard alone, and sees it come until it 
   await portal.checkAccess(page, "the form of a line, refused");
   await page.getByLabel("Production").focus();
   await page.keyboard.press("Space");
-  await page.getByLabel("New roles").focus();
+  await page.getByLabel("New target tags").focus();
   await page.keyboard.type("database");
   await page.keyboard.press("Enter");
   await page.waitForURL(/\?token=InstallTokens-\d+$/);
@@ -197,7 +197,7 @@ test("a target is changed without taking back what others changed, checked, and 
   const { page, faults, close } = await portal.open(`${list}/${id}`);
   t.after(close);
   await page.getByLabel("Name").fill("machine-one");
-  await page.getByLabel("New roles").fill("blue, green");
+  await page.getByLabel("New target tags").fill("blue, green");
   await page.getByText("Not saved yet.").waitFor();
   // A colleague disables it meanwhile.
   await api.put(`/api/machines/${id}`, { ...Items[0], IsDisabled: true });

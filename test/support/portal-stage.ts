@@ -68,24 +68,27 @@ export async function startPortalStage(options: { machines?: number; portalFolde
         },
         endMsMax,
       ),
-    async checkAccess(page, where) {
-      for (const colorScheme of ["light", "dark"] as const) {
-        await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-        assert.deepEqual(await accessProblems(page), [], `${where}, ${colorScheme}`);
-      }
-      const size = page.viewportSize();
-      await page.setViewportSize({ width: 320, height: 700 });
-      // What is laid out by script, such as an open menu, follows the window a moment later.
-      await eventually(
-        `${where} is as wide as a window of 320 px`,
-        async () => (await page.evaluate(`document.documentElement.scrollWidth - document.documentElement.clientWidth`)) === 0,
-        laidOutMsMax,
-      );
-      if (size !== null) await page.setViewportSize(size);
-    },
+    checkAccess,
     async close() {
       await browser.close();
       await stage.close();
     },
   };
+}
+
+/** Examines the page in light and dark, and whether it fits a narrow window. */
+export async function checkAccess(page: Page, where: string): Promise<void> {
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    assert.deepEqual(await accessProblems(page), [], `${where}, ${colorScheme}`);
+  }
+  const size = page.viewportSize();
+  await page.setViewportSize({ width: 320, height: 700 });
+  // What is laid out by script, such as an open menu, follows the window a moment later.
+  await eventually(
+    `${where} is as wide as a window of 320 px`,
+    async () => (await page.evaluate(`document.documentElement.scrollWidth - document.documentElement.clientWidth`)) === 0,
+    laidOutMsMax,
+  );
+  if (size !== null) await page.setViewportSize(size);
 }

@@ -12,7 +12,8 @@ export interface FirstRun {
   project: Project | undefined;
   hasSteps: boolean;
   release: Release | undefined;
-  hasDeployment: boolean;
+  /** `made`: there is one, but none has succeeded yet. */
+  deployment: "none" | "made" | "succeeded";
 }
 
 export const firstRunQuery = (space: string) =>
@@ -21,12 +22,13 @@ export const firstRunQuery = (space: string) =>
     queryFn: async ({ signal }): Promise<FirstRun> => {
       const first = async <T>(collection: string): Promise<T | undefined> =>
         (await api.get<Page<T>>(withQuery(path`/${space}/${collection}`, { take: 1 }), { signal })).Items[0];
-      const [environment, target, anyProject, release, deployment] = await Promise.all([
+      const [environment, target, anyProject, release, deployment, success] = await Promise.all([
         first("environments"),
         first("machines"),
         first<Project>("projects"),
         first<Release>("releases"),
         first("deployments"),
+        api.get<Page<unknown>>(withQuery(path`/${space}/tasks`, { name: "Deploy", states: "Success", take: 1 }), { signal }),
       ]);
       const project =
         release === undefined ? anyProject : await api.get<Project>(path`/${space}/projects/${release.ProjectId}`, { signal });
@@ -40,8 +42,8 @@ export const firstRunQuery = (space: string) =>
         project,
         hasSteps: (process?.Steps.length ?? 0) > 0,
         release,
-        hasDeployment: deployment !== undefined,
+        deployment: success.Items.length > 0 ? "succeeded" : deployment === undefined ? "none" : "made",
       };
     },
-    meta: { changesOf: ["Environments", "Machines", "Projects", "Releases", "Deployments"] },
+    meta: { changesOf: ["Environments", "Machines", "Projects", "Releases", "Deployments", "ServerTasks"] },
   });

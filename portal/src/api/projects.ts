@@ -1,7 +1,7 @@
 // Projects, and how far their releases have come.
 
 import { queryOptions } from "@tanstack/react-query";
-import type { Channel, Lifecycle, Page, Progression, Project, ProjectGroup } from "./documents.ts";
+import type { Channel, Deployment, Lifecycle, Page, Progression, Project, ProjectGroup, Release } from "./documents.ts";
 import { keyOf } from "./queries.ts";
 import { api, path, withQuery } from "./request.ts";
 
@@ -30,6 +30,28 @@ export const progressionQuery = (space: string, project: string) =>
       api.get<Progression>(withQuery(path`/${space}/projects/${project}/progression`, { releaseHistoryCount: releasesShown }), { signal }),
     meta: { changesOf: ["Releases", "Deployments", "ServerTasks", "Environments", "Lifecycles", "Channels"] },
   });
+
+/** The release that is in an environment now, when it is newer than this one: to deploy this one there is to go back. */
+export function newerThere(progression: Progression, environment: string, release: Release): Release | undefined {
+  const there = releaseThere(progression, environment);
+  return there !== undefined && there.Id !== release.Id && Date.parse(there.Assembled) > Date.parse(release.Assembled) ? there : undefined;
+}
+
+/** What was deployed to an environment last, whatever came of it. */
+export function releaseThere(progression: Progression, environment: string): Release | undefined {
+  return progression.Releases.find(({ Deployments }) => Deployments[environment]?.some((one) => one.IsCurrent))?.Release;
+}
+
+/** What was deployed well there last before this deployment, to go back to; nothing when another one is there by now. */
+export function findWayBack(progression: Progression, deployment: Deployment): { release: Release; isOlder: boolean } | undefined {
+  const { EnvironmentId: environment, TenantId: tenant, ReleaseId: own, TaskId: task } = deployment;
+  const there = progression.Releases.flatMap(({ Release: release, Deployments }) =>
+    (Deployments[environment] ?? []).filter((one) => one.TenantId === tenant).map((item) => ({ release, item })),
+  ).toSorted((a, b) => b.item.Created.localeCompare(a.item.Created));
+  if (there[0]?.item.TaskId !== task) return undefined;
+  const before = there.find(({ release, item }) => item.State === "Success" && release.Id !== own)?.release;
+  return before && { release: before, isOlder: Date.parse(before.Assembled) < Date.parse(there[0].release.Assembled) };
+}
 
 export const channelsQuery = (space: string, project: string) =>
   queryOptions({

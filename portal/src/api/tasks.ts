@@ -67,7 +67,7 @@ export const taskWaitingQuery = (space: string, task: string) =>
   });
 
 /** Lines around the first error. */
-const contextLines = 3;
+const contextLines = 4;
 
 /** The first error in a task's log with the lines around it; null when it has none. */
 export const firstErrorQuery = (space: string, task: string) =>
@@ -79,7 +79,8 @@ export const firstErrorQuery = (space: string, task: string) =>
       if (line === undefined) return null;
       const from = Math.max(1, line - contextLines);
       const around = await fetchLogLines(space, task, from, line - from + 1 + contextLines, signal);
-      return { line, lines: around.Lines };
+      // What the agent did meanwhile tells nobody why it failed.
+      return { line, lines: around.Lines.filter(({ Category }) => Category !== "Verbose") };
     },
     staleTime: Infinity,
   });

@@ -19,7 +19,7 @@ export function Notice({ kind = "plain", children, actions, isSpoken }: NoticePr
   const Icon = icons[kind];
   return (
     <div
-      className={joined(css["notice"], kind !== "plain" && css[kind])}
+      className={joined(css["notice"], actions !== undefined && css["withActions"], kind !== "plain" && css[kind])}
       role={isSpoken === true ? (kind === "error" ? "alert" : "status") : undefined}
     >
       <Icon size={18} aria-hidden className={css["icon"]} />

@@ -7,6 +7,8 @@ const minuteMs = 60_000;
 const relativeMsMax = 7 * 24 * 60 * minuteMs;
 /** The texts change by the minute at most. */
 const tickMs = 30_000;
+/** What has just happened lies ahead of a clock that has not ticked since, or goes differently from the server's. */
+const aheadMsMax = 2 * minuteMs;
 
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const dayText = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
@@ -58,7 +60,7 @@ export function TimeText({ at }: { at: string }) {
   const timeMs = Date.parse(at);
   return (
     <time dateTime={at} title={`${exactText.format(timeMs)}\n${new Date(timeMs).toISOString()}`}>
-      {relativeText(timeMs, Math.max(now, timeMs - minuteMs))}
+      {relativeText(timeMs, timeMs - now < aheadMsMax ? Math.max(now, timeMs) : now)}
     </time>
   );
 }

@@ -16,6 +16,7 @@ import { MenuButton } from "../design/menu.tsx";
 import { Notice } from "../design/notice.tsx";
 import markUrl from "../design/cuttle.svg";
 import { ConnectionBanner, LiveLight } from "./connection-banner.tsx";
+import { guidedSpace } from "./guide.ts";
 import { navigation } from "./navigation.ts";
 import { QuestionCount } from "./question-count.tsx";
 import css from "./shell.module.css";
@@ -32,6 +33,8 @@ const SessionOverlay = lazy(() =>
     () => ({ default: SessionEnded }),
   ),
 );
+
+const FirstStepsBar = lazy(async () => ({ default: (await import("./first-steps-bar.tsx")).FirstStepsBar }));
 
 const route = getRouteApi("/signed-in/app/$space");
 
@@ -54,6 +57,7 @@ export function Shell() {
     return () => clearTimeout(timer);
   }, []);
   const { isWanted: isRenewalWanted } = useStore(renewal);
+  const guided = useStore(guidedSpace);
   useShortcuts(
     useMemo(
       () => Object.fromEntries(navigation.map(({ key, to }) => [`g ${key}`, () => void router.navigate({ to, params: { space } })])),
@@ -95,6 +99,11 @@ export function Shell() {
         <main id="page" tabIndex={-1} className={css["page"]}>
           <div className={css["banners"]}>
             <ConnectionBanner />
+            {guided === space && (
+              <Suspense>
+                <FirstStepsBar space={space} />
+              </Suspense>
+            )}
           </div>
           <Outlet />
         </main>

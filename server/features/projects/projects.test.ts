@@ -148,6 +148,11 @@ test("a release freezes the process of its moment", async () => {
   );
   assert.equal(row!.format_version, 1);
   assert.equal(row!.steps[0].Actions[0].Properties["Octopus.Action.Script.ScriptBody"], "echo one");
+  // It is read where the process is, and nobody changes it.
+  const frozen = await node.get(first.Links.ProjectDeploymentProcessSnapshot);
+  assert.deepEqual([frozen.Id, frozen.ProjectId, frozen.Version], [first.ProjectDeploymentProcessSnapshotId, project.Id, 1]);
+  assert.equal(frozen.Steps[0].Actions[0].Properties["Octopus.Action.Script.ScriptBody"], "echo one");
+  assert.match(await errorsOf("PUT", frozen.Links.Self, { Steps: [] }), /is a frozen copy of a process and cannot be changed/);
 });
 
 test("releases have unique versions, computed when none is given, and both forms make them", async () => {

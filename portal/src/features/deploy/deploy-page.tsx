@@ -7,7 +7,7 @@ import { useMemo, useRef, useState } from "react";
 import { createDeployment } from "../../api/deployments.ts";
 import type { Deployment, DeploymentTemplate, Progression, Release } from "../../api/documents.ts";
 import { newIdempotencyKey } from "../../api/idempotency-key.ts";
-import { progressionQuery, projectQuery } from "../../api/projects.ts";
+import { newerThere, progressionQuery, projectQuery, releaseThere } from "../../api/projects.ts";
 import { deploymentTemplateQuery, releaseQuery } from "../../api/releases.ts";
 import { isUnknown } from "../../api/request.ts";
 import { isolated } from "../../design/isolated.ts";
@@ -22,6 +22,7 @@ import css from "./deploy-page.module.css";
 import { environmentsMax } from "./deploy-search.ts";
 import { EnvironmentPreview } from "./environment-preview.tsx";
 import type { Answers } from "./environment-preview.tsx";
+import { ReleaseDifferences } from "./release-differences.tsx";
 
 const route = getRouteApi("/signed-in/app/$space/releases/$release/deploy");
 
@@ -52,6 +53,9 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
   const possible = template.PromoteTo;
   // The only choice there is need not be made.
   const chosen = useMemo(() => (possible.length === 1 ? possible : possible.filter(({ Id }) => to.includes(Id))), [possible, to]);
+  const newer = (environment: string): Release | undefined =>
+    progression === undefined ? undefined : newerThere(progression, environment, release);
+  const goesBack = chosen.length > 0 && chosen.every(({ Id }) => newer(Id) !== undefined);
   const [answers, setAnswers] = useState<Readonly<Record<string, Answers>>>({});
   const [comments, setComments] = useState("");
   /** What was made already when one of several failed, and the name of each wish. Other words are another wish. */
@@ -109,7 +113,7 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
   return (
     <div className={css["page"]}>
       <PageHeader
-        title={`Deploy release ${release.Version}`}
+        title={goesBack ? `Roll back to release ${release.Version}` : `Deploy release ${release.Version}`}
         within={project === undefined ? [] : [project.Name]}
         above={
           <Link to="/app/$space/releases/$release" params={{ space, release: release.Id }}>
@@ -156,7 +160,9 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
               environment={{ id: Id, name: Name }}
               answers={answers[Id]}
               onChange={(next) => setAnswers((before) => ({ ...before, [Id]: next }))}
-            />
+            >
+              <Replaced space={space} environment={Name} release={release} there={progression && releaseThere(progression, Id)} />
+            </EnvironmentPreview>
           ))}
           <Panel>
             <TextField label="Comment" value={comments} onChange={setComments} rows={2} help="Stands beside the deployment for ever." />
@@ -176,7 +182,11 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
           <div className={css["actions"]}>
             <Button weight="primary" isDisabled={chosen.length === 0} isPending={deploy.isPending} onPress={() => deploy.mutate()}>
               {chosen.length <= 1
-                ? `Deploy${chosen[0] === undefined ? "" : ` to ${isolated(chosen[0].Name)}`}`
+                ? chosen[0] === undefined
+                  ? "Deploy"
+                  : goesBack
+                    ? `Roll back ${isolated(chosen[0].Name)} to ${release.Version}`
+                    : `Deploy to ${isolated(chosen[0].Name)}`
                 : `Deploy to ${chosen.length} environments`}
             </Button>
             {chosen.length === 0 && <span className="muted">Choose at least one environment.</span>}
@@ -199,4 +209,20 @@ function replacedTexts(progression: Progression | undefined, release: Release): 
     if (other === undefined) return `nothing → ${release.Version}`;
     return other.Id === release.Id ? `${other.Version} is there already` : `${other.Version} → ${release.Version}`;
   };
+}
+
+/** What a deployment replaces, when that is another release. */
+function Replaced(props: { space: string; environment: string; release: Release; there: Release | undefined }) {
+  const { space, environment, release, there } = props;
+  if (there === undefined || there.Id === release.Id) return null;
+  return (
+    <>
+      {Date.parse(there.Assembled) > Date.parse(release.Assembled) && (
+        <Notice kind="warning">
+          <strong>This goes back.</strong> {environment} has release {there.Version}, which is newer than {release.Version}.
+        </Notice>
+      )}
+      <ReleaseDifferences space={space} before={there} after={release} />
+    </>
+  );
 }

@@ -2,6 +2,7 @@
 // what is asked of the person.
 
 import { useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
 import { deploymentPreviewQuery } from "../../api/deployments.ts";
 import type { DeploymentPreview } from "../../api/documents.ts";
 import { isolated } from "../../design/isolated.ts";
@@ -24,6 +25,8 @@ interface EnvironmentPreviewProps {
   environment: { id: string; name: string };
   answers: Answers | undefined;
   onChange(next: Answers): void;
+  /** Above the steps. */
+  children?: ReactNode;
 }
 
 /** A question of the form, as far as it is read here. */
@@ -35,10 +38,11 @@ interface Question {
 
 const none: Answers = { values: {}, skipped: new Set(), guidedFailure: undefined };
 
-export function EnvironmentPreview({ space, release, environment, answers = none, onChange }: EnvironmentPreviewProps) {
+export function EnvironmentPreview({ space, release, environment, answers = none, onChange, children }: EnvironmentPreviewProps) {
   const query = useQuery(deploymentPreviewQuery(space, release, environment.id));
   return (
     <Panel title={environment.name}>
+      {children}
       <Loaded query={query} what={`What happens in ${isolated(environment.name)}`} skeleton={<Skeleton height="6rem" />}>
         {(preview) => (
           <>

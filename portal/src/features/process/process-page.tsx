@@ -10,8 +10,9 @@ import { useDraft, useDraftSave } from "../../api/draft.ts";
 import { processQuery, saveProcess } from "../../api/processes.ts";
 import { projectQuery } from "../../api/projects.ts";
 import { differencesIn, removedBy } from "../../api/row-merge.ts";
+import { fieldName } from "../../api/step-fields.ts";
 import { isolated } from "../../design/isolated.ts";
-import { Button } from "../../design/button.tsx";
+import { Button, ButtonLink } from "../../design/button.tsx";
 import { joined } from "../../design/class-names.ts";
 import { Loaded } from "../../design/loaded.tsx";
 import { MenuButton } from "../../design/menu.tsx";
@@ -20,9 +21,10 @@ import { Notice } from "../../design/notice.tsx";
 import { PageHeader } from "../../design/page.tsx";
 import { UnsavedGuard, useSaveKey } from "../../design/unsaved-guard.tsx";
 import { EmptyState, ErrorPanel, Skeleton } from "../../design/view-states.tsx";
+import { ProjectTabs } from "../../shell/project-tabs.tsx";
 import css from "./process-page.module.css";
 import { StepForm } from "./step-form.tsx";
-import { fieldName, gapsOf, isDisabled, kindName, kinds, moved, newStep } from "./steps.ts";
+import { gapsOf, isDisabled, kindName, kinds, moved, newStep } from "./steps.ts";
 import type { Step, StepKind } from "./steps.ts";
 
 const route = getRouteApi("/signed-in/app/$space/projects/$project/process");
@@ -98,11 +100,18 @@ function Editor({ space, project, process }: { space: string; project: Project |
         }
         beside={
           <p className="muted" role="status">
-            {draft.isChanged ? "There are changes that are not saved." : `Version ${draft.base.Version}, saved.`}
+            {draft.isChanged
+              ? "There are changes that are not saved."
+              : draft.base.Version === 0
+                ? "Nothing is saved yet."
+                : `Version ${draft.base.Version}, saved.`}
           </p>
         }
         actions={
           <>
+            {steps.length > 0 && !draft.isChanged && (
+              <ButtonLink href={{ to: "/app/$space/projects/$project", params, search: { new: true } }}>Create release</ButtonLink>
+            )}
             {steps.length > 0 && adder}
             {draft.isChanged && (
               <Button
@@ -120,6 +129,7 @@ function Editor({ space, project, process }: { space: string; project: Project |
           </>
         }
       />
+      <ProjectTabs space={space} project={params.project} />
       <div className={css["messages"]}>
         {saving.error !== null && (
           <ErrorPanel
@@ -180,6 +190,7 @@ function Editor({ space, project, process }: { space: string; project: Project |
                     resetScroll={false}
                     className={joined(css["step"], isDisabled(step) && css["disabled"])}
                     aria-current={step === open ? "step" : undefined}
+                    activeProps={{ "aria-current": "step" }}
                   >
                     <span className="tabular muted">{index + 1}.</span>
                     <span className={css["name"]}>

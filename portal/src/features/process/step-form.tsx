@@ -4,6 +4,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { packagesQuery, targetTagsQuery } from "../../api/processes.ts";
+import { property } from "../../api/step-fields.ts";
 import { isolated } from "../../design/isolated.ts";
 import { Button } from "../../design/button.tsx";
 import { CodeField } from "../../design/code-field.tsx";
@@ -18,7 +19,6 @@ import {
   isDisabled,
   kindName,
   packageOf,
-  property,
   renamed,
   textOf,
   withAction,

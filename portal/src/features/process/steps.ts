@@ -3,27 +3,11 @@
 import type { DeploymentStep } from "../../api/documents.ts";
 import { newRowId } from "../../api/idempotency-key.ts";
 import { builtInFeed } from "../../api/processes.ts";
+import { property } from "../../api/step-fields.ts";
 
 export type Step = DeploymentStep;
 export type Action = Step["Actions"][number];
 export type StepKind = "Octopus.Script" | "Octopus.TentaclePackage" | "Octopus.Manual";
-
-export const property = {
-  roles: "Octopus.Action.TargetRoles",
-  onServer: "Octopus.Action.RunOnServer",
-  stepCondition: "Octopus.Step.ConditionVariableExpression",
-  syntax: "Octopus.Action.Script.Syntax",
-  source: "Octopus.Action.Script.ScriptSource",
-  body: "Octopus.Action.Script.ScriptBody",
-  instructions: "Octopus.Action.Manual.Instructions",
-  packageId: "Octopus.Action.Package.PackageId",
-  feedId: "Octopus.Action.Package.FeedId",
-  folder: "Octopus.Action.Package.CustomInstallationDirectory",
-  purge: "Octopus.Action.Package.CustomInstallationDirectoryShouldBePurgedBeforeDeployment",
-  substitution: "Octopus.Action.SubstituteInFiles.Enabled",
-  substitutionFiles: "Octopus.Action.SubstituteInFiles.TargetFiles",
-  features: "Octopus.Action.EnabledFeatures",
-} as const;
 
 export const kinds: readonly { id: StepKind; name: string; firstName: string }[] = [
   { id: "Octopus.Script", name: "Run a script", firstName: "Run a script" },
@@ -166,28 +150,6 @@ export function withFolder(action: Action, folder: string): Action {
 export function withSubstitution(action: Action, files: string): Action {
   const filled = withText(withText(action, property.substitutionFiles, files), property.substitution, files === "" ? "" : "True");
   return withFeature(filled, "Octopus.Features.SubstituteInFiles", files !== "");
-}
-
-const fieldNames: Readonly<Record<string, string>> = {
-  [property.roles]: "Target tags",
-  [property.onServer]: "Runs on the server",
-  [property.stepCondition]: "Expression",
-  [property.syntax]: "Language",
-  [property.body]: "Script",
-  [property.instructions]: "Instructions",
-  [property.packageId]: "Package",
-  [property.folder]: "Custom folder",
-  [property.purge]: "Empty the custom folder before",
-  [property.substitutionFiles]: "Fill variables into these files",
-  Condition: "Run condition",
-  IsDisabled: "Disabled",
-};
-
-/** As people know a field that has come as "Actions / 1 / Properties / Octopus.Action.Script.ScriptBody". */
-export function fieldName(field: string): string {
-  const names = field.split(" / ").filter((one) => one !== "Actions" && one !== "Properties");
-  if (field.startsWith("Actions / 1 /")) names.shift();
-  return names.map((one) => fieldNames[one] ?? one).join(" / ");
 }
 
 /** What would be refused or fail later, in sentences; nobody is kept from saving half a process. */

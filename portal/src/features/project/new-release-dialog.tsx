@@ -51,8 +51,7 @@ export function NewReleaseDialog({ space, project, isOpen, onLeave }: NewRelease
     },
     onSuccess: async (release) => {
       void queries.invalidateQueries({ queryKey: progressionQuery(space, project.Id).queryKey });
-      onLeave();
-      await router.navigate({ to: "/app/$space/releases/$release", params: { space, release: release.Id } });
+      await router.navigate({ to: "/app/$space/releases/$release", params: { space, release: release.Id }, replace: true });
     },
     // What the server refused is mended and asked anew.
     onError: (error) => {

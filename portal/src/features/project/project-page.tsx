@@ -2,9 +2,8 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, getRouteApi } from "@tanstack/react-router";
-import { useState } from "react";
-import type { DashboardItem, Progression, Project } from "../../api/documents.ts";
-import { progressionQuery, projectQuery } from "../../api/projects.ts";
+import type { DashboardItem, Progression, Project, Release } from "../../api/documents.ts";
+import { newerThere, progressionQuery, projectQuery } from "../../api/projects.ts";
 import { isolated } from "../../design/isolated.ts";
 import { Button, ButtonLink } from "../../design/button.tsx";
 import { Loaded } from "../../design/loaded.tsx";
@@ -14,6 +13,7 @@ import { StateLabel, shownState } from "../../design/state-label.tsx";
 import { Table } from "../../design/table.tsx";
 import { TimeText } from "../../design/time-text.tsx";
 import { EmptyState, Skeleton } from "../../design/view-states.tsx";
+import { ProjectTabs } from "../../shell/project-tabs.tsx";
 import { NewReleaseDialog } from "./new-release-dialog.tsx";
 import css from "./project-page.module.css";
 
@@ -34,7 +34,9 @@ export function ProjectPage() {
 
 function Overview({ space, project }: { space: string; project: Project }) {
   const query = useQuery(progressionQuery(space, project.Id));
-  const [isMaking, setMaking] = useState(false);
+  const { new: isMaking } = route.useSearch();
+  const navigate = route.useNavigate();
+  const make = (): void => void navigate({ search: { new: true } });
   return (
     <>
       <PageHeader
@@ -47,26 +49,19 @@ function Overview({ space, project }: { space: string; project: Project }) {
         }
         beside={project.Description !== "" && <p className="muted">{project.Description}</p>}
         actions={
-          <>
-            <ButtonLink href={{ to: "/app/$space/projects/$project/process", params: { space, project: project.Slug } }}>
-              Process
-            </ButtonLink>
-            <ButtonLink href={{ to: "/app/$space/projects/$project/variables", params: { space, project: project.Slug } }}>
-              Variables
-            </ButtonLink>
-            <Button weight="primary" onPress={() => setMaking(true)}>
-              Create release
-            </Button>
-          </>
+          <Button weight="primary" onPress={make}>
+            Create release
+          </Button>
         }
       />
+      <ProjectTabs space={space} project={project.Slug} />
       <Loaded query={query} what="The project's releases" skeleton={<Skeleton height="20rem" />}>
         {(progression) =>
           progression.Releases.length === 0 ? (
             <EmptyState
               title="No releases yet"
               action={
-                <Button weight="primary" onPress={() => setMaking(true)}>
+                <Button weight="primary" onPress={make}>
                   Create the first release
                 </Button>
               }
@@ -79,7 +74,12 @@ function Overview({ space, project }: { space: string; project: Project }) {
           )
         }
       </Loaded>
-      <NewReleaseDialog space={space} project={project} isOpen={isMaking} onLeave={() => setMaking(false)} />
+      <NewReleaseDialog
+        space={space}
+        project={project}
+        isOpen={isMaking === true}
+        onLeave={() => void navigate({ search: {}, replace: true })}
+      />
     </>
   );
 }
@@ -119,6 +119,7 @@ function Releases({ space, progression }: { space: string; progression: Progress
                     Deploy …
                   </ButtonLink>
                 )}
+                <Again space={space} progression={progression} release={release} environment={{ Id, Name }} next={next} />
               </td>
             ))}
           </tr>
@@ -131,6 +132,31 @@ function Releases({ space, progression }: { space: string; progression: Progress
       {field}
       {table}
     </>
+  );
+}
+
+/** A release that was there and is no more can be there again. */
+function Again(props: {
+  space: string;
+  progression: Progression;
+  release: Release;
+  environment: { Id: string; Name: string };
+  next: string[];
+}) {
+  const { space, progression, release, environment, next } = props;
+  const item = progression.Releases.find((one) => one.Release.Id === release.Id)?.Deployments[environment.Id]?.[0];
+  if (item === undefined || item.State !== "Success" || item.IsCurrent || next.includes(environment.Id)) return null;
+  const goesBack = newerThere(progression, environment.Id, release) !== undefined;
+  return (
+    <ButtonLink
+      weight="quiet"
+      aria-label={
+        goesBack ? `Roll back ${environment.Name} to ${release.Version}` : `Deploy again ${release.Version} to ${environment.Name}`
+      }
+      href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [environment.Id] } }}
+    >
+      {goesBack ? "Roll back …" : "Deploy again …"}
+    </ButtonLink>
   );
 }
 

@@ -2,8 +2,8 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, getRouteApi } from "@tanstack/react-router";
-import type { Release, ReleaseProgression } from "../../api/documents.ts";
-import { projectQuery } from "../../api/projects.ts";
+import type { Progression, Release, ReleaseProgression } from "../../api/documents.ts";
+import { newerThere, progressionQuery, projectQuery } from "../../api/projects.ts";
 import { environmentsQuery } from "../../api/environments.ts";
 import { releaseProgressionQuery, releaseQuery } from "../../api/releases.ts";
 import { isolated } from "../../design/isolated.ts";
@@ -101,10 +101,11 @@ function ReleaseView({ space, release }: { space: string; release: Release }) {
   );
 }
 
-const progressWords = { Pending: "not reached", Current: "under way", Complete: "complete" } as const;
+const progressWords = { Pending: "not reached", Current: "begun", Complete: "complete" } as const;
 
 function Progress({ space, progression, release }: { space: string; progression: ReleaseProgression; release: Release }) {
   const { data: environments = [] } = useQuery(environmentsQuery(space));
+  const { data: project } = useQuery(progressionQuery(space, release.ProjectId));
   const names = new Map(environments.map(({ Id, Name }) => [Id, Name]));
   const nameOf = (id: string): string => names.get(id) ?? id;
   const { shown, field } = useNarrowed(progression.Phases, {
@@ -118,7 +119,15 @@ function Progress({ space, progression, release }: { space: string; progression:
       {field}
       <ol className={css["phases"]}>
         {shown.map((phase) => (
-          <Phase key={phase.Id} space={space} phase={phase} next={progression.NextDeployments} release={release} nameOf={nameOf} />
+          <Phase
+            key={phase.Id}
+            space={space}
+            phase={phase}
+            next={progression.NextDeployments}
+            release={release}
+            project={project}
+            nameOf={nameOf}
+          />
         ))}
       </ol>
     </>
@@ -137,10 +146,12 @@ interface PhaseProps {
   phase: ProgressPhase;
   next: readonly string[];
   release: Release;
+  /** Undefined until it is known. */
+  project: Progression | undefined;
   nameOf(id: string): string;
 }
 
-function Phase({ space, phase, next, release, nameOf }: PhaseProps) {
+function Phase({ space, phase, next, release, project, nameOf }: PhaseProps) {
   const { shown, field } = useNarrowed(environmentsOf(phase), {
     label: `Find environments of ${phase.Name}`,
     max: environmentsMax,
@@ -150,7 +161,10 @@ function Phase({ space, phase, next, release, nameOf }: PhaseProps) {
   return (
     <li className={css["phase"]}>
       <h3>
-        {phase.Name} <span className="muted small">{progressWords[phase.Progress]}</span>
+        {phase.Name}{" "}
+        <span className="muted small">
+          {phase.Progress === "Current" && phase.Deployments.length === 0 ? "comes next" : progressWords[phase.Progress]}
+        </span>
       </h3>
       {field}
       <ul className={css["environments"]}>
@@ -179,6 +193,14 @@ function Phase({ space, phase, next, release, nameOf }: PhaseProps) {
                   href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [id] } }}
                 >
                   Deploy …
+                </ButtonLink>
+              )}
+              {newest?.Task.State === "Success" && project !== undefined && newerThere(project, id, release) !== undefined && (
+                <ButtonLink
+                  aria-label={`Roll back ${isolated(nameOf(id))} to ${release.Version}`}
+                  href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [id] } }}
+                >
+                  Roll back …
                 </ButtonLink>
               )}
             </li>

@@ -1,4 +1,5 @@
-// Environments and roles of a target, as every form about targets asks for them: those that exist are ticked, new roles are written.
+// Environments and target tags of a target (the API calls them roles), as every form about targets asks for them: those that exist are ticked,
+// new ones are written.
 
 import { useQuery } from "@tanstack/react-query";
 import { CheckboxGroup, Label, Text } from "react-aria-components";
@@ -76,9 +77,9 @@ export function MembershipFields({ space, value, onChange }: MembershipFieldsPro
         </div>
       </CheckboxGroup>
       <CheckboxGroup className={css["choices"]!} value={[...value.roles]} onChange={(chosen) => onChange({ ...value, roles: chosen })}>
-        <Label className={fieldCss["label"]!}>Roles</Label>
+        <Label className={fieldCss["label"]!}>Target tags</Label>
         <Text slot="description" className={fieldCss["help"]!}>
-          Steps choose their targets by roles.
+          What the machine is for. A step names tags, and runs on every target that has one of them.
         </Text>
         {narrowRoles.field}
         <div className={css["options"]}>
@@ -90,7 +91,7 @@ export function MembershipFields({ space, value, onChange }: MembershipFieldsPro
         </div>
       </CheckboxGroup>
       <TextField
-        label="New roles"
+        label="New target tags"
         value={value.newRoles}
         onChange={(newRoles) => onChange({ ...value, newRoles })}
         placeholder="web, database"

@@ -87,7 +87,7 @@ function Filters({ space, filter, environments }: { space: string; filter: Machi
         onChange={(environment) => change({ environment })}
       />
       <Select
-        label="Role"
+        label="Target tag"
         value={filter.role ?? anything}
         options={[{ id: anything, name: "All" }, ...roles.map((role) => ({ id: role, name: role }))]}
         onChange={(role) => change({ role })}
@@ -135,7 +135,7 @@ function List({ space, filter, machines, environments }: ListProps) {
   const toPage = (wanted: number) => ({ ...rest, ...(wanted > 1 ? { page: wanted } : {}) });
   return (
     <>
-      <Table label="Targets" columns={["Target", "Health", "Environments", "Roles", "Last check"]}>
+      <Table label="Targets" columns={["Target", "Health", "Environments", "Target tags", "Last check"]}>
         {machines.Items.map((machine) => (
           <tr key={machine.Id}>
             <th scope="row" className={css["name"]}>

@@ -4,6 +4,8 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, getRouteApi, useLocation, useRouter } from "@tanstack/react-router";
 import { useCallback, useRef, useState } from "react";
 import { deploymentOfTaskQuery } from "../../api/deployments.ts";
+import type { Deployment } from "../../api/documents.ts";
+import { findWayBack, progressionQuery } from "../../api/projects.ts";
 import { cancelTask, rerunTask, taskDetailsQuery, taskWaitingQuery } from "../../api/tasks.ts";
 import type { TaskDetails } from "../../api/tasks.ts";
 import { Button, ButtonLink } from "../../design/button.tsx";
@@ -63,7 +65,7 @@ function TaskView({ space, details }: { space: string; details: TaskDetails }) {
       <TaskHeader space={space} details={details} />
       {!task.IsCompleted && <WaitingQuestions space={space} task={task.Id} />}
       {!task.IsCompleted && <WhyWaiting space={space} task={task.Id} />}
-      {hasFailed && <FailureCard space={space} task={task} onGo={goToLine} />}
+      {hasFailed && <FailureCard space={space} task={task} nodes={details.ActivityLogs} onGo={goToLine} />}
       <div className={css["columns"]}>
         <StepTree space={space} task={task.Id} nodes={details.ActivityLogs} onGo={goToLine} />
         <LogViewer
@@ -146,6 +148,7 @@ function TaskHeader({ space, details: { Task: task, Progress } }: { space: strin
                 Run again
               </Button>
             )}
+            {deployment !== undefined && task.IsCompleted && <RollBack space={space} deployment={deployment} />}
             {deployment !== undefined && (
               <ButtonLink href={{ to: "/app/$space/releases/$release", params: { space, release: deployment.ReleaseId } }}>
                 Release
@@ -179,6 +182,24 @@ function TaskHeader({ space, details: { Task: task, Progress } }: { space: strin
         <p>What runs on machines is told to end, and nothing further is begun. What has been done already stays done.</p>
       </Dialog>
     </>
+  );
+}
+
+/** The way back to the release that was there before. */
+function RollBack({ space, deployment }: { space: string; deployment: Deployment }) {
+  const { data: progression } = useQuery(progressionQuery(space, deployment.ProjectId));
+  const before = progression && findWayBack(progression, deployment);
+  if (before === undefined) return null;
+  return (
+    <ButtonLink
+      href={{
+        to: "/app/$space/releases/$release/deploy",
+        params: { space, release: before.release.Id },
+        search: { to: [deployment.EnvironmentId] },
+      }}
+    >
+      {before.isOlder ? `Roll back to ${before.release.Version} …` : `Deploy ${before.release.Version} again …`}
+    </ButtonLink>
   );
 }
 

@@ -2,11 +2,11 @@
 
 import { X } from "lucide-react";
 import type { Variable, VariableSet } from "../../api/documents.ts";
+import { scopeKinds } from "../../api/variable-texts.ts";
 import { Button } from "../../design/button.tsx";
 import { Dialog } from "../../design/dialog.tsx";
 import { Checkbox, TextField } from "../../design/field.tsx";
 import { Select } from "../../design/select.tsx";
-import { scopeKinds } from "./variable-rows.ts";
 import css from "./variables-page.module.css";
 
 interface VariableDialogProps {

@@ -1,16 +1,8 @@
-// Rows of the variable editor: new ones, what a scope says in words, and which rows a filter shows. A secret that was typed is never shown.
+// Rows of the variable editor: new ones, and which rows a filter shows. A secret that was typed is never shown.
 
 import type { Variable, VariableSet } from "../../api/documents.ts";
 import { newRowId } from "../../api/idempotency-key.ts";
-
-/** Kinds of scopes as the API names them, with where their names come from. */
-export const scopeKinds = [
-  { kind: "Environment", name: "Environments", values: "Environments" },
-  { kind: "Role", name: "Target tags", values: "Roles" },
-  { kind: "Machine", name: "Targets", values: "Machines" },
-  { kind: "Channel", name: "Channels", values: "Channels" },
-  { kind: "Action", name: "Steps", values: "Actions" },
-] as const;
+import { scopeTexts } from "../../api/variable-texts.ts";
 
 export function newVariable(): Variable {
   return {
@@ -26,15 +18,6 @@ export function newVariable(): Variable {
   };
 }
 
-export function scopeTexts(variable: Variable, values: VariableSet["ScopeValues"]): { kind: string; names: string[] }[] {
-  return Object.entries(variable.Scope).flatMap(([kind, ids]) => {
-    const known = scopeKinds.find((one) => one.kind === kind);
-    const list = known === undefined ? [] : values[known.values];
-    // What is gone keeps its id, so that one sees that there is something.
-    return ids.length === 0 ? [] : [{ kind: known?.name ?? kind, names: ids.map((id) => list.find((one) => one.Id === id)?.Name ?? id) }];
-  });
-}
-
 export function shownValue(variable: Variable): string {
   return variable.IsSensitive ? "" : (variable.Value ?? "");
 }
@@ -44,17 +27,6 @@ export function fitsFilter(variable: Variable, values: VariableSet["ScopeValues"
   if (wanted === "") return true;
   const texts = [variable.Name, shownValue(variable), ...scopeTexts(variable, values).flatMap(({ names }) => names)];
   return texts.some((text) => text.toLowerCase().includes(wanted));
-}
-
-/** As it may stand beside somebody else's: without secrets, and with names instead of ids. */
-export function comparable(variable: Variable | undefined, values: VariableSet["ScopeValues"]): object | undefined {
-  if (variable === undefined) return undefined;
-  return {
-    Name: variable.Name,
-    Value: variable.IsSensitive ? (variable.Value === null ? "(stored secret)" : "(new secret)") : variable.Value,
-    Sensitive: variable.IsSensitive ? "yes" : "no",
-    Scope: Object.fromEntries(scopeTexts(variable, values).map(({ kind, names }) => [kind, names])),
-  };
 }
 
 /** Names several values have for the very same scope, so that nobody knows which one wins. */

@@ -10,9 +10,10 @@ import type { Project, Variable, VariableSet } from "../../api/documents.ts";
 import { useDraft, useDraftSave } from "../../api/draft.ts";
 import { projectQuery } from "../../api/projects.ts";
 import { differencesIn, isSame, removedBy } from "../../api/row-merge.ts";
+import { comparable, scopeTexts } from "../../api/variable-texts.ts";
 import { saveVariables, variablesQuery } from "../../api/variables.ts";
 import { isolated } from "../../design/isolated.ts";
-import { Button } from "../../design/button.tsx";
+import { Button, ButtonLink } from "../../design/button.tsx";
 import fieldCss from "../../design/field.module.css";
 import { Loaded } from "../../design/loaded.tsx";
 import { MergePanel } from "../../design/merge-panel.tsx";
@@ -21,8 +22,9 @@ import { PageHeader } from "../../design/page.tsx";
 import { Table } from "../../design/table.tsx";
 import { UnsavedGuard, useSaveKey } from "../../design/unsaved-guard.tsx";
 import { EmptyState, ErrorPanel, Skeleton } from "../../design/view-states.tsx";
-import { ambiguousIds, comparable, fitsFilter, newVariable, scopeTexts, shownValue } from "./variable-rows.ts";
+import { ambiguousIds, fitsFilter, newVariable, shownValue } from "./variable-rows.ts";
 import { VariableDialog } from "./variable-dialog.tsx";
+import { ProjectTabs } from "../../shell/project-tabs.tsx";
 import css from "./variables-page.module.css";
 
 const route = getRouteApi("/signed-in/app/$space/projects/$project/variables");
@@ -94,11 +96,18 @@ function Editor({ space, project, set }: { space: string; project: Project | und
         }
         beside={
           <p className="muted" role="status">
-            {draft.isChanged ? "There are changes that are not saved." : `Version ${draft.base.Version}, saved.`}
+            {draft.isChanged
+              ? "There are changes that are not saved."
+              : draft.base.Version === 0
+                ? "Nothing is saved yet."
+                : `Version ${draft.base.Version}, saved.`}
           </p>
         }
         actions={
           <>
+            {variables.length > 0 && !draft.isChanged && (
+              <ButtonLink href={{ to: "/app/$space/projects/$project", params, search: { new: true } }}>Create release</ButtonLink>
+            )}
             {variables.length > 0 && <AddButton onPress={add} />}
             {draft.isChanged && <Button onPress={() => draft.adopt(set)}>Throw changes away</Button>}
             <Button weight="primary" isDisabled={saving.isOff} isPending={saving.isPending} onPress={saveNow}>
@@ -107,6 +116,7 @@ function Editor({ space, project, set }: { space: string; project: Project | und
           </>
         }
       />
+      <ProjectTabs space={space} project={params.project} />
       <div className={css["messages"]}>
         {saving.error !== null && (
           <ErrorPanel

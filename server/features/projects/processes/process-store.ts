@@ -83,6 +83,24 @@ export async function findSnapshotSteps(db: Queryable, snapshotId: string): Prom
   return row && readStoredSteps(snapshotId, row.format_version, row.steps);
 }
 
+/** The frozen copy as a process. */
+export async function findSnapshot(db: Queryable, spaceId: string, snapshotId: string): Promise<StoredProcess | undefined> {
+  const [row] = await db.query<Omit<Row, "snapshot_id" | "version"> & { process_version: number }>(
+    `SELECT id, space_id, project_id, process_version, format_version, steps FROM process_snapshots WHERE space_id = $1 AND id = $2`,
+    [spaceId, snapshotId],
+  );
+  return (
+    row && {
+      id: row.id,
+      spaceId: row.space_id,
+      projectId: row.project_id,
+      version: row.process_version,
+      steps: readStoredSteps(row.id, row.format_version, row.steps),
+      snapshotId: row.id,
+    }
+  );
+}
+
 export async function findSnapshotVersion(db: Queryable, snapshotId: string): Promise<number | undefined> {
   const [row] = await db.query<{ process_version: number }>(`SELECT process_version FROM process_snapshots WHERE id = $1`, [snapshotId]);
   return row?.process_version;

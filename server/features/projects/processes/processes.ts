@@ -39,6 +39,12 @@ export async function getProcess(
   return found;
 }
 
+/** A process or the copy of one that a release froze. @throws Problem 404 */
+async function showProcess(db: Queryable, spaceId: string, id: string) {
+  const frozen = await store.findSnapshot(db, spaceId, id);
+  return present(frozen ?? (await getProcess(db, spaceId, id)));
+}
+
 function present(process: StoredProcess) {
   const base = `/api/${process.spaceId}`;
   return {
@@ -51,7 +57,7 @@ function present(process: StoredProcess) {
     Links: {
       Self: `${base}/deploymentprocesses/${process.id}`,
       Project: `${base}/projects/${process.projectId}`,
-      Template: `${base}/deploymentprocesses/${process.id}/template{?channel,releaseId}`,
+      ...(process.id === process.snapshotId ? {} : { Template: `${base}/deploymentprocesses/${process.id}/template{?channel,releaseId}` }),
     },
   };
 }
@@ -64,6 +70,8 @@ async function saveProcess(
   idOrProjectId: string,
   body: Static<typeof DeploymentProcessBody>,
 ): Promise<StoredProcess> {
+  if ((await store.findSnapshot(tx, spaceId, idOrProjectId)) !== undefined)
+    throw problem.invalid(`${idOrProjectId} is a frozen copy of a process and cannot be changed. Change the process itself.`);
   const current = await getProcess(tx, spaceId, idOrProjectId, "FOR UPDATE");
   if (typeof body.Version === "number" && body.Version !== current.version) throw problem.stale("deployment process");
   const wanted = readProcess(body.Steps, current.steps);
@@ -126,7 +134,7 @@ export function processRoutes(
       scope: "space",
       permission: "ProcessView",
       answer: DeploymentProcess,
-      handler: async ({ db, space, params }) => ok(present(await getProcess(db, space.id, params.id))),
+      handler: async ({ db, space, params }) => ok(await showProcess(db, space.id, params.id)),
     }),
     read({
       path: "/projects/{id}/deploymentprocesses",

@@ -67,6 +67,7 @@ export function presentRelease(row: ReleaseRow) {
       DeploymentTemplate: `${self}/deployments/template`,
       DeploymentPreviews: `${self}/deployments/previews`,
       Progression: `${self}/progression`,
+      ProjectDeploymentProcessSnapshot: `${base}/deploymentprocesses/${row.process_snapshot_id}`,
       SnapshotVariables: `${self}/snapshot-variables`,
       ...(row.variable_snapshot_id === null ? {} : { ProjectVariableSnapshot: `${base}/variables/${row.variable_snapshot_id}` }),
       Defects: `${self}/defects`,
