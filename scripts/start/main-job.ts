@@ -35,6 +35,8 @@ export interface MainJob {
   explain(): Promise<void>;
   /** A key was pressed, or its letter was typed as a line. Resolves when what it began is done; a key that is unknown or comes too early does nothing. */
   press(key: string): Promise<void>;
+  /** The second node joins the first one, and both go on. */
+  addSecondNode(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -593,5 +595,5 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     if (parts.length > 0) terminal.say(`Stopped: ${parts.join(", ")}. Everything is kept in ${home.path}; npm start goes on from there.`);
   }
 
-  return { bringUp, deployFirst, explain, press, stop };
+  return { bringUp, deployFirst, explain, press, addSecondNode: () => addNode(nodes[1]!), stop };
 }

@@ -2,8 +2,8 @@
 
 import { useQuery, useQueryClient, useSuspenseQuery } from "@tanstack/react-query";
 import { Link, Outlet, getRouteApi, useRouter } from "@tanstack/react-router";
-import { ChevronDown, CircleUser } from "lucide-react";
-import { Suspense, lazy, useEffect, useMemo } from "react";
+import { ChevronDown, CircleUser, Search } from "lucide-react";
+import { Suspense, lazy, useCallback, useEffect, useMemo, useState } from "react";
 import { followChanges } from "../api/live-changes.ts";
 import { watchBuild } from "../api/portal-build.ts";
 import { meQuery, signOut } from "../api/session.ts";
@@ -24,6 +24,11 @@ import type { Theme } from "./theme.ts";
 /** Needed by few, and then later. */
 const SessionOverlay = lazy(async () => ({ default: (await import("./session-overlay.tsx")).SessionOverlay }));
 
+const Palette = lazy(async () => ({ default: (await import("./palette.tsx")).Palette }));
+const ShortcutList = lazy(async () => ({ default: (await import("./shortcut-list.tsx")).ShortcutList }));
+
+const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
+
 const route = getRouteApi("/signed-in/app/$space");
 
 const themes: readonly { id: Theme; name: string }[] = [
@@ -41,12 +46,27 @@ export function Shell() {
   useEffect(watchBuild, []);
   useEffect(offerRenewal, []);
   const { isWanted: isRenewalWanted } = useStore(renewal);
+  const [opened, setOpened] = useState<"palette" | "keys">();
   useShortcuts(
     useMemo(
-      () => Object.fromEntries(navigation.map(({ key, to }) => [`g ${key}`, () => void router.navigate({ to, params: { space } })])),
+      () => ({
+        ...Object.fromEntries(navigation.map(({ key, to }) => [`g ${key}`, () => void router.navigate({ to, params: { space } })])),
+        "?": () => setOpened("keys"),
+      }),
       [router, space],
     ),
   );
+  useEffect(() => {
+    function onKey(event: KeyboardEvent): void {
+      if (event.key !== "k" || event.altKey || event.shiftKey || !(event.ctrlKey || event.metaKey)) return;
+      event.preventDefault();
+      // A question that is open is answered first.
+      if (document.querySelector("[role=dialog], [role=alertdialog]") === null) setOpened("palette");
+    }
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
+  const leave = useCallback(() => setOpened(undefined), []);
   return (
     <>
       <a href="#page" className={css["skip"]}>
@@ -60,8 +80,12 @@ export function Shell() {
           </Link>
           <SpaceSwitcher space={space} />
           <span className={css["spacer"]} />
+          <Button weight="quiet" aria-label="Go to …" aria-keyshortcuts="Control+K Meta+K" onPress={() => setOpened("palette")}>
+            <Search size={16} aria-hidden />
+            <kbd>{isMac ? "⌘" : "Ctrl"} K</kbd>
+          </Button>
           <LiveLight />
-          <UserMenu space={space} name={me.DisplayName || me.Username} />
+          <UserMenu space={space} name={me.DisplayName || me.Username} onKeys={() => setOpened("keys")} />
         </header>
         <nav className={css["side"]} aria-label="Main">
           {navigation.map(({ to, name, icon: Icon, isExact, counted }) => (
@@ -86,6 +110,9 @@ export function Shell() {
           <Outlet />
         </main>
       </div>
+      {opened !== undefined && (
+        <Suspense>{opened === "palette" ? <Palette space={space} onLeave={leave} /> : <ShortcutList onLeave={leave} />}</Suspense>
+      )}
       {isRenewalWanted && (
         <Suspense>
           <SessionOverlay username={me.Username} />
@@ -102,12 +129,8 @@ function SpaceSwitcher({ space }: { space: string }) {
   return (
     <MenuButton
       label="Spaces"
-      trigger={
-        <Button weight="quiet" aria-label={`Space: ${current?.Name ?? space}`}>
-          {current?.Name ?? space}
-          <ChevronDown size={16} aria-hidden />
-        </Button>
-      }
+      weight="quiet"
+      name={`Space: ${current?.Name ?? space}`}
       groups={[
         {
           id: "spaces",
@@ -120,11 +143,14 @@ function SpaceSwitcher({ space }: { space: string }) {
           })),
         },
       ]}
-    />
+    >
+      {current?.Name ?? space}
+      <ChevronDown size={16} aria-hidden />
+    </MenuButton>
   );
 }
 
-function UserMenu({ space, name }: { space: string; name: string }) {
+function UserMenu({ space, name, onKeys }: { space: string; name: string; onKeys(): void }) {
   const chosen = useStore(theme);
   async function leave(): Promise<void> {
     try {
@@ -137,13 +163,8 @@ function UserMenu({ space, name }: { space: string; name: string }) {
   return (
     <MenuButton
       label="You and this portal"
-      trigger={
-        <Button weight="quiet" aria-label={`Signed in as ${name}`}>
-          <CircleUser size={18} aria-hidden />
-          {name}
-          <ChevronDown size={16} aria-hidden />
-        </Button>
-      }
+      weight="quiet"
+      name={`Signed in as ${name}`}
       groups={[
         { id: "you", entries: [{ id: "profile", name: "Profile and API keys", href: { to: "/app/$space/me", params: { space } } }] },
         {
@@ -156,9 +177,19 @@ function UserMenu({ space, name }: { space: string; name: string }) {
             onChoose: () => chooseTheme(id),
           })),
         },
-        { id: "help", entries: [{ id: "start", name: "First steps", href: { to: "/app/$space/start", params: { space } } }] },
+        {
+          id: "help",
+          entries: [
+            { id: "start", name: "First steps", href: { to: "/app/$space/start", params: { space } } },
+            { id: "keys", name: "Keys", onChoose: onKeys },
+          ],
+        },
         { id: "session", entries: [{ id: "sign-out", name: "Sign out", onChoose: () => void leave() }] },
       ]}
-    />
+    >
+      <CircleUser size={18} aria-hidden />
+      {name}
+      <ChevronDown size={16} aria-hidden />
+    </MenuButton>
   );
 }

@@ -4,6 +4,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, getRouteApi, useLocation, useRouter } from "@tanstack/react-router";
 import { useCallback, useRef, useState } from "react";
 import { deploymentOfTaskQuery } from "../../api/deployments.ts";
+import { nodeName } from "../../api/server-nodes.ts";
 import { cancelTask, rerunTask, taskDetailsQuery, taskWaitingQuery } from "../../api/tasks.ts";
 import type { TaskDetails } from "../../api/tasks.ts";
 import { Button, ButtonLink } from "../../design/button.tsx";
@@ -130,7 +131,7 @@ function TaskHeader({ space, details: { Task: task, Progress } }: { space: strin
               <span>took {durationText(Date.parse(task.CompletedTime) - Date.parse(task.StartTime))}</span>
             )}
             {deployment !== undefined && <span>by {deployment.DeployedBy}</span>}
-            {task.ServerNode !== null && <span className="muted">on {task.ServerNode}</span>}
+            {task.ServerNode !== null && <span className="muted">on {nodeName(task.ServerNode)}</span>}
             <span className="muted">{task.Id}</span>
           </div>
         }

@@ -72,7 +72,12 @@ export async function bringPackages(
     });
     if (!sent.ok) throw new ActionFault(`The package ${one.packageId} could not be brought to ${on.name}: ${sent.message}.`);
     const { sentBytes, said } = sent.reply;
-    const story = sentBytes === 0 ? "is there already" : `was sent, ${sentBytes} of ${bytes} bytes of it`;
+    const story =
+      sentBytes === 0
+        ? "is there already"
+        : sentBytes < bytes
+          ? `was sent in part: ${sentBytes} of ${bytes} bytes, the rest is there already`
+          : `was sent whole, ${sentBytes} bytes`;
     await context.log("Verbose", `${one.packageId} ${one.version} ${story}.`);
     const told = said.flatMap((line) => /^folder ([A-Za-z0-9+/=]+)$/.exec(line)?.[1] ?? [])[0];
     root = told === undefined ? "" : Buffer.from(told, "base64").toString("utf8");

@@ -52,7 +52,12 @@ export async function acquire(context: ActionContext, wanted: PlannedPackage, pa
   );
   if (!sent.ok) throw new ActionFault(`The package could not be brought to ${target.name}: ${sent.message}.`);
   const { sentBytes, said } = sent.reply;
-  const story = sentBytes === 0 ? "is there already" : `was sent, ${sentBytes} of ${found.archive.bytes} bytes of it`;
+  const story =
+    sentBytes === 0
+      ? "is there already"
+      : sentBytes < found.archive.bytes
+        ? `was sent in part: ${sentBytes} of ${found.archive.bytes} bytes, the rest is there already`
+        : `was sent whole, ${sentBytes} bytes`;
   await context.log("Verbose", `${found.packageId} ${wanted.version} ${story}.`);
 
   const told = readSaid(said);
