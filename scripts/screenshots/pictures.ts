@@ -53,10 +53,17 @@ export const pictures: readonly Picture[] = [
     },
   },
   {
-    name: "project",
+    name: "palette",
     where: () => "/projects/web-shop",
     theme: "light",
-    before: (page) => page.getByRole("link", { name: "1.2.0", exact: true }).waitFor(),
+    before: async (page) => {
+      await page.getByRole("link", { name: "1.2.0", exact: true }).waitFor();
+      await page.keyboard.press("Control+k");
+      await page.getByRole("searchbox", { name: /Go to/ }).waitFor();
+      await page.keyboard.type("shop");
+      await page.getByRole("option", { name: /Deploy Web shop release 1.2.0/ }).waitFor();
+      await page.getByText("Searching …").waitFor({ state: "detached" });
+    },
   },
   {
     name: "release",
@@ -66,9 +73,9 @@ export const pictures: readonly Picture[] = [
   },
   {
     name: "deploy",
-    where: ({ release, testEnvironment }) => `/releases/${release}/deploy?to=${encodeURIComponent(JSON.stringify([testEnvironment]))}`,
+    where: ({ nextRelease, production }) => `/releases/${nextRelease}/deploy?to=${encodeURIComponent(JSON.stringify([production]))}`,
     theme: "light",
-    before: (page) => page.getByText("Buy something").first().waitFor(),
+    before: (page) => page.getByText("Pay for a mug").first().waitFor(),
   },
   {
     name: "process",

@@ -26,7 +26,9 @@ export interface Stage {
   waitingTask: string;
   question: string;
   release: string;
-  testEnvironment: string;
+  /** It may go to production now. */
+  nextRelease: string;
+  production: string;
   close(): Promise<void>;
 }
 
@@ -71,7 +73,7 @@ const projects: readonly { name: string; group: string; description: string; ste
       },
       {
         name: "May it go out?",
-        text: "Read **one letter of each kind** before they go out:\n\n- the greeting has a name\n- the prices are those of today",
+        text: "Read one letter of each kind before they go out:\n\n- the greeting has a name\n- the prices are those of today",
       },
       { name: "Hand over to the post", role: "customer", text: `echo "409 letters handed over"\n` },
     ],
@@ -90,7 +92,12 @@ const projects: readonly { name: string; group: string; description: string; ste
     name: "Payments",
     group: "Default Project Group",
     description: "Takes the money",
-    steps: [{ name: "Switch the tills", role: "shop", text: `echo "2 tills switched"\n` }],
+    steps: [
+      { name: "Close the tills", role: "shop", text: `echo "2 tills closed"\n` },
+      { name: "Install the new prices", role: "shop", text: `echo "1,204 prices installed"\n` },
+      { name: "Open the tills", role: "shop", text: `echo "2 tills open"\n` },
+      { name: "Pay for a mug", role: "customer", text: `echo "Paid 12.90 for a mug"\n` },
+    ],
   },
   {
     name: "Search",
@@ -257,7 +264,8 @@ export async function startStage(root: string, home: string, terminal: Terminal)
       ...further,
       failedTask: deployments.Items.find(({ ReleaseId }) => ReleaseId === failed)!.TaskId,
       release: releases.find(({ Version }) => Version === "1.1.0")!.Id,
-      testEnvironment: (await byName("environments", "Test")).Id,
+      nextRelease: (await rest.get<{ Id: string }>(`${space}/projects/payments/releases/5.1.0`)).Id,
+      production: (await byName("environments", "Production")).Id,
       close,
     };
   } catch (error) {

@@ -26,16 +26,24 @@ import { chooseTheme } from "./theme.ts";
 
 /** The server is asked when the hand rests. */
 const quietMs = 150;
+/** So long all kinds are waited for, so that the first row is the best one and stays it; a slow kind comes later. */
+const togetherMs = 300;
 
 export function Palette({ space, onLeave }: { space: string; onLeave(): void }) {
   const router = useRouter();
   const [typed, setTyped] = useState("");
   const [asked, setAsked] = useState("");
   const text = typed.trim();
+  const [isLate, setLate] = useState(false);
   useEffect(() => {
     const timer = setTimeout(() => setAsked(text), quietMs);
     return () => clearTimeout(timer);
   }, [text]);
+  useEffect(() => {
+    setLate(false);
+    const timer = setTimeout(() => setLate(true), togetherMs);
+    return () => clearTimeout(timer);
+  }, [asked]);
   const { found, isAsking, hasFailed } = useQueries({
     queries: foundQueries(space, asked),
     combine: (results) => ({
@@ -45,7 +53,9 @@ export function Palette({ space, onLeave }: { space: string; onLeave(): void }) 
       hasFailed: results.some(({ error }) => error !== null && !(error instanceof ApiError && error.status === 403)),
     }),
   });
-  const groups = useMemo(() => paletteGroups(space, text, text === "" ? [] : found), [space, text, found]);
+  const [shown, setShown] = useState(found);
+  if (shown !== found && (!isAsking || isLate)) setShown(found);
+  const groups = useMemo(() => paletteGroups(space, text, text === "" ? [] : shown), [space, text, shown]);
   const byId = useMemo(() => new Map(groups.flatMap(({ entries }) => entries.map((entry) => [entry.id, entry] as const))), [groups]);
   const isBusy = isAsking || text !== asked;
 
@@ -68,6 +78,7 @@ export function Palette({ space, onLeave }: { space: string; onLeave(): void }) 
             <ListBox
               className={css["list"]!}
               aria-label="Where to"
+              shouldFocusWrap
               onAction={(key) => choose(byId.get(String(key)))}
               renderEmptyState={() => <p className={css["empty"]}>{isBusy ? "Searching …" : "Nothing has such a name."}</p>}
             >

@@ -1,7 +1,7 @@
 // The frame around every page of a space: header with space and user, side bar, banners, and the page. It follows the space's changes.
 
 import { useQuery, useQueryClient, useSuspenseQuery } from "@tanstack/react-query";
-import { Link, Outlet, getRouteApi, useRouter } from "@tanstack/react-router";
+import { Link, Outlet, getRouteApi, useLocation, useRouter } from "@tanstack/react-router";
 import { ChevronDown, CircleUser, Search } from "lucide-react";
 import { Suspense, lazy, useCallback, useEffect, useMemo, useState } from "react";
 import { followChanges } from "../api/live-changes.ts";
@@ -21,10 +21,14 @@ import { useShortcuts } from "./shortcuts.ts";
 import { chooseTheme, theme } from "./theme.ts";
 import type { Theme } from "./theme.ts";
 
+/** After the first view: nothing of it waits for the palette, and the palette is there when its keys are pressed. */
+const quietMs = 2_000;
+
 /** Needed by few, and then later. */
 const SessionOverlay = lazy(async () => ({ default: (await import("./session-overlay.tsx")).SessionOverlay }));
 
-const Palette = lazy(async () => ({ default: (await import("./palette.tsx")).Palette }));
+const loadPalette = () => import("./palette.tsx");
+const Palette = lazy(async () => ({ default: (await loadPalette()).Palette }));
 const ShortcutList = lazy(async () => ({ default: (await import("./shortcut-list.tsx")).ShortcutList }));
 
 const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
@@ -41,6 +45,7 @@ export function Shell() {
   const { space } = route.useParams();
   const queries = useQueryClient();
   const router = useRouter();
+  const pathname = useLocation({ select: (location) => location.pathname });
   const { data: me } = useSuspenseQuery(meQuery);
   useEffect(() => followChanges(queries, space), [queries, space]);
   useEffect(watchBuild, []);
@@ -66,6 +71,10 @@ export function Shell() {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, []);
+  useEffect(() => {
+    const timer = setTimeout(() => void loadPalette().catch(() => {}), quietMs);
+    return () => clearTimeout(timer);
+  }, []);
   const leave = useCallback(() => setOpened(undefined), []);
   return (
     <>
@@ -88,12 +97,13 @@ export function Shell() {
           <UserMenu space={space} name={me.DisplayName || me.Username} onKeys={() => setOpened("keys")} />
         </header>
         <nav className={css["side"]} aria-label="Main">
-          {navigation.map(({ to, name, icon: Icon, isExact, counted }) => (
+          {navigation.map(({ to, name, icon: Icon, isExact, also, counted }) => (
             <Link
               key={to}
               to={to}
               params={{ space }}
               className={css["entry"]}
+              data-within={(also !== undefined && pathname.includes(`/${space}${also}`)) || undefined}
               activeOptions={{ exact: isExact === true, includeSearch: false }}
               preload="intent"
             >

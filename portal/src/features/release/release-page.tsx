@@ -94,7 +94,7 @@ function ReleaseView({ space, release }: { space: string; release: Release }) {
   );
 }
 
-const progressWords = { Pending: "not reached", Current: "under way", Complete: "complete" } as const;
+const progressWords = { Pending: "not reached", Current: "open", Complete: "complete" } as const;
 
 function Progress({ space, progression, release }: { space: string; progression: ReleaseProgression; release: Release }) {
   const { data: environments = [] } = useQuery(environmentsQuery(space));

@@ -20,6 +20,7 @@ import type { LogViewerProps } from "../../log/log-viewer.tsx";
 import { FailureCard } from "./failure-card.tsx";
 import { StepTree } from "./step-tree.tsx";
 import css from "./task-page.module.css";
+import { progressText } from "./progress-text.ts";
 import { linesHash, readLines } from "./task-search.ts";
 import { WaitingQuestions } from "./waiting-questions.tsx";
 
@@ -90,7 +91,8 @@ function TaskView({ space, details }: { space: string; details: TaskDetails }) {
   );
 }
 
-function TaskHeader({ space, details: { Task: task, Progress } }: { space: string; details: TaskDetails }) {
+function TaskHeader({ space, details }: { space: string; details: TaskDetails }) {
+  const { Task: task } = details;
   const queries = useQueryClient();
   const [isAsking, setAsking] = useState(false);
   const { data: deployment } = useQuery(deploymentOfTaskQuery(space, task));
@@ -110,14 +112,14 @@ function TaskHeader({ space, details: { Task: task, Progress } }: { space: strin
         title={task.Description}
         within={["Tasks"]}
         above={
-          <Link to="/app/$space" params={{ space }}>
-            Dashboard
+          <Link to="/app/$space/tasks" params={{ space }}>
+            Tasks
           </Link>
         }
         beside={
           <div className={css["facts"]} role="status">
             <StateLabel state={shownState(task)} />
-            {isRunning && Progress.ProgressPercentage > 0 && <span className="tabular">{Progress.ProgressPercentage} %</span>}
+            {isRunning && <span className="tabular">{progressText(details)}</span>}
             {task.StartTime === null ? (
               <span>
                 queued <TimeText at={task.QueueTime} />
