@@ -59,7 +59,7 @@ export const pictures: readonly Picture[] = [
     before: async (page) => {
       await page.getByRole("link", { name: "1.2.0", exact: true }).waitFor();
       await page.keyboard.press("Control+k");
-      await page.getByRole("searchbox", { name: /Go to/ }).waitFor();
+      await page.getByRole("combobox", { name: /Go to/ }).waitFor();
       await page.keyboard.type("shop");
       await page.getByRole("option", { name: /Deploy Web shop release 1.2.0/ }).waitFor();
       await page.getByText("Searching …").waitFor({ state: "detached" });

@@ -14,6 +14,8 @@ export interface Found {
   name: string;
   /** Whose it is, or how it stands. */
   detail: string;
+  /** The id that led to it, which may stand nowhere in its name. */
+  of?: string;
 }
 
 /** Of each kind. Who sees none of theirs types another letter. */
@@ -87,7 +89,7 @@ const byId: Ask = async (space, text, signal) => {
 };
 
 const kinds: Readonly<Record<string, Ask>> = {
-  id: byId,
+  id: async (space, text, signal) => (await byId(space, text, signal)).map((one) => ({ ...one, of: text })),
   project: named<Project>("project", "projects", ({ Description }) => Description),
   environment: named<Environment>("environment", "environments", ({ Description }) => Description),
   target: named<Machine>("target", "machines", ({ Roles, HealthStatus }) => [HealthStatus, ...Roles].join(", ")),

@@ -72,7 +72,7 @@ export function paletteGroups(space: string, text: string, found: readonly Found
   ];
   const seen = new Set<string>();
   const fitting = found.filter((one) => {
-    if (seen.has(one.id) || (!fits(one.name, text) && !fits(one.id, text) && !fits(one.detail, text))) return false;
+    if (seen.has(one.id) || (one.of !== text && !fits(one.name, text) && !fits(one.id, text) && !fits(one.detail, text))) return false;
     seen.add(one.id);
     return true;
   });

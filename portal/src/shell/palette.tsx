@@ -4,21 +4,11 @@
 import { useQueries } from "@tanstack/react-query";
 import { useRouter } from "@tanstack/react-router";
 import { useEffect, useMemo, useState } from "react";
-import {
-  Autocomplete,
-  Dialog,
-  Header,
-  Input,
-  Label,
-  ListBox,
-  ListBoxItem,
-  ListBoxSection,
-  Modal,
-  ModalOverlay,
-  SearchField,
-} from "react-aria-components";
+import type { KeyboardEvent } from "react";
+import { Dialog, Modal, ModalOverlay } from "react-aria-components";
 import { foundQueries, textCharactersMax } from "../api/name-search.ts";
 import { ApiError } from "../api/request.ts";
+import { joined } from "../design/class-names.ts";
 import { paletteGroups } from "./palette-entries.ts";
 import type { PaletteEntry } from "./palette-entries.ts";
 import css from "./palette.module.css";
@@ -28,6 +18,9 @@ import { chooseTheme } from "./theme.ts";
 const quietMs = 150;
 /** So long all kinds are waited for, so that the first row is the best one and stays it; a slow kind comes later. */
 const togetherMs = 300;
+
+const listId = "palette-list";
+const elementId = (id: string): string => `palette-${id}`;
 
 export function Palette({ space, onLeave }: { space: string; onLeave(): void }) {
   const router = useRouter();
@@ -56,8 +49,20 @@ export function Palette({ space, onLeave }: { space: string; onLeave(): void }) 
   const [shown, setShown] = useState(found);
   if (shown !== found && (!isAsking || isLate)) setShown(found);
   const groups = useMemo(() => paletteGroups(space, text, text === "" ? [] : shown), [space, text, shown]);
-  const byId = useMemo(() => new Map(groups.flatMap(({ entries }) => entries.map((entry) => [entry.id, entry] as const))), [groups]);
+  const entries = groups.flatMap((group) => group.entries);
   const isBusy = isAsking || text !== asked;
+  // What is chosen stays chosen wherever it moves; otherwise the first is.
+  const [chosenId, setChosenId] = useState<string>();
+  const chosen = entries.find(({ id }) => id === chosenId) ?? entries[0];
+  if (chosen !== undefined && chosen.id !== chosenId) setChosenId(chosen.id);
+  useEffect(() => {
+    if (chosenId !== undefined) document.getElementById(elementId(chosenId))?.scrollIntoView({ block: "nearest" });
+  }, [chosenId]);
+
+  function type(next: string): void {
+    setTyped(next.slice(0, textCharactersMax));
+    setChosenId(undefined);
+  }
 
   function choose(entry: PaletteEntry | undefined): void {
     if (entry === undefined) return;
@@ -66,36 +71,69 @@ export function Palette({ space, onLeave }: { space: string; onLeave(): void }) 
     if (entry.href !== undefined) void router.navigate(entry.href);
   }
 
+  function onKey(event: KeyboardEvent): void {
+    if (event.nativeEvent.isComposing || event.altKey || event.ctrlKey || event.metaKey) return;
+    const at = chosen === undefined ? 0 : entries.indexOf(chosen);
+    const keys: Readonly<Record<string, () => void>> = {
+      ArrowDown: () => setChosenId(entries[(at + 1) % entries.length]?.id),
+      ArrowUp: () => setChosenId(entries.at(at - 1)?.id),
+      Enter: () => choose(chosen),
+    };
+    const does = keys[event.key];
+    if (does === undefined) return;
+    event.preventDefault();
+    does();
+  }
+
   return (
     <ModalOverlay className={css["overlay"]!} isOpen isDismissable onOpenChange={(isOpen) => !isOpen && onLeave()}>
       <Modal className={css["modal"]!}>
         <Dialog className={css["dialog"]!} aria-label="Go to">
-          <Autocomplete inputValue={typed} onInputChange={(next) => setTyped(next.slice(0, textCharactersMax))}>
-            <SearchField className={css["field"]!} autoFocus>
-              <Label className="visually-hidden">Go to a page, project, release, environment, target or task</Label>
-              <Input className={css["input"]!} placeholder="Page, project, release, environment, target, task …" />
-            </SearchField>
-            <ListBox
-              className={css["list"]!}
-              aria-label="Where to"
-              shouldFocusWrap
-              onAction={(key) => choose(byId.get(String(key)))}
-              renderEmptyState={() => <p className={css["empty"]}>{isBusy ? "Searching …" : "Nothing has such a name."}</p>}
-            >
-              {groups.map(({ id, name, entries }) => (
-                <ListBoxSection key={id} id={id}>
-                  <Header className={css["heading"]!}>{name}</Header>
-                  {entries.map((entry) => (
-                    <ListBoxItem key={entry.id} id={entry.id} textValue={entry.name} className={css["item"]!}>
+          <input
+            className={css["input"]}
+            role="combobox"
+            aria-label="Go to a page, project, release, environment, target or task"
+            aria-autocomplete="list"
+            aria-expanded={entries.length > 0}
+            aria-controls={entries.length > 0 ? listId : undefined}
+            aria-activedescendant={chosen === undefined ? undefined : elementId(chosen.id)}
+            placeholder="Page, project, release, environment, target, task …"
+            autoComplete="off"
+            spellCheck={false}
+            autoFocus
+            value={typed}
+            onChange={(event) => type(event.target.value)}
+            onKeyDown={onKey}
+          />
+          {entries.length === 0 ? (
+            <p className={joined(css["list"], css["empty"])}>{isBusy ? "Searching …" : "Nothing has such a name."}</p>
+          ) : (
+            <div className={css["list"]} role="listbox" id={listId} aria-label="Where to">
+              {groups.map((group) => (
+                <div key={group.id} role="group" aria-labelledby={`${listId}-${group.id}`}>
+                  <div className={css["heading"]} id={`${listId}-${group.id}`} role="presentation">
+                    {group.name}
+                  </div>
+                  {group.entries.map((entry) => (
+                    <div
+                      key={entry.id}
+                      id={elementId(entry.id)}
+                      role="option"
+                      aria-selected={entry === chosen}
+                      className={css["item"]}
+                      // The focus stays in the field.
+                      onPointerDown={(event) => event.preventDefault()}
+                      onClick={() => choose(entry)}
+                    >
                       <span className={css["name"]}>{entry.name}</span>
                       {entry.detail !== "" && <span className={css["detail"]}>{entry.detail}</span>}
                       {entry.keys !== undefined && <kbd className={css["keys"]}>{entry.keys}</kbd>}
-                    </ListBoxItem>
+                    </div>
                   ))}
-                </ListBoxSection>
+                </div>
               ))}
-            </ListBox>
-          </Autocomplete>
+            </div>
+          )}
           <p className={css["foot"]}>
             <span role="status">
               {hasFailed ? "Not everything could be searched. Type on to try again." : isBusy && text !== "" ? "Searching …" : ""}
