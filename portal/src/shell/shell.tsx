@@ -89,8 +89,9 @@ export function Shell() {
           </Link>
           <SpaceSwitcher space={space} />
           <span className={css["spacer"]} />
-          <Button weight="quiet" aria-label="Go to …" aria-keyshortcuts="Control+K Meta+K" onPress={() => setOpened("palette")}>
+          <Button weight="quiet" aria-keyshortcuts="Control+K Meta+K" onPress={() => setOpened("palette")}>
             <Search size={16} aria-hidden />
+            <span className="visually-hidden">Go to …</span>
             <kbd>{isMac ? "⌘" : "Ctrl"} K</kbd>
           </Button>
           <LiveLight />
