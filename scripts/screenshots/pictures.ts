@@ -1,6 +1,5 @@
 // Which pictures there are, what each shows, and how one is taken: the window's size, the theme, and what has to be seen before.
 import type { Browser, Page } from "playwright-core";
-import { smallerPng } from "./smaller-png.ts";
 import type { Stage } from "./stage.ts";
 
 export type Theme = "light" | "dark";
@@ -137,7 +136,7 @@ export async function takePicture(browser: Browser, stage: Stage, picture: Pictu
     await picture.before(page, stage);
     await page.getByTestId("live-light").getByText("Live").waitFor();
     await page.evaluate("document.fonts.ready");
-    return smallerPng(await page.screenshot({ animations: "disabled", caret: "hide" }));
+    return await page.screenshot({ animations: "disabled", caret: "hide" });
   } finally {
     await context.close();
   }

@@ -47,7 +47,7 @@ export function NewReleaseDialog({ space, project, isOpen, onLeave }: NewRelease
     onSuccess: async (release) => {
       void queries.invalidateQueries({ queryKey: progressionQuery(space, project.Id).queryKey });
       onLeave();
-      await router.navigate({ to: "/app/$space/releases/$release", params: { space, release: release.Id } });
+      await router.navigate({ to: "/app/$space/releases/$release", params: { space, release: release.ReleaseId } });
     },
     // What the server refused is mended and asked anew.
     onError: (error) => {
@@ -69,6 +69,7 @@ export function NewReleaseDialog({ space, project, isOpen, onLeave }: NewRelease
         </>
       }
     >
+      <p className="muted">It freezes the steps and variables as they are now, with the newest version of each package.</p>
       {make.isError && <ErrorPanel title="The release was not made" error={make.error} />}
       <TextField
         label="Version"
