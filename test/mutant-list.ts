@@ -1050,7 +1050,7 @@ export const mutants: readonly Mutant[] = [
     rule: "rule 12, D1",
     name: "simulation: a node looks at the queue only when it is notified",
     file: "server/engine/tasks/task-engine.ts",
-    find: "await idle(failed ? claimRetryMs : idlePollMs);",
+    find: "await idle(failed ? claimRetryMs : Math.max(0, Math.min(idlePollMs, nextTakeoverAtMs - clock.monotonicMs())));",
     put: "await idle(failed ? claimRetryMs : 60 * 60_000);",
     test: simulation,
     pattern: 500,

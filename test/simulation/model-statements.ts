@@ -128,7 +128,12 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
           (isFresh === true && row["state"] === "queued" && row["is_head"] === true) ||
           (isTakeover === true && isForfeited(row, tx, overdueMs as number)),
       );
-      return answer([{ found }]);
+      const leases = seenRows(tx, "task_queue")
+        .filter(({ row }) => row["state"] === "running")
+        .map(({ row }) => row["lease_until"] as number)
+        .filter((until) => until >= tx.startedMs - (overdueMs as number) && until < Infinity);
+      const next = isTakeover === true && leases.length > 0 ? Math.min(...leases) - tx.startedMs + (overdueMs as number) : null;
+      return answer([{ found, next_takeover_ms: next }]);
     },
 
     async "task-claim"(tx, values) {

@@ -93,18 +93,30 @@ export interface ClaimLimits {
   overdueMs: number;
 }
 
+/** What a look at the queue says. */
+export interface QueueLook {
+  /** Whether there may be something to claim. */
+  found: boolean;
+  /** Milliseconds until the next lease ends that nobody renews, with what it must be overdue; null: none, or not looked for. */
+  nextTakeoverMs: number | null;
+}
+
 /**
- * Whether there may be something to claim. One statement instead of the three of a claim that finds nothing, since each node looks several
- * times a second.
+ * Looks whether there may be something to claim, and when the next lease could end. One statement instead of the three of a claim that finds
+ * nothing, since each node looks several times a second.
  */
-export async function hasClaimable(database: Queryable, limits: ClaimLimits): Promise<boolean> {
-  const [row] = await database.query<{ found: boolean }>(
+export async function lookAtQueue(database: Queryable, limits: ClaimLimits): Promise<QueueLook> {
+  const [row] = await database.query<{ found: boolean; next_takeover_ms: number | null }>(
     `SELECT ($1 AND EXISTS (SELECT 1 FROM task_queue WHERE state = 'queued' AND is_head))
-         OR ($2 AND EXISTS (SELECT 1 FROM task_queue WHERE ${isForfeited("$3")})) AS found`,
+         OR ($2 AND EXISTS (SELECT 1 FROM task_queue WHERE ${isForfeited("$3")})) AS found,
+       CASE WHEN $2 THEN (
+         SELECT (extract(epoch FROM min(lease_until) - now()) * 1000 + $3)::float8 FROM task_queue
+         WHERE state = 'running' AND lease_until >= now() - $3 * interval '1 millisecond' AND lease_until < 'infinity')
+       END AS next_takeover_ms`,
     [limits.fresh > 0, limits.takeovers > 0, limits.overdueMs],
     { name: "task-look" },
   );
-  return row?.found === true;
+  return { found: row?.found === true, nextTakeoverMs: row?.next_takeover_ms ?? null };
 }
 
 /**
