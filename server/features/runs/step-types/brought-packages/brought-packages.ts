@@ -8,6 +8,9 @@ import { ArchiveDamaged, cacheGroup, sendArchive, targetCacheFunctions } from ".
 import type { SentArchive } from "../../../../engine/transfer/transfer.ts";
 import { SharedFolderError } from "../../../../platform/files/files.ts";
 import type { DeployablePackages } from "../../../library/library.ts";
+import { sayMaking } from "./making-progress.ts";
+
+export { sayMaking };
 
 /** An agent that is restarted, or a network that comes back within this, costs nothing. */
 const agentGoneMs = 2 * 60_000;
@@ -112,7 +115,7 @@ async function find(
 ): Promise<{ place: Place; archive: SentArchive }> {
   const asked = { ...wanted, spaceId: context.variables.get("Octopus.Space.Id")?.text ?? "" };
   if (isExtracted(context, wanted)) {
-    const found = await packages.find(asked);
+    const found = await packages.find(asked, sayMaking(context, `${wanted.packageId} ${wanted.version}`));
     if (!found.ok) throw new ActionFault(found.message);
     const path = `${n}/${folderName(wanted.name || wanted.packageId)}`;
     const { sha256 } = found.archive;

@@ -6,7 +6,7 @@ import type { ActionContext, PlannedPackage } from "../../../../engine/execution
 import { ArchiveDamaged, sendArchive, untilGone } from "../../../../engine/transfer/transfer.ts";
 import { SharedFolderError } from "../../../../platform/files/files.ts";
 import type { DeployablePackages } from "../../../library/library.ts";
-import { bringPackages } from "../brought-packages/brought-packages.ts";
+import { bringPackages, sayMaking } from "../brought-packages/brought-packages.ts";
 import type { BroughtPackages } from "../brought-packages/brought-packages.ts";
 import { findPrevious, journalBytesMax, readJournal } from "./journal.ts";
 import type { JournalEntry } from "./journal.ts";
@@ -37,7 +37,10 @@ export async function acquire(context: ActionContext, wanted: PlannedPackage, pa
   const { run, agents, target, variables } = context;
   if (target === undefined) throw new ActionFault("A package is deployed to targets, and this step has none.");
   const valueOf = (name: string): string => variables.get(name)?.text ?? "";
-  const found = await packages.find({ ...wanted, spaceId: valueOf("Octopus.Space.Id") });
+  const found = await packages.find(
+    { ...wanted, spaceId: valueOf("Octopus.Space.Id") },
+    sayMaking(context, `${wanted.packageId} ${wanted.version}`),
+  );
   if (!found.ok) throw new ActionFault(found.message);
 
   const owner = ownerOf(context);
