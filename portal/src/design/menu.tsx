@@ -15,8 +15,9 @@ interface MenuButtonProps extends Pick<Weight, "weight"> {
   groups: readonly MenuGroup[];
 }
 
-const load = () => import("./menu-list.tsx");
-const MenuList = lazy(async () => ({ default: (await load()).MenuList }));
+/** To be called early by whoever wants it to be there when it is opened. */
+export const loadMenu = () => import("./menu-list.tsx");
+const MenuList = lazy(async () => ({ default: (await loadMenu()).MenuList }));
 
 export function MenuButton({ label, name, weight, children, groups }: MenuButtonProps) {
   const trigger = useRef<HTMLButtonElement>(null);
@@ -36,8 +37,8 @@ export function MenuButton({ label, name, weight, children, groups }: MenuButton
           setOpen(true);
         }}
         // What cannot be loaded says so when the menu is opened.
-        onHoverStart={() => void load().catch(() => {})}
-        onFocus={() => void load().catch(() => {})}
+        onHoverStart={() => void loadMenu().catch(() => {})}
+        onFocus={() => void loadMenu().catch(() => {})}
       >
         {children}
       </Button>

@@ -7,11 +7,13 @@ import { Suspense, lazy, useCallback, useEffect, useMemo, useState } from "react
 import { followChanges } from "../api/live-changes.ts";
 import { watchBuild } from "../api/portal-build.ts";
 import { meQuery, signOut } from "../api/session.ts";
-import { offerRenewal, renewal } from "../api/session-renewal.ts";
+import { endRenewal, offerRenewal, renewal } from "../api/session-renewal.ts";
+import { server } from "../api/server.ts";
 import { spacesQuery } from "../api/spaces.ts";
 import { useStore } from "../api/store.ts";
 import { Button } from "../design/button.tsx";
-import { MenuButton } from "../design/menu.tsx";
+import { MenuButton, loadMenu } from "../design/menu.tsx";
+import { Notice } from "../design/notice.tsx";
 import markUrl from "../design/cuttle.svg";
 import { ConnectionBanner, LiveLight } from "./connection-banner.tsx";
 import { navigation } from "./navigation.ts";
@@ -21,11 +23,15 @@ import { useShortcuts } from "./shortcuts.ts";
 import { chooseTheme, theme } from "./theme.ts";
 import type { Theme } from "./theme.ts";
 
-/** After the first view: nothing of it waits for the palette, and the palette is there when its keys are pressed. */
-const quietMs = 2_000;
-
-/** Needed by few, and then later. */
-const SessionOverlay = lazy(async () => ({ default: (await import("./session-overlay.tsx")).SessionOverlay }));
+/** Needed by few, and then later: but fetched soon, because by then the server may have another portal. */
+const overlay = () => import("./session-overlay.tsx");
+const overlayMs = 2_000;
+const SessionOverlay = lazy(() =>
+  overlay().then(
+    (part) => ({ default: part.SessionOverlay }),
+    () => ({ default: SessionEnded }),
+  ),
+);
 
 const loadPalette = () => import("./palette.tsx");
 const Palette = lazy(async () => ({ default: (await loadPalette()).Palette }));
@@ -50,6 +56,12 @@ export function Shell() {
   useEffect(() => followChanges(queries, space), [queries, space]);
   useEffect(watchBuild, []);
   useEffect(offerRenewal, []);
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      for (const load of [overlay, loadPalette, loadMenu]) void load().catch(() => {});
+    }, overlayMs);
+    return () => clearTimeout(timer);
+  }, []);
   const { isWanted: isRenewalWanted } = useStore(renewal);
   const [opened, setOpened] = useState<"palette" | "keys">();
   useShortcuts(
@@ -70,10 +82,6 @@ export function Shell() {
     }
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
-  }, []);
-  useEffect(() => {
-    const timer = setTimeout(() => void loadPalette().catch(() => {}), quietMs);
-    return () => clearTimeout(timer);
   }, []);
   const leave = useCallback(() => setOpened(undefined), []);
   return (
@@ -130,6 +138,21 @@ export function Shell() {
         </Suspense>
       )}
     </>
+  );
+}
+
+/** Where the form itself cannot be had: the page below it stays as it is. */
+function SessionEnded() {
+  return (
+    <div className={css["ended"]}>
+      <Notice kind="warning" isSpoken actions={<Button onPress={() => endRenewal(true)}>Go on</Button>}>
+        Your session has ended.{" "}
+        <a href={`${server.base}/app/signin`} target="_blank" rel="noreferrer">
+          Sign in in another window
+        </a>
+        , then go on here.
+      </Notice>
+    </div>
   );
 }
 

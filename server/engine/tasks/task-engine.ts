@@ -14,8 +14,9 @@ import { randomUUID } from "node:crypto";
 import { systemClock } from "../../base/clock.ts";
 import type { Clock } from "../../base/clock.ts";
 import { recordEvent, systemActor } from "../../platform/audit/audit.ts";
-import type { Database } from "../../platform/database/database.ts";
+import type { Database, Transaction } from "../../platform/database/database.ts";
 import { isConnectionLoss } from "../../platform/database/database.ts";
+import { askedTogether } from "./asked-together.ts";
 import type { Lease } from "./lease.ts";
 import { createLease } from "./lease.ts";
 import { chooseNextHint, decodeHint, encodeHint, isSameNode } from "./queue-hints.ts";
@@ -296,11 +297,15 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
   async function runTask(task: ClaimedTask, lease: Lease): Promise<void> {
     const ours = { taskId: task.id, owner, epoch: task.epoch };
 
-    const guarded: TaskRun["guarded"] = async (work) => {
+    const guarded: TaskRun["guarded"] = (work) => guardedUnder(null, work);
+
+    /** A tag is locked before the task. */
+    async function guardedUnder<T>(tag: string | null, work: (tx: Transaction) => Promise<T>): Promise<T> {
       for (;;) {
         lease.assertHeld();
         try {
           return await parts.database.transaction(async (tx) => {
+            await lockTagOf(tx, tag);
             if (!(await lockOwnTask(tx, ours))) throw new LeaseLost("another node owns the task or it has ended");
             return work(tx);
           });
@@ -311,9 +316,10 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
           await clock.pauseBetween(...connectionRetryMs, lease.lost);
         }
       }
-    };
+    }
 
-    const checkLease: TaskRun["checkLease"] = async () => {
+    // Commands to many agents at once share the look.
+    const checkLease: TaskRun["checkLease"] = askedTogether(async () => {
       for (;;) {
         lease.assertHeld();
         try {
@@ -324,7 +330,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
           await clock.pauseBetween(...connectionRetryMs, lease.lost);
         }
       }
-    };
+    });
 
     const log = createTaskLog({
       taskId: task.id,
@@ -365,7 +371,13 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
       }
       if (outcome.state === "Waiting") {
         const { isStill } = outcome;
-        await guarded(async (tx) => pauseOwnTask(tx, task.id, !(await isStill(tx))));
+        const given = outcome.letsOthersPass === true ? task.concurrencyTag : null;
+        await guardedUnder(given, async (tx) => {
+          if (!(await isStill(tx))) return await pauseOwnTask(tx, task.id, "answered");
+          await pauseOwnTask(tx, task.id, given === null ? "holding" : "passing");
+          // Nobody is notified: this node has a free place now and looks at once.
+          await promoteNext(tx, given);
+        });
         lease.lose("it waits for a person");
       } else await guardedFinish(task, lease, outcome, ours);
     } catch (error) {

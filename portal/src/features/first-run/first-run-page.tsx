@@ -7,6 +7,7 @@ import { CircleCheck } from "lucide-react";
 import type { ReactNode } from "react";
 import { firstRunQuery } from "../../api/first-run.ts";
 import type { FirstRun } from "../../api/first-run.ts";
+import { isolated } from "../../design/isolated.ts";
 import { ButtonLink } from "../../design/button.tsx";
 import { joined } from "../../design/class-names.ts";
 import { Loaded } from "../../design/loaded.tsx";
@@ -90,7 +91,7 @@ function Steps({ space, state }: { space: string; state: FirstRun }) {
           </ButtonLink>
         ) : (
           <ButtonLink {...weight} href={{ to: "/app/$space/projects/$project/process", params: { space, project: project.Slug } }}>
-            {state.hasSteps ? "Process" : `Add a step to ${project.Name}`}
+            {state.hasSteps ? "Process" : `Add a step to ${isolated(project.Name)}`}
           </ButtonLink>
         ),
     },
@@ -103,7 +104,7 @@ function Steps({ space, state }: { space: string; state: FirstRun }) {
       way: (weight) =>
         project !== undefined && (
           <ButtonLink {...weight} href={{ to: "/app/$space/projects/$project", params: { space, project: project.Slug } }}>
-            {release === undefined ? `Create a release of ${project.Name}` : "Releases"}
+            {release === undefined ? `Create a release of ${isolated(project.Name)}` : "Releases"}
           </ButtonLink>
         ),
     },

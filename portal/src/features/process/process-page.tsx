@@ -10,6 +10,7 @@ import { useDraft, useDraftSave } from "../../api/draft.ts";
 import { processQuery, saveProcess } from "../../api/processes.ts";
 import { projectQuery } from "../../api/projects.ts";
 import { differencesIn, removedBy } from "../../api/row-merge.ts";
+import { isolated } from "../../design/isolated.ts";
 import { Button } from "../../design/button.tsx";
 import { joined } from "../../design/class-names.ts";
 import { Loaded } from "../../design/loaded.tsx";
@@ -118,7 +119,12 @@ function Editor({ space, project, process }: { space: string; project: Project |
         }
       />
       <div className={css["messages"]}>
-        {saving.error !== null && <ErrorPanel title="The process was not saved" error={saving.error} />}
+        {saving.error !== null && (
+          <ErrorPanel
+            title={saving.isUnknown ? "It is not known whether the process was saved" : "The process was not saved"}
+            error={saving.error}
+          />
+        )}
         {saving.isReadingTheirs && <Notice>Reading what somebody else saved meanwhile …</Notice>}
         {removed !== undefined && draft.isChanged && !steps.some((one) => one.Id === removed.step.Id) && (
           <Notice
@@ -135,7 +141,7 @@ function Editor({ space, project, process }: { space: string; project: Project |
               </Button>
             }
           >
-            {removed.step.Name} is removed when you save.
+            {isolated(removed.step.Name)} is removed when you save.
           </Notice>
         )}
       </div>
@@ -146,7 +152,7 @@ function Editor({ space, project, process }: { space: string; project: Project |
           onChoose={saving.choose}
           changes={saving.changes.map((change) => ({
             id: change.id,
-            name: `Step ${(change.mine ?? change.theirs ?? change.base)?.Name ?? ""}`,
+            name: `Step ${isolated((change.mine ?? change.theirs ?? change.base)?.Name ?? "")}`,
             by: change.by,
             isNew: change.base === undefined,
             removedBy: removedBy(change),

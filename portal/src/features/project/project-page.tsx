@@ -5,8 +5,10 @@ import { Link, getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
 import type { DashboardItem, Progression, Project } from "../../api/documents.ts";
 import { progressionQuery, projectQuery } from "../../api/projects.ts";
+import { isolated } from "../../design/isolated.ts";
 import { Button, ButtonLink } from "../../design/button.tsx";
 import { Loaded } from "../../design/loaded.tsx";
+import { useNarrowed } from "../../design/narrowing.tsx";
 import { PageHeader } from "../../design/page.tsx";
 import { StateLabel, shownState } from "../../design/state-label.tsx";
 import { Table } from "../../design/table.tsx";
@@ -16,6 +18,9 @@ import { NewReleaseDialog } from "./new-release-dialog.tsx";
 import css from "./project-page.module.css";
 
 const route = getRouteApi("/signed-in/app/$space/projects/$project");
+
+/** Environments drawn at once. */
+const columnsMax = 30;
 
 export function ProjectPage() {
   const { space, project } = route.useParams();
@@ -80,9 +85,14 @@ function Overview({ space, project }: { space: string; project: Project }) {
 }
 
 function Releases({ space, progression }: { space: string; progression: Progression }) {
-  const { Environments: environments } = progression;
+  const { shown: environments, field } = useNarrowed(progression.Environments, {
+    label: "Find environments",
+    max: columnsMax,
+    textOf: ({ Name }) => Name,
+    isPreferred: ({ Id }) => progression.Releases.some(({ Deployments }) => Deployments[Id] !== undefined),
+  });
   const hasChannels = new Set(progression.Releases.map(({ Release }) => Release.ChannelId)).size > 1;
-  return (
+  const table = (
     <Table label="Releases and where they are" columns={["Release", ...environments.map(({ Name }) => Name)]}>
       {progression.Releases.map(
         ({ Release: release, Channel: channel, Deployments: deployments, NextDeployments: next, HasUnresolvedDefect }) => (
@@ -92,7 +102,7 @@ function Releases({ space, progression }: { space: string; progression: Progress
                 {release.Version}
               </Link>
               <div className="muted small">
-                {hasChannels && channel && <>{channel.Name}, </>}
+                {hasChannels && channel && <>{isolated(channel.Name)}, </>}
                 <TimeText at={release.Assembled} />
                 {HasUnresolvedDefect && <> · held back</>}
               </div>
@@ -106,7 +116,7 @@ function Releases({ space, progression }: { space: string; progression: Progress
                     params={{ space, release: release.Id }}
                     search={{ to: [Id] }}
                     className={css["next"]}
-                    aria-label={`Deploy ${release.Version} to ${Name}`}
+                    aria-label={`Deploy ${release.Version} to ${isolated(Name)}`}
                   >
                     Deploy …
                   </Link>
@@ -117,6 +127,12 @@ function Releases({ space, progression }: { space: string; progression: Progress
         ),
       )}
     </Table>
+  );
+  return (
+    <>
+      {field}
+      {table}
+    </>
   );
 }
 

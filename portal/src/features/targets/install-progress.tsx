@@ -100,6 +100,9 @@ function Progress({ space, token }: { space: string; token: InstallToken }) {
           {token.Message}
           {token.WhatToCheck !== null && <p>{token.WhatToCheck}</p>}
         </Notice>
+        {token.MachineId !== null && (
+          <p className="muted">The line is used up: it is good for one machine. Another machine needs a line of its own.</p>
+        )}
         {token.State === "Waiting" && (
           <details>
             <summary>Nothing happens after the line was pasted?</summary>

@@ -133,8 +133,10 @@ export async function listTasksAhead(
 ): Promise<{ rows: TaskRow[]; total: number }> {
   const where = `t.completed_at IS NULL AND EXISTS (
       SELECT 1 FROM task_queue own JOIN task_queue other ON other.task_id = t.id
-       WHERE own.task_id = $1 AND own.state = 'queued' AND other.position < own.position
-         AND (CASE WHEN own.is_head THEN other.is_head OR other.state = 'running' ELSE other.tag = own.tag END))`;
+       WHERE own.task_id = $1 AND own.state = 'queued'
+         AND (CASE WHEN own.is_head THEN other.position < own.position AND (other.is_head OR other.state = 'running')
+              -- One that waited for a person was passed by tasks that were queued later.
+              ELSE other.tag = own.tag AND (other.position < own.position OR other.state = 'running') END))`;
   const values = [task.id];
   const rows = await db.query<TaskRow>(`SELECT ${columns} FROM tasks t WHERE ${where} ORDER BY t.number OFFSET $2 LIMIT $3`, [
     ...values,
