@@ -78,14 +78,12 @@ function Editor({ space, project, process }: { space: string; project: Project |
   const adder = (
     <MenuButton
       label="Kinds of steps"
-      trigger={
-        <Button {...(steps.length === 0 ? { weight: "primary" as const } : {})}>
-          <Plus size={16} aria-hidden />
-          Add step
-        </Button>
-      }
+      weight={steps.length === 0 ? "primary" : undefined}
       groups={[{ id: "kinds", entries: kinds.map(({ id, name }) => ({ id, name, onChoose: () => add(id) })) }]}
-    />
+    >
+      <Plus size={16} aria-hidden />
+      Add step
+    </MenuButton>
   );
 
   return (

@@ -51,7 +51,7 @@ export function NewReleaseDialog({ space, project, isOpen, onLeave }: NewRelease
     },
     onSuccess: async (release) => {
       void queries.invalidateQueries({ queryKey: progressionQuery(space, project.Id).queryKey });
-      await router.navigate({ to: "/app/$space/releases/$release", params: { space, release: release.Id }, replace: true });
+      await router.navigate({ to: "/app/$space/releases/$release", params: { space, release: release.ReleaseId }, replace: true });
     },
     // What the server refused is mended and asked anew.
     onError: (error) => {
@@ -73,6 +73,7 @@ export function NewReleaseDialog({ space, project, isOpen, onLeave }: NewRelease
         </>
       }
     >
+      <p className="muted">It freezes the steps and variables as they are now, with the newest version of each package.</p>
       {make.isError && (
         <ErrorPanel
           title={

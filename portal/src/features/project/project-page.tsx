@@ -43,8 +43,8 @@ function Overview({ space, project }: { space: string; project: Project }) {
         title={project.Name}
         within={["Projects"]}
         above={
-          <Link to="/app/$space" params={{ space }}>
-            Dashboard
+          <Link to="/app/$space/projects" params={{ space }}>
+            Projects
           </Link>
         }
         beside={project.Description !== "" && <p className="muted">{project.Description}</p>}
@@ -111,13 +111,15 @@ function Releases({ space, progression }: { space: string; progression: Progress
               <td key={Id} className={css["cell"]}>
                 <Cell space={space} items={deployments[Id] ?? []} />
                 {next.includes(Id) && (deployments[Id] ?? []).every((one) => one.IsCompleted) && (
-                  <ButtonLink
-                    weight="quiet"
+                  <Link
+                    to="/app/$space/releases/$release/deploy"
+                    params={{ space, release: release.Id }}
+                    search={{ to: [Id] }}
+                    className={css["next"]}
                     aria-label={`Deploy ${release.Version} to ${isolated(Name)}`}
-                    href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [Id] } }}
                   >
                     Deploy …
-                  </ButtonLink>
+                  </Link>
                 )}
                 <Again space={space} progression={progression} release={release} environment={{ Id, Name }} next={next} />
               </td>

@@ -101,7 +101,7 @@ function ReleaseView({ space, release }: { space: string; release: Release }) {
   );
 }
 
-const progressWords = { Pending: "not reached", Current: "begun", Complete: "complete" } as const;
+const progressWords = { Pending: "not reached", Current: "open", Complete: "complete" } as const;
 
 function Progress({ space, progression, release }: { space: string; progression: ReleaseProgression; release: Release }) {
   const { data: environments = [] } = useQuery(environmentsQuery(space));
@@ -161,10 +161,7 @@ function Phase({ space, phase, next, release, project, nameOf }: PhaseProps) {
   return (
     <li className={css["phase"]}>
       <h3>
-        {phase.Name}{" "}
-        <span className="muted small">
-          {phase.Progress === "Current" && phase.Deployments.length === 0 ? "comes next" : progressWords[phase.Progress]}
-        </span>
+        {phase.Name} <span className="muted small">{progressWords[phase.Progress]}</span>
       </h3>
       {field}
       <ul className={css["environments"]}>

@@ -1,6 +1,7 @@
 // Reads tasks for lists and pages. The engine is their only writer.
 
 import type { Queryable } from "../../../platform/database/database.ts";
+import type { PlannedParts } from "./task-progress.ts";
 
 export interface TaskRow {
   id: string;
@@ -111,6 +112,17 @@ export async function findTask(db: Queryable, spaceId: string | undefined, id: s
     [spaceId ?? null, id],
   );
   return row;
+}
+
+/** The steps of a task's plan in their order, with how many parts each has; empty before there is a plan, and for tasks without one. */
+export async function listPlannedParts(db: Queryable, taskId: string): Promise<PlannedParts[]> {
+  return db.query<PlannedParts>(
+    `SELECT step.value ->> 'id' AS id, step.value ->> 'runs' IS DISTINCT FROM 'once' AS "isOnTargets",
+            CASE WHEN step.value ->> 'runs' = 'once' THEN 1 ELSE greatest(1, jsonb_array_length(step.value -> 'targets')) END AS parts
+       FROM tasks t, jsonb_array_elements(t.plan -> 'steps') WITH ORDINALITY step (value, place)
+      WHERE t.id = $1 ORDER BY step.place`,
+    [taskId],
+  );
 }
 
 /** Unfinished tasks that go before this one, oldest first: those of its tag; without a tag, or as the first of it, those that were queued before. */
