@@ -251,13 +251,44 @@ describe("a task that waits and lets others pass", () => {
     assert.ok(completed[0] < completed[1]);
   });
 
+  test("D6: answered while another one is about to begin, it goes before that one, and only one of them is next", async () => {
+    letsOthersPass = true;
+    const waiting = await deploy();
+    const question = await asked(waiting.TaskId);
+    await paused(waiting.TaskId);
+    const stayed = project;
+    project = await make.project(node, `Shop ${++versions}`);
+    await make.process(node, project.Id);
+    let release!: () => void;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    beforeLettingGo = () => held;
+    const full = await deploy();
+    await asked(full.TaskId);
+    const next = await again(waiting);
+    await answer(question, { Result: "Proceed" });
+    const heads = await node.database.query<{ task_id: string }>(
+      `SELECT q.task_id FROM task_queue q JOIN tasks t ON t.id = q.task_id WHERE t.project_id = $1 AND q.is_head`,
+      [stayed.Id],
+    );
+    beforeLettingGo = async () => {};
+    release();
+    assert.deepEqual(heads, [{ task_id: waiting.TaskId }]);
+    assert.equal((await ended(waiting.TaskId)).State, "Success");
+    for (const one of [next, full]) {
+      await answer(await asked(one.TaskId), { Result: "Proceed" });
+      assert.equal((await ended(one.TaskId)).State, "Success");
+    }
+  });
+
   test("D8: cancelled when it was answered and waits for its turn, it ends while the other one runs", async () => {
     const { waiting, runs, behind, release } = await passing();
     await answer(await asked(waiting.TaskId), { Result: "Proceed" });
     await node.post(`/api/tasks/${waiting.TaskId}/cancel`);
     beforeLettingGo = async () => {};
-    // A node that is full ends what nobody owns all the same.
-    assert.equal((await ended(waiting.TaskId)).State, "Canceled");
+    // A node that is full ends what nobody owns all the same, and with it the log of what was begun.
+    const canceled = await ended(waiting.TaskId);
+    assert.equal(canceled.State, "Canceled");
+    assert.notEqual(canceled.ServerNode, null);
     assert.equal((await node.get(behind.Links.Task)).State, "Queued");
     release();
     for (const one of [runs, behind]) {
