@@ -300,7 +300,12 @@ test("a tab from before an upgrade says so, keeps its edit and its sign-in, and 
   t.after(close);
   const script = page.getByLabel("Script", { exact: true });
   await script.fill("run mine");
-  await page.waitForResponse(/session-overlay/).catch(() => undefined);
+  // Some seconds after the start the page has the form for the password, with all that it needs.
+  const found = `performance.getEntriesByType("resource").find(({ name }) => /session-overlay.*[.]js$/.test(name))?.name`;
+  await eventually("the form for the password is fetched", async () => (await page.evaluate(found)) !== undefined);
+  await page.evaluate(`import(${found})`);
+  const isStyled = `[...document.querySelectorAll("link[rel=stylesheet]")].every(({ sheet }) => sheet !== null)`;
+  await eventually("its style is there", () => page.evaluate<boolean>(isStyled));
   await door.shut();
   await files.upgrade();
   await portal.stage.api.database.execute(`DELETE FROM sessions`);
