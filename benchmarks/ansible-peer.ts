@@ -88,7 +88,9 @@ export async function startAnsible(folder: string, hosts: number): Promise<Ansib
           "",
         ].join("\n"),
       );
-      servers.push(spawn(sshServer, ["-D", "-e", "-f", config], { stdio: "ignore" }));
+      const server = spawn(sshServer, ["-D", "-e", "-f", config], { stdio: "ignore" });
+      process.once("exit", () => server.kill("SIGTERM"));
+      servers.push(server);
     }
     await Promise.all(addresses.map(untilListening));
     await fs.writeFile(

@@ -7,7 +7,7 @@ import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import pg from "pg";
-import { claimTasks, hasClaimable, finishOwnTask, lockTagOf, promoteNext } from "../server/engine/tasks/task-store.ts";
+import { claimTasks, finishOwnTask, lockTagOf, lookAtQueue, promoteNext } from "../server/engine/tasks/task-store.ts";
 import { migrations } from "../server/migrations/migrations.ts";
 import { recordEvent, systemActor } from "../server/platform/audit/audit.ts";
 import { migrate, openDatabase } from "../server/platform/database/database.ts";
@@ -94,7 +94,7 @@ async function claimOne(of: Database, owner: string): Promise<Claimed | undefine
   const withExpired = nowMs - (expiredLookedAtMs.get(owner) ?? -Infinity) >= expiredLookMs;
   if (withExpired) expiredLookedAtMs.set(owner, nowMs);
   const limits = { fresh: 1, takeovers: withExpired ? 1 : 0, overdueMs: 0 };
-  if (!(await hasClaimable(of, limits))) return undefined;
+  if (!(await lookAtQueue(of, limits)).found) return undefined;
   return await of.transaction(async (tx) => {
     const [task] = await claimTasks(tx, { ...limits, owner, nodeName: "bench", leaseMs });
     if (task !== undefined) await record(tx, task, "DeploymentStarted");

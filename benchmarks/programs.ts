@@ -7,6 +7,8 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 
 const root = path.dirname(import.meta.dirname);
+// One listener for each program that is started.
+process.setMaxListeners(0);
 export const apiKey = "API-BENCHMARKBENCHMARKBENCHMARK1";
 const readyDeadlineMs = 120_000;
 
@@ -48,6 +50,8 @@ async function start(main: string, args: string[], env: Record<string, string> =
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...env },
   });
+  // A benchmark that fails leaves nothing behind that runs.
+  process.once("exit", () => child.kill("SIGTERM"));
   const log: string[] = [];
   createInterface({ input: child.stderr! }).on("line", (line) => log.push(line));
   const ready = await new Promise<Program["ready"]>((resolve, reject) => {

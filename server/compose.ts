@@ -93,6 +93,8 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     undo.push(async () => hosts.close());
     const applied = await migrate({ ...connection, ...(await hosts.writable()) }, migrations, {
       applicationName: `cuttle ${config.nodeName} migrations`,
+      onStep: ({ name, number, of }) =>
+        log.info({ migration: name, step: number, steps: of }, `Upgrading the database: step ${number} of ${of}.`),
     });
     if (applied.length > 0) log.info({ migrations: applied }, "The database was brought up to date.");
 

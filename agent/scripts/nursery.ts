@@ -2,7 +2,7 @@
 // does it when it is told to, and the agent goes on meanwhile. When there is no nursery, or it is gone, the agent starts them itself.
 // A wrapper is prepared in its record folder and waits there; it begins its script at a word, and ends unheard when the agent is gone.
 import { type ChildProcess, spawn } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { writeFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -128,7 +128,7 @@ export function createNursery(settings: WrapperSettings): Nursery {
         hasEnded: () => !isAlive(wrapper),
         onEnd: () => {},
         async go(place, command) {
-          await writeCommand(place, command);
+          writeCommand(place, command);
           tell("go", id);
         },
         dismiss: () => tell("drop", id),
@@ -177,7 +177,7 @@ export async function prepareDirectly(settings: WrapperSettings, record: string,
     hasEnded: () => child.exitCode !== null || child.signalCode !== null,
     onEnd: (listener) => void child.once("exit", listener),
     async go(place, command) {
-      await writeCommand(place, command);
+      writeCommand(place, command);
       input.end("go\n");
     },
     dismiss: () => input.destroy(),
@@ -185,8 +185,8 @@ export async function prepareDirectly(settings: WrapperSettings, record: string,
 }
 
 /** Read by the wrapper when it is let go, and only then. */
-async function writeCommand(record: string, command: Command): Promise<void> {
-  await writeFile(join(record, commandName), [command.workspace, ...commandLine(command), ""].join("\0"), { mode: 0o600 });
+function writeCommand(record: string, command: Command): void {
+  writeFileSync(join(record, commandName), [command.workspace, ...commandLine(command), ""].join("\0"), { mode: 0o600 });
 }
 
 function kibibytes(bytes: number): string {

@@ -5,8 +5,13 @@
 // of one file, with the number of its first line. A line exists once its record is written; nobody is shown a line before that.
 // So an agent that is killed at any point and started again finds the same lines under the same numbers, and goes on behind them.
 // A torn or damaged end of the index is dropped; bytes that a power cut took away are replaced by a sentence, line for line.
-import { type FileHandle, open } from "node:fs/promises";
+//
+// What is read and written here is small and lies in the system's memory, so it is done at once: handing each call to another thread costs many
+// times what the call does. Only what waits for the disk, and what is large, goes to another thread.
+import { closeSync, fstatSync, fsync, ftruncateSync, openSync, read, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { promisify } from "node:util";
 import { crc32 } from "node:zlib";
 import { type ProcessOutput, type ProcessOutputSource, processOutputSource } from "@cuttle/contract/agent/script";
 import { splitLines } from "./line-splitter.ts";
@@ -23,11 +28,21 @@ export const pageBytesMax = 2 * 1024 * 1024;
 /** Lines of one page: each costs some 70 bytes on the wire beside its text. */
 export const pageLinesMax = 20000;
 
+/** Bytes that are read at once; more are left to another thread. */
+const readAtOnceMax = 64 * 1024;
+/** Records whose lines are read in one go, before others get their turn. */
+const recordsPerGo = 256;
+
 const recordBytes = 48;
 const recordVersion = 1;
 const files = ["stdout", "stderr", "messages"] as const;
 const messagesFile = 2;
 const flagEnd = 1;
+
+const syncFile = promisify(fsync);
+const readLater = promisify(read);
+// A byte order mark in the middle of a script's output is text like any other.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 const lostLine = "(this line was lost when the machine stopped)";
 
@@ -80,22 +95,23 @@ export class LogClosedError extends Error {
  * as a log that is known to be whole and to have so many lines. Throws the system's error, ENOENT when a finished log is gone.
  */
 export async function openOutputLog(folder: string, finishedLines?: number): Promise<OutputLog> {
-  const handles: FileHandle[] = [];
+  const open: number[] = [];
   try {
-    for (const name of [...files, "index"]) handles.push(await open(join(folder, name), finishedLines === undefined ? "a+" : "r", 0o600));
-    const log = new IndexedLog(handles[0]!, handles[1]!, handles[2]!, handles[3]!);
-    if (finishedLines === undefined) await log.recover();
-    else await log.trust(finishedLines);
+    for (const name of [...files, "index"]) open.push(openSync(join(folder, name), finishedLines === undefined ? "a+" : "r", 0o600));
+    const log = new IndexedLog(open);
+    if (finishedLines === undefined) log.recover();
+    else log.trust(finishedLines);
     return log;
   } catch (error) {
-    await closeAll(handles).catch(() => {});
+    closeAll(open);
     throw error;
   }
 }
 
 class IndexedLog implements OutputLog {
-  #files: readonly FileHandle[];
-  #index: FileHandle;
+  /** Descriptors. */
+  #files: readonly number[];
+  #index: number;
   #records = 0;
   #lineCount = 0;
   #ended = false;
@@ -109,9 +125,10 @@ class IndexedLog implements OutputLog {
   #turn: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  constructor(stdout: FileHandle, stderr: FileHandle, messages: FileHandle, index: FileHandle) {
-    this.#files = [stdout, stderr, messages];
-    this.#index = index;
+  /** Of `stdout`, `stderr`, `messages` and the index, open. */
+  constructor(open: readonly number[]) {
+    this.#files = open.slice(0, files.length);
+    this.#index = open[files.length]!;
   }
 
   get lineCount(): number {
@@ -123,12 +140,12 @@ class IndexedLog implements OutputLog {
   }
 
   /** Reads the whole index once, drops what is damaged at its end, and finds where each stream was left. */
-  async recover(): Promise<void> {
-    const { size } = await this.#index.stat();
+  recover(): void {
+    const { size } = fstatSync(this.#index);
     const block = Buffer.alloc(Math.min(Math.max(size, recordBytes), recordBytes * 1024));
     let offset = 0;
     scan: while (offset + recordBytes <= size) {
-      const { bytesRead } = await this.#index.read(block, 0, block.length, offset);
+      const bytesRead = readSync(this.#index, block, 0, block.length, offset);
       const whole = Math.floor(bytesRead / recordBytes);
       if (whole === 0) break;
       for (let i = 0; i < whole; i++) {
@@ -138,18 +155,18 @@ class IndexedLog implements OutputLog {
         offset += recordBytes;
       }
     }
-    if (offset < size) await this.#index.truncate(offset);
+    if (offset < size) ftruncateSync(this.#index, offset);
     for (const stream of [0, 1] as const) {
       const before = Buffer.alloc(1);
       if (this.#position[stream] === 0) continue;
-      const { bytesRead } = await this.#files[stream]!.read(before, 0, 1, this.#position[stream] - 1);
+      const bytesRead = readSync(this.#files[stream]!, before, 0, 1, this.#position[stream] - 1);
       this.#afterCarriageReturn[stream] = bytesRead === 1 && before[0] === 13;
     }
   }
 
   /** Takes the index for whole, without reading it. */
-  async trust(lineCount: number): Promise<void> {
-    this.#records = Math.floor((await this.#index.stat()).size / recordBytes);
+  trust(lineCount: number): void {
+    this.#records = Math.floor(fstatSync(this.#index).size / recordBytes);
     this.#lineCount = lineCount;
     this.#ended = true;
   }
@@ -164,26 +181,28 @@ class IndexedLog implements OutputLog {
 
   append(lines: readonly { source: ProcessOutputSource; text: string }[], options: { end?: boolean } = {}): Promise<void> {
     return this.#inTurn(async () => {
-      for (const [i, line] of lines.entries()) {
-        const text = Buffer.from(line.text.replace(/[\r\n]+/g, " ").slice(0, 10_000));
-        const { size } = await this.#files[messagesFile]!.stat();
-        await writeAll(this.#files[messagesFile]!, text);
-        await this.#record({
+      const file = this.#files[messagesFile]!;
+      const texts = lines.map((line) => Buffer.from(line.text.replace(/[\r\n]+/g, " ").slice(0, 10_000)));
+      let at = fstatSync(file).size;
+      writeAll(file, Buffer.concat(texts));
+      this.#record(
+        texts.map((text, i) => ({
           file: messagesFile,
-          source: line.source,
+          source: lines[i]!.source,
           end: options.end === true && i === lines.length - 1,
           lines: 1,
-          from: size,
-          to: size + text.length,
-          before: this.#lineCount,
+          from: at,
+          to: (at += text.length),
+          before: this.#lineCount + i,
           timeMs: Date.now(),
-        });
-      }
+        })),
+      );
     });
   }
 
   async collect(closed: boolean): Promise<boolean> {
     for (let any = false; ; any = true) {
+      if (any) await setImmediate();
       // One turn per stretch: readers need not wait until gigabytes are worked off.
       const more = await this.#inTurn(async () => {
         const stdout = await this.#collectStretch(0, closed);
@@ -197,11 +216,11 @@ class IndexedLog implements OutputLog {
   /** Takes the next stretch of a stream into the index. Says whether there were lines in it. */
   async #collectStretch(stream: 0 | 1, closed: boolean): Promise<boolean> {
     const file = this.#files[stream]!;
-    const { size, mtimeMs } = await file.stat();
+    const { size, mtimeMs } = fstatSync(file);
     let bytes = Buffer.allocUnsafe(Math.min(stretchBytes, Math.max(0, size - this.#position[stream])));
     for (;;) {
       if (bytes.length === 0) return false;
-      const { bytesRead } = await file.read(bytes, 0, bytes.length, this.#position[stream]);
+      const bytesRead = await readAt(file, bytes, this.#position[stream]);
       let from = 0;
       // The CR before has ended a line already; its LF belongs to it.
       if (this.#afterCarriageReturn[stream] && bytes[0] === 10 && bytesRead > 0) from = 1;
@@ -216,26 +235,30 @@ class IndexedLog implements OutputLog {
         return false;
       }
       const start = this.#position[stream];
-      await this.#record({
-        file: stream,
-        source: stream === 0 ? processOutputSource.stdOut : processOutputSource.stdErr,
-        end: false,
-        lines,
-        from: start + from,
-        to: start + end,
-        before: this.#lineCount,
-        timeMs: Math.floor(mtimeMs),
-      });
+      this.#record([
+        {
+          file: stream,
+          source: stream === 0 ? processOutputSource.stdOut : processOutputSource.stdErr,
+          end: false,
+          lines,
+          from: start + from,
+          to: start + end,
+          before: this.#lineCount,
+          timeMs: Math.floor(mtimeMs),
+        },
+      ]);
       this.#afterCarriageReturn[stream] = bytes[end - 1] === 13;
       return true;
     }
   }
 
-  async #record(record: IndexRecord): Promise<void> {
+  /** Makes lines of them, all or none. */
+  #record(records: readonly IndexRecord[]): void {
     // Times never run backwards in a log, whatever the clock does.
-    const ordered = { ...record, timeMs: Math.max(record.timeMs, this.#lastTimeMs) };
-    await writeAll(this.#index, encodeRecord(ordered));
-    this.#count(ordered);
+    let timeMs = this.#lastTimeMs;
+    const ordered = records.map((record) => ({ ...record, timeMs: (timeMs = Math.max(record.timeMs, timeMs)) }));
+    writeAll(this.#index, Buffer.concat(ordered.map(encodeRecord)));
+    for (const record of ordered) this.#count(record);
   }
 
   read(after: number): Promise<LogPage> {
@@ -248,13 +271,13 @@ class IndexedLog implements OutputLog {
     if (after >= lineCount) return { lines, next: after, atEnd: true };
     let next = Math.max(0, after);
     let textBytes = 0;
-    let number = await this.#recordOfLine(next);
-    while (next < lineCount && lines.length < pageLinesMax && textBytes < pageBytesMax) {
-      const record = await this.#readRecord(number);
+    let number = this.#recordOfLine(next);
+    for (let seen = 1; next < lineCount && lines.length < pageLinesMax && textBytes < pageBytesMax; seen++) {
+      if (seen % recordsPerGo === 0) await setImmediate();
+      const record = this.#readRecord(number);
       if (record === undefined) break;
       const bytes = Buffer.allocUnsafe(record.to - record.from);
-      const { bytesRead } =
-        bytes.length === 0 ? { bytesRead: 0 } : await this.#files[record.file]!.read(bytes, 0, bytes.length, record.from);
+      const bytesRead = bytes.length === 0 ? 0 : await readAt(this.#files[record.file]!, bytes, record.from);
       const texts: string[] = [];
       let skip = next - record.before;
       const add = (text: string, length: number): boolean => {
@@ -272,7 +295,7 @@ class IndexedLog implements OutputLog {
         add(bytes.toString("utf8", 0, bytesRead), bytesRead);
       } else {
         const room = splitLines(bytes, 0, bytesRead, true, lineBytesMax, (start, end) =>
-          add(decode(bytes.subarray(start, end)), end - start),
+          add(decoder.decode(bytes.subarray(start, end)), end - start),
         );
         found = room.lines;
       }
@@ -290,29 +313,29 @@ class IndexedLog implements OutputLog {
   }
 
   /** Number of the record that holds the line after `line` lines. */
-  async #recordOfLine(line: number): Promise<number> {
+  #recordOfLine(line: number): number {
     if (line === 0) return 0;
     if (line === this.#hint.line) return this.#hint.record;
     let low = 0;
     let high = this.#records - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      const record = await this.#readRecord(middle);
+      const record = this.#readRecord(middle);
       if (record !== undefined && record.before <= line) low = middle;
       else high = middle - 1;
     }
     return low;
   }
 
-  async #readRecord(number: number): Promise<IndexRecord | undefined> {
+  #readRecord(number: number): IndexRecord | undefined {
     const bytes = Buffer.alloc(recordBytes);
-    const { bytesRead } = await this.#index.read(bytes, 0, recordBytes, number * recordBytes);
+    const bytesRead = readSync(this.#index, bytes, 0, recordBytes, number * recordBytes);
     return bytesRead === recordBytes ? decodeRecord(bytes) : undefined;
   }
 
   sync(): Promise<void> {
     return this.#inTurn(async () => {
-      await Promise.all([...this.#files, this.#index].map((file) => file.sync()));
+      await Promise.all([...this.#files, this.#index].map((file) => syncFile(file)));
     });
   }
 
@@ -320,7 +343,7 @@ class IndexedLog implements OutputLog {
     if (this.#closed) return;
     await this.#inTurn(async () => {
       this.#closed = true;
-      await closeAll([...this.#files, this.#index]);
+      closeAll([...this.#files, this.#index]);
     });
   }
 
@@ -335,26 +358,34 @@ class IndexedLog implements OutputLog {
 }
 
 /** Each of them, also when one cannot be closed. */
-async function closeAll(files: readonly FileHandle[]): Promise<void> {
-  const closed = await Promise.allSettled(files.map((file) => file.close()));
-  const failed = closed.find((one) => one.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
+function closeAll(open: readonly number[]): void {
+  for (const file of open) {
+    try {
+      closeSync(file);
+    } catch {
+      // What was written is in the file or was said to be missing before.
+    }
+  }
 }
 
-function decode(bytes: Buffer): string {
-  // A byte order mark in the middle of a script's output is text like any other.
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+async function readAt(file: number, bytes: Buffer, from: number): Promise<number> {
+  if (bytes.length <= readAtOnceMax) return readSync(file, bytes, 0, bytes.length, from);
+  return (await readLater(file, bytes, 0, bytes.length, from)).bytesRead;
 }
 
 /** Writes all of it behind the end of the file; when the disk is full nothing of it stays behind. */
-async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
+function writeAll(file: number, bytes: Buffer): void {
   if (bytes.length === 0) return;
-  const { size } = await file.stat();
+  const { size } = fstatSync(file);
   try {
     let written = 0;
-    while (written < bytes.length) written += (await file.write(bytes, written)).bytesWritten;
+    while (written < bytes.length) written += writeSync(file, bytes, written);
   } catch (error) {
-    await file.truncate(size).catch(() => {});
+    try {
+      ftruncateSync(file, size);
+    } catch {
+      // The first error says what is wrong; what stays behind belongs to no line.
+    }
     throw error;
   }
 }

@@ -10,7 +10,8 @@
 // Rules: one ticket is never run twice, not even after CompleteScript (for as long as its tombstone stands), after any kill of the agent, or
 // after a reboot; one that was cancelled before its start came is never run at all; a script that waited when the agent stopped runs only
 // once the server asks for its ticket again; what cannot be known ends as "unknown result".
-import { mkdir, opendir, readdir, rename, rm, stat, statfs, unlink } from "node:fs/promises";
+import { existsSync, mkdirSync, renameSync, statfsSync } from "node:fs";
+import { mkdir, opendir, readdir, rm, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { agentExitCode } from "@cuttle/contract/agent/exit-codes";
@@ -245,8 +246,8 @@ export function createScripts(parts: ScriptsParts): Scripts {
     for (const result of results) if (result.status === "rejected") throw result.reason;
   };
 
-  const requireFreeDisk = async (wantedBytes: number): Promise<void> => {
-    const { bavail, bsize } = await statfs(parts.home);
+  const requireFreeDisk = (wantedBytes: number): void => {
+    const { bavail, bsize } = statfsSync(parts.home);
     const free = bavail * bsize;
     const needed = limits.freeDiskBytesMin + wantedBytes;
     if (free >= needed) return;
@@ -292,14 +293,11 @@ export function createScripts(parts: ScriptsParts): Scripts {
     // With the lock in hand one durable write is enough.
     if (lock !== undefined) state.phase = "launching";
     try {
-      await requireFreeDisk(script.files.reduce((sum, file) => sum + file.contents.length, Buffer.byteLength(script.body)));
-      await rm(record(key), { recursive: true, force: true });
+      requireFreeDisk(script.files.reduce((sum, file) => sum + file.contents.length, Buffer.byteLength(script.body)));
+      if (existsSync(record(key))) await rm(record(key), { recursive: true, force: true });
       if (lock !== undefined) own = await takeSpare();
-      if (own !== undefined) {
-        await rename(own.record, record(key));
-      } else {
-        await mkdir(record(key), { mode: 0o700 });
-      }
+      if (own !== undefined) renameSync(own.record, record(key));
+      else mkdirSync(record(key), { mode: 0o700 });
       await createWorkspace(workspace(key), script, script.files);
       log = await openOutputLog(record(key));
       await writeTicketState(statePath(key), state);

@@ -1,6 +1,6 @@
 // What the agent remembers of a ticket on disk: one small file, written durably before anything happens that it speaks of.
 // It outlives the agent and its updates, so it carries a version; a file of a newer agent is never touched and never guessed at.
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { writeDurably } from "./durable-file.ts";
 
 /**
@@ -100,7 +100,7 @@ export async function writeTicketState(path: string, state: TicketState): Promis
 export async function readTicketState(path: string): Promise<TicketState | undefined> {
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = readFileSync(path, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;

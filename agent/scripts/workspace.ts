@@ -1,7 +1,7 @@
 // The folder a script runs in: made before the script is accepted, with the script and the files the server sent along,
 // readable for the agent's user only. Nothing that a server sends can name a place outside it.
 import { createCipheriv, pbkdf2Sync, randomBytes } from "node:crypto";
-import { createWriteStream } from "node:fs";
+import { createWriteStream, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
 import { Readable } from "node:stream";
@@ -17,6 +17,9 @@ const reservedNames = ["bootstrap.sh", "bootstrap.ps1", "scriptstate.json", "out
 /** Files beside one script. Packages travel by file transfer; what is attached is a handful of settings. */
 const attachedFilesMax = 1000;
 const attachedNameLengthMax = 1000;
+
+/** Bytes that are written at once; more are left to another thread. */
+const writtenAtOnceMax = 64 * 1024;
 
 /** The script itself, and what runs it. */
 export interface ScriptText {
@@ -48,16 +51,28 @@ export async function createWorkspace(folder: string, { shell, body }: ScriptTex
   const places = files.map((file) => ({ file, path: join(folder, confinedName(file.name)) }));
   if (files.length > attachedFilesMax)
     throw new WorkspaceError(`${files.length} files are attached to the script; at most ${attachedFilesMax} are taken.`);
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (existsSync(folder)) await rm(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   // Older PowerShells take a file without byte order mark for one in the machine's own code page.
   const text = shell === "bash" ? body.replaceAll("\r\n", "\n") : `\uFEFF${body}`;
-  await writeFile(join(folder, bootstrapName[shell]), text, { mode: 0o600, flag: "wx" });
+  await writeNew(join(folder, bootstrapName[shell]), Buffer.from(text), "wx");
   for (const { file, path } of places) {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    if (dirname(path) !== folder) await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const source = file.password === null ? file.contents.open() : encryptText(file.contents.open(), file.password);
-    await pipeline(Readable.from(source, { objectMode: false }), createWriteStream(path, { mode: 0o600 }));
+    if (file.contents.length <= writtenAtOnceMax) await writeNew(path, await collect(source), "w");
+    else await pipeline(Readable.from(source, { objectMode: false }), createWriteStream(path, { mode: 0o600 }));
   }
+}
+
+async function writeNew(path: string, bytes: Buffer, flag: "w" | "wx"): Promise<void> {
+  if (bytes.length <= writtenAtOnceMax) writeFileSync(path, bytes, { mode: 0o600, flag });
+  else await writeFile(path, bytes, { mode: 0o600, flag });
+}
+
+async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of source) pieces.push(piece);
+  return Buffer.concat(pieces);
 }
 
 /** Removes a workspace with everything in it. Nothing happens when there is none. */

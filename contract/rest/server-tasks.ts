@@ -56,7 +56,16 @@ export const ServerTaskDetails = object({
   Task: ServerTask,
   ActivityLogs: list(ActivityLogNode),
   PhysicalLogSize: whole(),
-  Progress: object({ ProgressPercentage: whole(), EstimatedTimeRemaining: orNull(text()) }),
+  /** Parts are steps on one of their targets, and steps that run once; counted over the whole plan once there is one. */
+  Progress: object({
+    ProgressPercentage: whole(),
+    /** "3 minutes", at the pace of the step that runs; null where that would be a guess. */
+    EstimatedTimeRemaining: orNull(text()),
+    StepsCompleted: whole(),
+    StepsTotal: whole(),
+    PartsCompleted: whole(),
+    PartsTotal: whole(),
+  }),
   Links: links(),
 });
 export { LogElement };

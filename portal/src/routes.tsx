@@ -1,7 +1,7 @@
 // Every address of the portal with its page. Pages load when they are first opened; what a page needs is asked for at the same time.
 
 import type { QueryClient } from "@tanstack/react-query";
-import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
+import { createRootRouteWithContext, createRoute, createRouter, redirect } from "@tanstack/react-router";
 import type { NavigateOptions, ToOptions } from "@tanstack/react-router";
 import { dashboardQuery } from "./api/dashboard.ts";
 import { environmentsQuery } from "./api/environments.ts";
@@ -27,6 +27,7 @@ import { readAddTargetSearch, readTargetsSearch } from "./features/targets/targe
 import { readTaskSearch } from "./features/task/task-search.ts";
 import { readTasksSearch } from "./features/tasks/tasks-search.ts";
 import { readVariablesSearch } from "./features/variables/variables-search.ts";
+import { lazyPage } from "./shell/lazy-page.ts";
 import { pathOfOldLink } from "./shell/old-links.ts";
 import { PageNotFound, PageProblem } from "./shell/page-problems.tsx";
 import { rememberSpace, rememberedSpace } from "./shell/remembered-space.ts";
@@ -50,7 +51,7 @@ const signIn = createRoute({
   path: "/app/signin",
   validateSearch: (search: Record<string, unknown>): { returnTo?: string } =>
     typeof search["returnTo"] === "string" && isOwnPath(search["returnTo"]) ? { returnTo: search["returnTo"] } : {},
-  component: lazyRouteComponent(() => import("./features/sign-in/sign-in-page.tsx"), "SignInPage"),
+  component: lazyPage(() => import("./features/sign-in/sign-in-page.tsx"), "SignInPage"),
 });
 
 /** Everything else is for those who are signed in. */
@@ -87,7 +88,7 @@ const space = createRoute({
   getParentRoute: () => signedIn,
   path: "/app/$space",
   beforeLoad: ({ params }) => rememberSpace(params.space),
-  component: lazyRouteComponent(() => import("./shell/shell.tsx"), "Shell"),
+  component: lazyPage(() => import("./shell/shell.tsx"), "Shell"),
 });
 
 const dashboard = createRoute({
@@ -95,7 +96,7 @@ const dashboard = createRoute({
   path: "/",
   validateSearch: readDashboardSearch,
   loader: ({ context, params }) => void context.queries.prefetchQuery(dashboardQuery(params.space)),
-  component: lazyRouteComponent(() => import("./features/dashboard/dashboard-page.tsx"), "DashboardPage"),
+  component: lazyPage(() => import("./features/dashboard/dashboard-page.tsx"), "DashboardPage"),
 });
 
 const project = createRoute({
@@ -103,7 +104,7 @@ const project = createRoute({
   path: "projects/$project",
   validateSearch: readNewSearch,
   loader: ({ context, params }) => void context.queries.prefetchQuery(projectQuery(params.space, params.project)),
-  component: lazyRouteComponent(() => import("./features/project/project-page.tsx"), "ProjectPage"),
+  component: lazyPage(() => import("./features/project/project-page.tsx"), "ProjectPage"),
 });
 
 /** As people write it, and as older links have it. */
@@ -123,7 +124,7 @@ const release = createRoute({
     void context.queries.prefetchQuery(releaseQuery(params.space, params.release));
     void context.queries.prefetchQuery(releaseProgressionQuery(params.space, params.release));
   },
-  component: lazyRouteComponent(() => import("./features/release/release-page.tsx"), "ReleasePage"),
+  component: lazyPage(() => import("./features/release/release-page.tsx"), "ReleasePage"),
 });
 
 const deploy = createRoute({
@@ -131,7 +132,7 @@ const deploy = createRoute({
   path: "releases/$release/deploy",
   validateSearch: readDeploySearch,
   loader: ({ context, params }) => void context.queries.prefetchQuery(deploymentTemplateQuery(params.space, params.release)),
-  component: lazyRouteComponent(() => import("./features/deploy/deploy-page.tsx"), "DeployPage"),
+  component: lazyPage(() => import("./features/deploy/deploy-page.tsx"), "DeployPage"),
 });
 
 const task = createRoute({
@@ -139,7 +140,7 @@ const task = createRoute({
   path: "tasks/$task",
   validateSearch: readTaskSearch,
   loader: ({ context, params }) => void context.queries.prefetchQuery(taskDetailsQuery(params.space, params.task)),
-  component: lazyRouteComponent(() => import("./features/task/task-page.tsx"), "TaskPage"),
+  component: lazyPage(() => import("./features/task/task-page.tsx"), "TaskPage"),
 });
 
 const targets = createRoute({
@@ -148,21 +149,21 @@ const targets = createRoute({
   validateSearch: readTargetsSearch,
   loaderDeps: ({ search }) => search,
   loader: ({ context, params, deps }) => void context.queries.prefetchQuery(machinesPageQuery(params.space, deps)),
-  component: lazyRouteComponent(() => import("./features/targets/targets-page.tsx"), "TargetsPage"),
+  component: lazyPage(() => import("./features/targets/targets-page.tsx"), "TargetsPage"),
 });
 
 const addTarget = createRoute({
   getParentRoute: () => space,
   path: "infrastructure/targets/new",
   validateSearch: readAddTargetSearch,
-  component: lazyRouteComponent(() => import("./features/targets/add-target-page.tsx"), "AddTargetPage"),
+  component: lazyPage(() => import("./features/targets/add-target-page.tsx"), "AddTargetPage"),
 });
 
 const target = createRoute({
   getParentRoute: () => space,
   path: "infrastructure/targets/$machine",
   loader: ({ context, params }) => void context.queries.prefetchQuery(machineQuery(params.space, params.machine)),
-  component: lazyRouteComponent(() => import("./features/targets/target-page.tsx"), "TargetPage"),
+  component: lazyPage(() => import("./features/targets/target-page.tsx"), "TargetPage"),
 });
 
 const packages = createRoute({
@@ -171,13 +172,13 @@ const packages = createRoute({
   validateSearch: readPackagesSearch,
   loaderDeps: ({ search }) => search,
   loader: ({ context, params, deps }) => void context.queries.prefetchQuery(packagesQuery(params.space, deps)),
-  component: lazyRouteComponent(() => import("./features/packages/packages-page.tsx"), "PackagesPage"),
+  component: lazyPage(() => import("./features/packages/packages-page.tsx"), "PackagesPage"),
 });
 
 const me = createRoute({
   getParentRoute: () => space,
   path: "me",
-  component: lazyRouteComponent(() => import("./features/profile/profile-page.tsx"), "ProfilePage"),
+  component: lazyPage(() => import("./features/profile/profile-page.tsx"), "ProfilePage"),
 });
 
 const tasks = createRoute({
@@ -186,28 +187,28 @@ const tasks = createRoute({
   validateSearch: readTasksSearch,
   loaderDeps: ({ search }) => search,
   loader: ({ context, params, deps }) => void context.queries.prefetchQuery(tasksPageQuery(params.space, deps)),
-  component: lazyRouteComponent(() => import("./features/tasks/tasks-page.tsx"), "TasksPage"),
+  component: lazyPage(() => import("./features/tasks/tasks-page.tsx"), "TasksPage"),
 });
 
 const cluster = createRoute({
   getParentRoute: () => space,
   path: "cluster",
   loader: ({ context }) => void context.queries.prefetchQuery(nodesQuery),
-  component: lazyRouteComponent(() => import("./features/cluster/cluster-page.tsx"), "ClusterPage"),
+  component: lazyPage(() => import("./features/cluster/cluster-page.tsx"), "ClusterPage"),
 });
 
 const approvals = createRoute({
   getParentRoute: () => space,
   path: "approvals",
   loader: ({ context, params }) => void context.queries.prefetchQuery(waitingQuestionsQuery(params.space)),
-  component: lazyRouteComponent(() => import("./features/approvals/approvals-page.tsx"), "ApprovalsPage"),
+  component: lazyPage(() => import("./features/approvals/approvals-page.tsx"), "ApprovalsPage"),
 });
 
 const question = createRoute({
   getParentRoute: () => space,
   path: "approvals/$question",
   loader: ({ context, params }) => void context.queries.prefetchQuery(questionQuery(params.space, params.question)),
-  component: lazyRouteComponent(() => import("./features/approvals/question-page.tsx"), "QuestionPage"),
+  component: lazyPage(() => import("./features/approvals/question-page.tsx"), "QuestionPage"),
 });
 
 const process = createRoute({
@@ -215,7 +216,7 @@ const process = createRoute({
   path: "projects/$project/process",
   validateSearch: readProcessSearch,
   loader: ({ context, params }) => void context.queries.prefetchQuery(processQuery(params.space, params.project)),
-  component: lazyRouteComponent(() => import("./features/process/process-page.tsx"), "ProcessPage"),
+  component: lazyPage(() => import("./features/process/process-page.tsx"), "ProcessPage"),
 });
 
 const variables = createRoute({
@@ -223,7 +224,7 @@ const variables = createRoute({
   path: "projects/$project/variables",
   validateSearch: readVariablesSearch,
   loader: ({ context, params }) => void context.queries.prefetchQuery(variablesQuery(params.space, params.project)),
-  component: lazyRouteComponent(() => import("./features/variables/variables-page.tsx"), "VariablesPage"),
+  component: lazyPage(() => import("./features/variables/variables-page.tsx"), "VariablesPage"),
 });
 
 const projects = createRoute({
@@ -231,7 +232,7 @@ const projects = createRoute({
   path: "projects",
   validateSearch: readNewSearch,
   loader: ({ context, params }) => void context.queries.prefetchQuery(projectsQuery(params.space)),
-  component: lazyRouteComponent(() => import("./features/projects/projects-page.tsx"), "ProjectsPage"),
+  component: lazyPage(() => import("./features/projects/projects-page.tsx"), "ProjectsPage"),
 });
 
 const environments = createRoute({
@@ -239,14 +240,14 @@ const environments = createRoute({
   path: "infrastructure/environments",
   validateSearch: readNewSearch,
   loader: ({ context, params }) => void context.queries.prefetchQuery(environmentsQuery(params.space)),
-  component: lazyRouteComponent(() => import("./features/environments/environments-page.tsx"), "EnvironmentsPage"),
+  component: lazyPage(() => import("./features/environments/environments-page.tsx"), "EnvironmentsPage"),
 });
 
 const firstRun = createRoute({
   getParentRoute: () => space,
   path: "start",
   loader: ({ context, params }) => void context.queries.prefetchQuery(firstRunQuery(params.space)),
-  component: lazyRouteComponent(() => import("./features/first-run/first-run-page.tsx"), "FirstRunPage"),
+  component: lazyPage(() => import("./features/first-run/first-run-page.tsx"), "FirstRunPage"),
 });
 
 const tree = root.addChildren([

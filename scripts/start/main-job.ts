@@ -35,6 +35,8 @@ export interface MainJob {
   explain(): Promise<void>;
   /** A key was pressed, or its letter was typed as a line. Resolves when what it began is done; a key that is unknown or comes too early does nothing. */
   press(key: string): Promise<void>;
+  /** The second node joins the first one, and both go on. */
+  addSecondNode(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -50,6 +52,8 @@ interface Node {
 const serverMsMax = 90_000;
 const agentMsMax = 30_000;
 const readyPauseMs = 50;
+/** A log is read this often for what a start does. */
+const logLookMs = 500;
 /** Between the lines of the example's first step, where somebody watches: time enough to press a key. */
 const watchedPauseSeconds = 1.5;
 const logLinesShown = 15;
@@ -201,10 +205,10 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     await refuseBusyPorts();
     const what = home.isNew ? "Starting the server for the first time (it makes its database)" : "Starting the server";
     programs = await bundlePrograms(root, terminal);
-    const [listening, polling] = await terminal.during(what, async () => {
+    const [listening, polling] = await terminal.during(what, async (tell) => {
       server.start();
       // Programs of their own, on the other core meanwhile.
-      const [told] = await Promise.all([Promise.all([showThumbprint(home.agent), showThumbprint(home.pollingAgent)]), waitForServer()]);
+      const [told] = await Promise.all([Promise.all([showThumbprint(home.agent), showThumbprint(home.pollingAgent)]), waitForServer(tell)]);
       return told;
     });
     serverThumbprint = (await rest.get<{ Thumbprint: string }>("/api/configuration/certificates/certificate-global")).Thumbprint;
@@ -238,18 +242,22 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     throw new StartError(lines.join("\n"));
   }
 
-  async function waitForServer(): Promise<void> {
-    await waitForNode(nodes[active]!);
+  async function waitForServer(tell?: (detail: string) => void): Promise<void> {
+    await waitForNode(nodes[active]!, tell);
   }
 
-  async function waitForNode(node: Node): Promise<void> {
+  /** `tell` hears how far an upgrade of the database is, which a node does before it answers anybody. */
+  async function waitForNode(node: Node, tell: (detail: string) => void = () => {}): Promise<void> {
     const itsRest = createRestClient(() => node.address, home.keys.apiKey);
-    await waitUntil(
-      node.program,
-      `server ${node.name}`,
-      serverMsMax,
-      async () => (await itsRest.probe("/api/octopusservernodes/ping")) === 200,
-    );
+    let lookedAt = performance.now();
+    await waitUntil(node.program, `server ${node.name}`, serverMsMax, async () => {
+      if (performance.now() - lookedAt > logLookMs) {
+        lookedAt = performance.now();
+        const step = /Upgrading the database: (step \d+ of \d+)/.exec(node.program.lastLines(1))?.[1];
+        if (step !== undefined) tell(`upgrading the database, ${step}`);
+      }
+      return (await itsRest.probe("/api/octopusservernodes/ping")) === 200;
+    });
   }
 
   async function waitForAgent(): Promise<void> {
@@ -593,5 +601,5 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     if (parts.length > 0) terminal.say(`Stopped: ${parts.join(", ")}. Everything is kept in ${home.path}; npm start goes on from there.`);
   }
 
-  return { bringUp, deployFirst, explain, press, stop };
+  return { bringUp, deployFirst, explain, press, addSecondNode: () => addNode(nodes[1]!), stop };
 }

@@ -51,7 +51,7 @@ export function createRestClient(address: () => string, apiKey: string): RestCli
       throw new Unreachable(`${address()} stopped answering`, { cause: error });
     }
     if (!response.ok) throw new RestError(response.status, `${method} ${path}: ${response.status} ${errorText(text)}`);
-    return JSON.parse(text) as T;
+    return (text === "" ? undefined : JSON.parse(text)) as T;
   }
 
   return {

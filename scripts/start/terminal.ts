@@ -3,8 +3,11 @@
 export interface Terminal {
   /** One whole line. */
   say(line: string): void;
-  /** Runs something that takes a while, showing its name and how long it has taken; answers what it answers. */
-  during<T>(what: string, run: () => Promise<T>): Promise<T>;
+  /**
+   * Runs something that takes a while, showing its name and how long it has taken; answers what it answers. What `tell` was given last, such
+   * as "step 3 of 20", stands beside it on a terminal.
+   */
+  during<T>(what: string, run: (tell: (detail: string) => void) => Promise<T>): Promise<T>;
 }
 
 const frameMs = 200;
@@ -27,14 +30,15 @@ export function createTerminal(out: NodeJS.WriteStream): Terminal {
     draw();
   }
 
-  async function during<T>(what: string, run: () => Promise<T>): Promise<T> {
+  async function during<T>(what: string, run: (tell: (detail: string) => void) => Promise<T>): Promise<T> {
+    let detail = "";
     const startedAt = performance.now();
     const seconds = () => ((performance.now() - startedAt) / 1000).toFixed(1);
     let timer: NodeJS.Timeout | undefined;
     if (moves) {
       timer = setInterval(() => {
         erase();
-        moving = `${what} … ${seconds()} s`;
+        moving = `${what}${detail === "" ? "" : `, ${detail}`} … ${seconds()} s`;
         draw();
       }, frameMs);
     } else {
@@ -46,7 +50,9 @@ export function createTerminal(out: NodeJS.WriteStream): Terminal {
       moving = null;
     };
     try {
-      const result = await run();
+      const result = await run((next) => {
+        detail = next;
+      });
       end();
       say(`${what}: done in ${seconds()} s`);
       return result;

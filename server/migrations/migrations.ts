@@ -20,6 +20,7 @@ import { outputVariables } from "./0014-output-variables.ts";
 import { dashboards } from "./0017-dashboards.ts";
 import { builtInWorkers } from "./0019-built-in-workers.ts";
 import { installTokens } from "./0021-install-tokens.ts";
+import { tenantVariables } from "./0023-tenant-variables.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -43,4 +44,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0017-dashboards", sql: dashboards },
   { name: "0019-built-in-workers", sql: builtInWorkers },
   { name: "0021-install-tokens", sql: installTokens },
+  { name: "0023-tenant-variables", sql: tenantVariables },
 ];

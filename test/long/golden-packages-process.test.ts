@@ -48,6 +48,71 @@ async function succeeded(deployment: Deployed): Promise<void> {
   assert.equal(task.State, "Success", `${task.ErrorMessage}\n${await deployment.log()}`);
 }
 
+/** A site of .NET with its transforms; each stays a moment in PreDeploy, so that a node can be killed where the files are rendered next. */
+const site: { [file: string]: string } = {
+  "web.config": `<?xml version="1.0"?>
+<configuration>
+  <appSettings>
+    <add key="Mode" value="debug" />
+    <add key="Greeting" value="none" />
+  </appSettings>
+  <system.web>
+    <compilation debug="true" targetFramework="4.8" />
+  </system.web>
+</configuration>
+`,
+  "Web.Release.config": `<configuration xmlns:xdt="http://schemas.microsoft.com/XML-Document-Transform">
+  <system.web>
+    <compilation xdt:Transform="RemoveAttributes(debug)" />
+  </system.web>
+</configuration>
+`,
+  "Web.Production.config": `<configuration xmlns:xdt="http://schemas.microsoft.com/XML-Document-Transform">
+  <appSettings>
+    <add key="Mode" value="production on #{Octopus.Machine.Name}" xdt:Transform="SetAttributes(value)" xdt:Locator="Match(key)" />
+    <add key="Url" value="to be filled in" xdt:Transform="Insert" />
+  </appSettings>
+</configuration>
+`,
+  "conf/rules.xml": `<rules><allow who="all"/></rules>\n`,
+  "conf/rules.Strict.xml": `<rules xmlns:xdt="http://schemas.microsoft.com/XML-Document-Transform"><allow xdt:Transform="Remove"/></rules>\n`,
+  "PreDeploy.sh": `#!mark\nmark "PreDeploy ${machine}"\nsleep 1\n`,
+  "Deploy.sh": `#!mark\nmark "Deploy ${machine}"\n`,
+};
+const transformed = (environment: string, name: string): string =>
+  environment === "Production"
+    ? `<?xml version="1.0"?>
+<configuration>
+  <appSettings>
+    <add key="Mode" value="production on ${name}" />
+    <add key="Greeting" value="hello ${name}" />
+    <add key="Url" value="https://shop.example/?a=1&amp;b=2" />
+  </appSettings>
+  <system.web>
+    <compilation targetFramework="4.8" />
+  </system.web>
+</configuration>
+`
+    : site["web.config"]!.replace(` debug="true"`, "").replace(`"none"`, `"hello ${name}"`);
+const siteStep = (folder: string, role: string): GoldenStep => ({
+  name: "Site",
+  role,
+  type: "Octopus.TentaclePackage",
+  packages: [{ id: "Acme.Net" }],
+  properties: {
+    "Octopus.Action.EnabledFeatures":
+      "Octopus.Features.SubstituteInFiles,Octopus.Features.ConfigurationTransforms,Octopus.Features.ConfigurationVariables",
+    "Octopus.Action.SubstituteInFiles.TargetFiles": "Web.*.config",
+    "Octopus.Action.Package.AdditionalXmlConfigurationTransforms": "*.#{Rules}.xml => *.xml",
+    "Octopus.Action.Package.CustomInstallationDirectory": `${folder}/#{Octopus.Machine.Name}`,
+  },
+});
+const siteVariables = [
+  { name: "Greeting", value: "hello #{Octopus.Machine.Name}" },
+  { name: "Url", value: "https://shop.example/?a=1&b=2" },
+  { name: "Rules", value: "Strict" },
+];
+
 describe("golden deployments: packages", { ...linux, timeout: 600_000 }, () => {
   let world: World;
   before(async () => {
@@ -92,6 +157,67 @@ describe("golden deployments: packages", { ...linux, timeout: 600_000 }, () => {
     const applications = path.join(world.agents["db-1"]!.home, "Applications/Test/Acme.Site");
     assert.deepEqual(readdirSync(applications).toSorted(), ["1.0.0", "1.0.1"]);
     assert.equal(readFileSync(path.join(applications, "1.0.1/index.html"), "utf8"), "two");
+  });
+
+  test("a .NET site: placeholders, then transforms by name and by the step's list, then settings, for each environment and target", async () => {
+    const folder = path.join(world.cluster.root, "net");
+    const project = await world.project({ name: "Net", steps: [siteStep(folder, "web,db")], variables: siteVariables });
+    await world.push("Acme.Net", "1.0.0", site);
+    await project.release("1.0.0", { "Acme.Net": "1.0.0" });
+    for (const environment of ["Test", "Production"]) {
+      const deployment = await project.deploy("1.0.0", environment);
+      await succeeded(deployment);
+      for (const name of ["web-1", "web-2", "db-1"]) {
+        assert.equal(readFileSync(path.join(folder, name, "web.config"), "utf8"), transformed(environment, name), `${environment} ${name}`);
+        assert.equal(readFileSync(path.join(folder, name, "conf/rules.xml"), "utf8"), "<rules></rules>\n");
+      }
+      const log = await deployment.log();
+      assert.match(log, /Transforming 'web\.config' with 'Web\.Release\.config'\./);
+      assert.equal(log.includes("with 'Web.Production.config'"), environment === "Production");
+    }
+  });
+
+  test("a transform that finds nothing fails the deployment with its line, or is passed over when a variable says so", async () => {
+    const folder = path.join(world.cluster.root, "net-wrong");
+    const project = await world.project({ name: "Net wrong", steps: [siteStep(folder, "db")], variables: siteVariables });
+    const wrong = site["Web.Release.config"]!.replace("compilation", "compiler");
+    await world.push("Acme.Net", "2.0.0", {
+      ...site,
+      "Web.Release.config": wrong,
+      "DeployFailed.sh": `#!mark\nmark "DeployFailed ${machine}"\n`,
+    });
+    await project.release("1.0.0", { "Acme.Net": "2.0.0" });
+    const failing = await project.deploy("1.0.0", "Test");
+    assert.equal((await failing.ended()).State, "Failed");
+    assert.match(
+      await failing.log(),
+      /Web\.Release\.config, line 3: no element of the document is \/configuration\/system\.web\/compiler\..*IgnoreConfigTransformationErrors/,
+    );
+    assert.deepEqual(failing.marks(), ["PreDeploy db-1", "DeployFailed db-1"]);
+    const ignoring = { name: "Octopus.Action.Package.IgnoreConfigTransformationErrors", value: "True" };
+    await project.change({ steps: [siteStep(folder, "db")], variables: [...siteVariables, ignoring] });
+    await project.release("1.0.1", { "Acme.Net": "2.0.0" });
+    const passing = await project.deploy("1.0.1", "Test");
+    await succeeded(passing);
+    assert.match(readFileSync(path.join(folder, "db-1/web.config"), "utf8"), /debug="true"/);
+  });
+
+  test("D2 D3 A2: its node is killed before the files are rendered: the other one renders them, and every stage has run once", async () => {
+    const folder = path.join(world.cluster.root, "net-killed");
+    const project = await world.project({ name: "Net killed", steps: [siteStep(folder, "db")], variables: siteVariables });
+    await world.push("Acme.Net", "3.0.0", site);
+    await project.release("1.0.0", { "Acme.Net": "3.0.0" });
+    const deployment = await project.deploy("1.0.0", "Test");
+    await deployment.marked("PreDeploy db-1");
+    const owner = await deployment.owner();
+    await owner.kill();
+    try {
+      await succeeded(deployment);
+      assert.deepEqual(deployment.marks(), ["PreDeploy db-1", "Deploy db-1"]);
+      assert.equal(readFileSync(path.join(folder, "db-1/web.config"), "utf8"), transformed("Test", "db-1"));
+    } finally {
+      await owner.start();
+    }
   });
 
   for (const stage of ["PreDeploy", "Deploy", "PostDeploy"]) {

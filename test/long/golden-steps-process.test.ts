@@ -272,6 +272,50 @@ describe("golden deployments: steps", { ...linux, timeout: 900_000 }, () => {
     assert.ok(logLines(await deployment.log()).some((line) => line.includes("admin answered with Abort. not today")));
   });
 
+  test("D6 A2: another release passes one that waits; the answered one waits for it, also when the node of that one is killed", async () => {
+    const golden = approval.golden(`Golden ${++made}`);
+    const project = await world.project(golden);
+    await project.release("1.0.0");
+    const waiting = await project.deploy("1.0.0", "Test");
+    const question = await asked(world, waiting);
+    await project.change({ steps: [{ name: "Mended", role: "db", script: `mark begins; sleep 2; mark ends` }] });
+    await project.release("2.0.0");
+    const passing = await project.deploy("2.0.0", "Test");
+    await passing.marked("begins");
+    await answer(world, question, { Result: "Proceed", Notes: "looks good" });
+    const owner = await passing.owner();
+    await owner.kill();
+    try {
+      const [reason] = (await world.api.get(`/api/tasks/${waiting.taskId}/waiting`)).Reasons;
+      assert.deepEqual([reason.Kind, reason.RelatedDocumentIds], ["TasksAhead", [passing.taskId]]);
+      assert.deepEqual(waiting.marks(), ["prepare"]);
+      const [passed, waited] = [await passing.ended(), await waiting.ended()];
+      assert.deepEqual([passed.State, passing.marks()], ["Success", ["begins", "ends"]]);
+      assert.deepEqual([waited.State, waiting.marks()], ["Success", approval.marks]);
+      assert.ok(passed.CompletedTime < waited.CompletedTime);
+    } finally {
+      await owner.start();
+    }
+  });
+
+  test("D6: a step that blocks others while it waits lets no release pass, and the API says for whose answer", async () => {
+    const golden = approval.golden(`Golden ${++made}`);
+    golden.steps[1]!.properties!["Octopus.Action.Manual.BlockConcurrentDeployments"] = "True";
+    const project = await world.project(golden);
+    await project.release("1.0.0");
+    const waiting = await project.deploy("1.0.0", "Test");
+    const question = await asked(world, waiting);
+    await project.change({ steps: [{ name: "Mended", role: "db", script: `mark mended` }] });
+    await project.release("2.0.0");
+    const behind = await project.deploy("2.0.0", "Test");
+    const [reason] = (await world.api.get(`/api/tasks/${behind.taskId}/waiting`)).Reasons;
+    assert.deepEqual([reason.Kind, reason.RelatedDocumentIds], ["TasksAhead", [waiting.taskId, question.Id]]);
+    assert.match(reason.Message, /It waits for a person to answer Step 2: Approve, and lets no other deployment pass until then/);
+    await answer(world, question, { Result: "Proceed", Notes: "looks good" });
+    assert.deepEqual([(await waiting.ended()).State, (await behind.ended()).State], ["Success", "Success"]);
+    assert.deepEqual([waiting.marks(), behind.marks()], [approval.marks, ["mended"]]);
+  });
+
   test("a cancel ends the script on its machine, and nothing after it begins", async () => {
     const project = await world.project({
       name: `Golden ${++made}`,

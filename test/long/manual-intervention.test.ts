@@ -199,6 +199,8 @@ describe("an approval among other actions", () => {
     ]);
     const [question] = await stage.questions(taskId);
     assert.equal(node.engine.running().length, 1);
+    // The two begin side by side, in either order.
+    await eventually("the long one has begun", () => stage.marks().length === 1);
     assert.deepEqual(stage.marks(), ["start long machine-1"]);
     isLong = false;
     await waits(stage, taskId);

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { make } from "../support/api-node.ts";
+import { makeZip } from "../support/archives.ts";
 import { needsBrowser } from "../support/browser.ts";
 import { scriptStep } from "../support/deploy-stage.ts";
 import { portalPassword, startPortalStage } from "../support/portal-stage.ts";
@@ -83,5 +84,43 @@ test("a session that ends in the middle asks for a sign-in above the page, and t
   await page.waitForURL(/\/tasks\/ServerTasks-\d+$/);
   const { Items } = await portal.stage.api.get("/api/deployments?take=1");
   assert.equal(Items[0].Comments, "kept");
+  assert.deepEqual(faults, []);
+});
+
+test("a release of a project with a package takes its newest version", needsBrowser, async (t) => {
+  const { page, faults, close } = await portal.open("/app");
+  t.after(close);
+  const { api } = portal.stage;
+  for (const version of ["1.0.0", "1.1.0"]) {
+    const form = new FormData();
+    form.append("file", new Blob([new Uint8Array(makeZip([{ name: "shop.txt", content: version }]))]), `Shop.${version}.zip`);
+    const headers = { "X-Octopus-ApiKey": api.adminKey };
+    const answer = await fetch(`${api.url}/api/Spaces-1/packages/raw`, { method: "POST", headers, body: form });
+    assert.ok(answer.ok, await answer.text());
+  }
+  const project = await make.project(api, "Packed shop");
+  const reference = { PackageId: "Shop", FeedId: "feeds-builtin" };
+  await api.put(`/api/projects/${project.Id}/deploymentprocesses`, {
+    Steps: [
+      {
+        Name: "Install",
+        Properties: { "Octopus.Action.TargetRoles": "web" },
+        Actions: [
+          {
+            Name: "Install",
+            ActionType: "Octopus.TentaclePackage",
+            Packages: [{ Name: "", ...reference }],
+            Properties: { "Octopus.Action.Package.PackageId": reference.PackageId, "Octopus.Action.Package.FeedId": reference.FeedId },
+          },
+        ],
+      },
+    ],
+  });
+  await page.goto(`${portal.url}/app/Spaces-1/projects/${project.Slug}`);
+  await page.getByRole("button", { name: "Create the first release" }).click();
+  await page.getByRole("dialog").getByLabel("Version").fill("7.0.0");
+  await page.getByRole("dialog").getByRole("button", { name: "Create release" }).click();
+  await page.getByRole("heading", { name: "Release 7.0.0" }).waitFor();
+  await page.getByRole("cell", { name: "1.1.0" }).waitFor();
   assert.deepEqual(faults, []);
 });

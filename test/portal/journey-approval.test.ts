@@ -32,7 +32,7 @@ test("D6: one approves and one rejects from the page of approvals, and who watch
 
   // Both begin at the dashboard; the deployment appears there and waits.
   const first = await portal.stage.deploy([approve("Is the shop closed?"), scriptStep("first")]);
-  const cell = watcher.page.locator("[role=gridcell][data-state=Waiting]");
+  const cell = watcher.page.getByRole("gridcell", { name: /1\.0\.0.*Waiting/ });
   await cell.waitFor();
   await takePictures(watcher.page, "approval 1 dashboard");
   await cell.getByRole("link", { name: "1.0.0" }).click();

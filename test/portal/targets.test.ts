@@ -128,6 +128,52 @@ test("a line that fails says what to check, is not shown again, and can be revok
   assert.deepEqual(faults, []);
 });
 
+test("a line that is used twice or late says so, on its page and to whoever fetches the script", needsBrowser, async (t) => {
+  const { api } = portal.stage;
+  const body = { EnvironmentIds: [portal.stage.environment.Id], Roles: ["web"], CommunicationStyle: "TentacleActive" };
+  const script = (token: string) => api.call("GET", `/api/agent/install?token=${token}`, undefined, { "X-Octopus-ApiKey": "" });
+  const register = (Token: string, thumbprint: string, MachineName: string) =>
+    api.call("POST", "/api/agent/install/register", {
+      Token,
+      Thumbprint: thumbprint.repeat(20),
+      Uri: "poll://zyxwvutsrq0123456789/",
+      MachineName,
+    });
+  const twice = await api.post("/api/machines/install-tokens", body);
+  const { page, faults, close } = await portal.open(`${list}/new?token=${twice.Id}`);
+  t.after(close);
+  await page.getByText("Waiting for the line to be pasted").waitFor();
+  await page.getByTestId("live-light").getByText("Live").waitFor();
+  assert.equal((await register(twice.Token, "A1", "first")).status, 200);
+  await page.getByText("first is registered; its first health check is under way.").waitFor();
+  const refused = await register(twice.Token, "B2", "second");
+  assert.equal(refused.status, 409);
+  assert.match(refused.body.ErrorMessage, /used already, by the machine first\. A token is good for one machine/);
+  await page.getByText("The line is used up: it is good for one machine.").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Revoke …" }).count(), 0);
+  await portal.checkAccess(page, "a line that is used up");
+  const late = await api.post("/api/machines/install-tokens", body);
+  assert.equal((await script(late.Token)).status, 200);
+  await api.database.execute(`UPDATE install_tokens SET expires_at = now() WHERE id = $1`, [late.Id]);
+  await page.goto(`${portal.url}${list}/new?token=${late.Id}`);
+  await page.getByText(/^The token could be used until /).waitFor();
+  await portal.checkAccess(page, "a line that is late");
+  // The machine that has it may fetch the script again; another one is told at its first stage.
+  const again = await api.call("POST", "/api/agent/install/stages", { Token: twice.Token, Stage: "Started", Thumbprint: "B2".repeat(20) });
+  assert.match(again.body.ErrorMessage, /used already, by the machine first/);
+  for (const [token, says] of [
+    [late.Token, /could be used until .*; that is over\. Make a new one on the page Add target\./],
+    ["unknown", /is not known\. Copy the whole line again/],
+  ] as const) {
+    const answer = await script(token);
+    assert.ok(answer.status >= 400, token);
+    assert.match(answer.body.ErrorMessage, says, token);
+  }
+  await page.getByRole("link", { name: "Make a new line" }).click();
+  await page.getByRole("button", { name: "Make the line" }).waitFor();
+  assert.deepEqual(faults, []);
+});
+
 test("an agent that listens is asked who it is, and added by hand", needsBrowser, async (t) => {
   const { page, faults, close } = await portal.open(`${list}/new?by=hand`);
   t.after(close);

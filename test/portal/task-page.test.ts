@@ -87,6 +87,10 @@ test("hostile output is text, a line of megabytes is cut and can be had whole", 
     "\u001b]8;;javascript:window.hacked=1\u001b\\bad link\u001b]8;;\u001b\\ \u001b]8;;https://example.com/\u001b\\good link\u001b]8;;\u001b\\",
     "10 %\r50 %\r100 % done",
     "\u202eright to left\u202c 🦑 שלום",
+    "\u001b[41;31mnever ended",
+    "\u001b[10;20Hmoved \u001b[2K\u001b[1A\u001b[?25lcleared \u0000\u0000NUL\u001bc reset",
+    "\u001b]8;;javascript:window.hacked=1 a link without an end",
+    "\u001b[38;2;999;1mno colour \u001b[999999999999999999999m and no end\u001b[",
     long,
     "the last one",
   ];
@@ -99,6 +103,13 @@ test("hostile output is text, a line of megabytes is cut and can be had whole", 
   await lineOf(page, "red and bold plain bell").waitFor();
   assert.equal(await lineOf(page, "red and bold").locator(".red, span").filter({ hasText: /^red$/ }).count(), 1);
   await lineOf(page, /^100 % done$/).waitFor();
+  await lineOf(page, "right to left 🦑 שלום").waitFor();
+  // What one line turns on ends with it, and what is never ended hides nothing.
+  const coloured = log(page).locator("[data-line] [class*='bg-1']");
+  assert.deepEqual(await coloured.allTextContents(), ["never ended"]);
+  await lineOf(page, "moved cleared NUL reset").waitFor();
+  await lineOf(page, "8;;javascript:window.hacked=1 a link without an end").waitFor();
+  await lineOf(page, "no colour  and no end").waitFor();
   assert.equal(await log(page).locator("a[href^='javascript']").count(), 0);
   assert.equal(await log(page).getByRole("link", { name: "good link" }).getAttribute("href"), "https://example.com/");
   await page.getByRole("button", { name: "Wrap" }).click();

@@ -114,6 +114,12 @@ export function createChecker(parts: { nowMs: () => number; database: () => Simu
       if (isOther) lostAt.set(`${key} ${ownerOf(before)} ${String(before["epoch"])}`, nowMs());
     }
     if (after?.["state"] !== "running") return;
+    if (before?.["state"] === "queued" && after["owner"] === null) {
+      // It waited, was answered and queued for its tag again: cancelled, it is nobody's, and no longer in the way of its tag.
+      if (after["cancel_requested"] !== true || after["tag"] !== null || before["epoch"] === 0)
+        fail("D8", `${key} runs without an owner, though it is not one that was begun and is to be cancelled`);
+      return;
+    }
     if (before?.["owner"] !== null && after["owner"] === null) {
       if (before?.["state"] !== "running" || processOf.get(ownerOf(before)) !== tx.client)
         fail("D4", `${tx.client} let ${key} wait, which it did not hold`);

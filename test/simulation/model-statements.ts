@@ -128,7 +128,12 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
           (isFresh === true && row["state"] === "queued" && row["is_head"] === true) ||
           (isTakeover === true && isForfeited(row, tx, overdueMs as number)),
       );
-      return answer([{ found }]);
+      const leases = seenRows(tx, "task_queue")
+        .filter(({ row }) => row["state"] === "running")
+        .map(({ row }) => row["lease_until"] as number)
+        .filter((until) => until >= tx.startedMs - (overdueMs as number) && until < Infinity);
+      const next = isTakeover === true && leases.length > 0 ? Math.min(...leases) - tx.startedMs + (overdueMs as number) : null;
+      return answer([{ found, next_takeover_ms: next }]);
     },
 
     async "task-claim"(tx, values) {
@@ -224,12 +229,17 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
       return counted(row === undefined ? 0 : 1);
     },
 
-    async "task-pause"(tx, [id, isAnswered]) {
+    async "task-pause"(tx, [id, isAnswered, isPassing]) {
       const row = await update(
         tx,
         queued(id),
         () => true,
-        (one) => ({ ...one, owner: null, lease_until: isAnswered === true ? -Infinity : Infinity }),
+        (one) => ({
+          ...one,
+          owner: null,
+          lease_until: isAnswered === true ? -Infinity : Infinity,
+          tag: isPassing === true ? null : one["tag"],
+        }),
       );
       if (row === undefined) return counted(0);
       const task = await update(
@@ -243,6 +253,24 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
 
     async "task-lock"(tx, [id]) {
       return answer((await model.lock(tx, queued(id), () => true)) === undefined ? [] : [{}]);
+    },
+
+    async "task-requeue"(tx, [id, tag]) {
+      const row = await update(
+        tx,
+        queued(id),
+        (one) => one["state"] === "running" && one["owner"] === null && one["tag"] === null && one["cancel_requested"] === false,
+        (one) => ({ ...one, state: "queued", tag, is_head: false, lease_until: null }),
+      );
+      return counted(row === undefined ? 0 : 1);
+    },
+
+    async "task-unhead"(tx, [tag]) {
+      let count = 0;
+      const isHead = (one: Row): boolean => one["tag"] === tag && one["state"] === "queued" && one["is_head"] === true;
+      for (const { cell, row } of seenRows(tx, "task_queue"))
+        if (isHead(row) && (await update(tx, cell, isHead, (one) => ({ ...one, is_head: false }))) !== undefined) count += 1;
+      return counted(count);
     },
 
     async "task-resume"(tx, [id]) {
@@ -290,7 +318,16 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
         tx,
         queued(id),
         () => true,
-        (one) => ({ ...one, cancel_requested: true }),
+        (one) => {
+          const isBegun = (one["epoch"] as number) > 0;
+          const isNobodys = isBegun && one["state"] === "queued";
+          return {
+            ...one,
+            cancel_requested: true,
+            state: isBegun ? "running" : one["state"],
+            ...(isNobodys ? { tag: null, is_head: false, lease_until: Infinity } : {}),
+          };
+        },
       );
       return answer(row === undefined ? [] : [row]);
     },

@@ -44,7 +44,8 @@ export interface SeedResult {
   };
 }
 
-function approvalStep(): PlannedStep {
+/** `blocks`: no other task of its tag passes while it waits. */
+function approvalStep(blocks: boolean): PlannedStep {
   return {
     id: "approve",
     number: 99,
@@ -61,7 +62,10 @@ function approvalStep(): PlannedStep {
         name: "Approve",
         type: "Octopus.Manual",
         condition: "Success",
-        properties: { "Octopus.Action.Manual.Instructions": "Look at it" },
+        properties: {
+          "Octopus.Action.Manual.Instructions": "Look at it",
+          "Octopus.Action.Manual.BlockConcurrentDeployments": blocks ? "True" : "False",
+        },
         packages: [],
         values: [],
       },
@@ -294,7 +298,7 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
     });
     if (!needsApproval) return plan;
     const [first, ...others] = plan.steps;
-    return { ...plan, steps: [first!, approvalStep(), ...others] };
+    return { ...plan, steps: [first!, approvalStep(Number(/\d+$/.exec(taskId)?.[0]) % 2 === 0), ...others] };
   }
 
   function deployHandler(connected: Agents): TaskHandler {

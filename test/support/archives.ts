@@ -21,6 +21,7 @@ export function makeZip(entries: readonly ZipEntry[], options: { comment?: strin
     shared.writeUInt16LE(20, 0);
     shared.writeUInt16LE(0x800, 2); // names in UTF-8
     shared.writeUInt16LE(8, 4);
+    shared.writeUInt16LE(0x21, 8); // 1 January 1980: strict programs refuse the zeroth month
     shared.writeUInt32LE(crc32(bytes), 10);
     shared.writeUInt32LE(packed.length, 14);
     shared.writeUInt32LE(bytes.length, 18);

@@ -31,6 +31,8 @@ export interface GoldenAction {
   packages?: { name?: string; id: string }[];
   environments?: string[];
   disabled?: boolean;
+  /** Id of the pool whose worker runs it. */
+  workerPool?: string;
 }
 
 export interface GoldenStep extends GoldenAction {
@@ -156,6 +158,7 @@ async function createWorldIn(cluster: Cluster, parts: { nodes: number }): Promis
     Name: action.name,
     ActionType: action.type ?? "Octopus.Script",
     IsDisabled: action.disabled ?? false,
+    ...(action.workerPool === undefined ? {} : { WorkerPoolId: action.workerPool }),
     Environments: (action.environments ?? []).map((name) => environmentIds[name]),
     Packages: (action.packages ?? []).map(({ name = "", id }) => ({
       Id: "",

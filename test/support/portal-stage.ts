@@ -25,10 +25,10 @@ export interface PortalStage {
   stage: DeployStage;
   browser: Browser;
   url: string;
-  /** A page of a browser of its own. `path` as in "/app"; signed in as the administrator unless said otherwise. */
+  /** A page of a browser of its own. `path` as in "/app"; signed in as the administrator unless said otherwise; `at`: another address. */
   open(
     path: string,
-    options?: { signedIn?: boolean; theme?: "light" | "dark"; size?: { width: number; height: number } },
+    options?: { signedIn?: boolean; theme?: "light" | "dark"; size?: { width: number; height: number }; at?: string },
   ): Promise<{ page: Page; faults: string[]; close(): Promise<void> }>;
   /** The task once it has ended. */
   ended(taskId: string): Promise<Json>;
@@ -37,9 +37,10 @@ export interface PortalStage {
   close(): Promise<void>;
 }
 
-export async function startPortalStage(options: { machines?: number } = {}): Promise<PortalStage> {
+/** `portalFolder`: another build than that of this checkout. */
+export async function startPortalStage(options: { machines?: number; portalFolder?: string } = {}): Promise<PortalStage> {
   const { folder } = await buildPortal(root);
-  const [stage, browser] = await Promise.all([startDeployStage({ ...options, portalFolder: folder, lease: patientLease }), openBrowser()]);
+  const [stage, browser] = await Promise.all([startDeployStage({ portalFolder: folder, ...options, lease: patientLease }), openBrowser()]);
   await stage.api.database.execute(`UPDATE users SET password_hash = $1 WHERE username IN ('admin', 'nobody')`, [
     await hashPassword(portalPassword),
   ]);
@@ -48,14 +49,14 @@ export async function startPortalStage(options: { machines?: number } = {}): Pro
     stage,
     browser,
     url,
-    async open(where, { signedIn = true, theme = "light", size = { width: 1280, height: 800 } } = {}) {
+    async open(where, { signedIn = true, theme = "light", size = { width: 1280, height: 800 }, at = url } = {}) {
       const context = await browser.newContext({ colorScheme: theme, viewport: size, reducedMotion: "reduce" });
       if (signedIn) {
         const answer = await context.request.post(`${url}/api/users/login`, { data: { Username: "admin", Password: portalPassword } });
         assert.equal(answer.status(), 200, await answer.text());
       }
       const { page, faults } = await openPage(context);
-      await page.goto(url + where);
+      await page.goto(at + where);
       return { page, faults, close: () => context.close() };
     },
     ended: (taskId) =>

@@ -76,13 +76,18 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
   const librarySet = await node.post("/api/libraryvariablesets", { Name: "Shared" });
   const deployment = await node.post("/api/deployments", { ReleaseId: release.Id, EnvironmentId: environment.Id });
   const hosted = await make.project(node, "Hosted");
-  await node.put(`/api/projects/${hosted.Id}`, { TenantedDeploymentMode: "TenantedOrUntenanted" });
+  const Templates = [{ Id: "color", Name: "Color", DefaultValue: "red", DisplaySettings: { "Octopus.ControlType": "SingleLineText" } }];
+  await node.put(`/api/projects/${hosted.Id}`, { TenantedDeploymentMode: "TenantedOrUntenanted", Templates });
   await make.process(node, hosted.Id);
   const hostedRelease = await make.release(node, hosted.Id, "1.0.0");
   const tenant = await node.post("/api/tenants", {
     Name: "Acme",
     TenantTags: ["Region/North"],
     ProjectEnvironments: { [hosted.Id]: [environment.Id] },
+  });
+  const tenantValues = () => ({
+    LibraryVariables: {},
+    ProjectVariables: { [hosted.Id]: { Variables: { [environment.Id]: { color: fresh("Color") } } } },
   });
   /** A question that a task asks, as a step of its process would. */
   async function askFor(taskId: string): Promise<Json> {
@@ -215,6 +220,8 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
     "DELETE /tagsets/{id}": async () => ({ path: `/api/tagsets/${(await node.post("/api/tagsets", { Name: fresh("Set") })).Id}` }),
     "POST /tenants": () => ({ path: "/api/tenants", body: { Name: fresh("Tenant"), TenantTags: ["Region/North"] } }),
     "PUT /tenants/{id}": () => ({ path: `/api/tenants/${seen.tenant.Id}`, body: { Description: fresh("text") } }),
+    "POST /tenants/{id}/variables": () => ({ path: `/api/tenants/${seen.tenant.Id}/variables`, body: tenantValues() }),
+    "PUT /tenants/{id}/variables": () => ({ path: `/api/tenants/${seen.tenant.Id}/variables`, body: tenantValues() }),
     "DELETE /tenants/{id}": async () => ({ path: `/api/tenants/${(await node.post("/api/tenants", { Name: fresh("Tenant") })).Id}` }),
     "POST /lifecycles": () => ({ path: "/api/lifecycles", body: { Name: fresh("Lifecycle") } }),
     "PUT /lifecycles/{id}": () => ({ path: "/api/lifecycles/Lifecycles-1", body: { Description: fresh("text") } }),

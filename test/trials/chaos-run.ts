@@ -1,6 +1,7 @@
 // The trial of chaos: several nodes on one database and one folder, deployments going out all the time, and meanwhile nodes that are killed
 // (kill -9), frozen for longer than their lease, and a database that is killed and started again, or whose standby takes its place. The outside
 // observer judges what came of it.
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { createCluster } from "../support/cluster.ts";
@@ -59,6 +60,8 @@ const takeoverMsMax = 20_000;
 /** A lease and a second. */
 const slowTakeoverMs = 5_000;
 const lookMsMax = 500;
+/** What a node says in its log when it goes on with a task. */
+const takeoverWords = "Goes on with a task that another owner had before.";
 /** What a node had sent before it was killed or frozen is written by then. */
 const lastWordsMs = 300;
 
@@ -100,6 +103,10 @@ export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
     const disturbed = new Set<ServerProcess>();
     const api = createClusterApi(() => nodes.filter((node) => !disturbed.has(node)).map((node) => node.ready.url));
     const look = createTaskLook(api, () => nodes.filter((node) => !disturbed.has(node)));
+    const said = followTakeoverLines(
+      nodes.map(({ name }) => path.join(cluster.root, `${name}.log`)),
+      ended.signal,
+    );
     const observer = createObserver({ folder: path.join(cluster.root, "observed"), api });
     const project = await observer.prepare({
       name: "shop",
@@ -158,7 +165,7 @@ export async function runChaosTrial(trial: ChaosTrial): Promise<ChaosResult> {
       const atMs = performance.now();
       if (how === "kill") await victim.kill();
       else await victim.freeze();
-      const seen = Promise.all(itsTasks.map(async (taskId) => takeover(look, taskId, idOf(victim), atMs)));
+      const seen = Promise.all(itsTasks.map(async (taskId) => takeover({ look, said }, taskId, idOf(victim), atMs)));
       await pause(how === "kill" ? length * awayMsMax : freezeMs.min + length * freezeMs.more);
       if (how === "kill") await victim.start();
       else victim.thaw();
@@ -236,13 +243,22 @@ async function tasksOf(api: ClusterApi, node: ServerProcess, underWay: ReadonlyS
 }
 
 /**
- * How long after the disturbance the task went on: another node had it, or, where the same node was started again and may have it under the same
- * name, its log grew. Undefined when it had ended just before.
+ * How long after the disturbance the task went on: a process said so in its log, another node had it, or, where the same node was started again
+ * and may have it under the same name, the task's log grew. Undefined when it had ended just before. The process that goes on may be disturbed in
+ * turn before any node is seen with the task, so that its own word is the one trace of it; the time until the task goes on after that counts for
+ * the later disturbance.
  */
-async function takeover(look: TaskLook, taskId: string, from: string, sinceMs: number): Promise<number | undefined> {
+async function takeover(
+  { look, said }: { look: TaskLook; said: TakeoverLines },
+  taskId: string,
+  from: string,
+  sinceMs: number,
+): Promise<number | undefined> {
   await pause(lastWordsMs);
   let before: string | undefined;
   while (performance.now() - sinceMs < takeoverMsMax) {
+    const saidAtMs = said.firstAfter(taskId, sinceMs + lastWordsMs);
+    if (saidAtMs !== undefined) return saidAtMs - sinceMs;
     const task = await look.task(taskId);
     if (task?.IsCompleted === true && before === undefined) return undefined;
     if (task?.IsCompleted === true || (task?.State === "Executing" && task.ServerNode !== from)) return performance.now() - sinceMs;
@@ -254,6 +270,38 @@ async function takeover(look: TaskLook, taskId: string, from: string, sinceMs: n
     await pause(takeoverLookMs);
   }
   return takeoverMsMax;
+}
+
+/** When nodes said in their logs that they go on with a task of another owner, by the clock of this process: clocks of nodes may be wrong. */
+interface TakeoverLines {
+  firstAfter(taskId: string, afterMs: number): number | undefined;
+}
+
+/** Follows the logs of all nodes, where each takeover is a line. */
+function followTakeoverLines(files: readonly string[], ended: AbortSignal): TakeoverLines {
+  const seen = new Map<string, number[]>();
+  const rests = new Map<string, string>();
+  const positions = new Map<string, number>();
+  function readOn(file: string): void {
+    const opened = openSync(file, "r");
+    try {
+      const from = positions.get(file) ?? 0;
+      const piece = Buffer.alloc(Math.max(0, fstatSync(opened).size - from));
+      const length = readSync(opened, piece, 0, piece.length, from);
+      positions.set(file, from + length);
+      const lines = ((rests.get(file) ?? "") + piece.toString("latin1", 0, length)).split("\n");
+      rests.set(file, lines.pop() ?? "");
+      for (const line of lines) {
+        const taskId = line.includes(takeoverWords) ? /"task":"([^"]+)"/.exec(line)?.[1] : undefined;
+        if (taskId !== undefined) seen.set(taskId, [...(seen.get(taskId) ?? []), performance.now()]);
+      }
+    } finally {
+      closeSync(opened);
+    }
+  }
+  const timer = setInterval(() => files.forEach(readOn), takeoverLookMs);
+  ended.addEventListener("abort", () => clearInterval(timer), { once: true });
+  return { firstAfter: (taskId, afterMs) => seen.get(taskId)?.find((atMs) => atMs > afterMs) };
 }
 
 /** What one of the nodes tells of a task. A look at a node that is frozen in that moment is given up soon, so that it is not what is measured. */

@@ -19,6 +19,7 @@ const freshMs = 30_000;
 const keptMs = 5 * 60_000;
 const triesMax = 3;
 
+/** Whether a browser takes itself for offline says nothing about a server on the same machine or in a closed network: requests are tried. */
 export function createQueryClient(): QueryClient {
   return new QueryClient({
     defaultOptions: {
@@ -31,8 +32,9 @@ export function createQueryClient(): QueryClient {
         // The stream of changes and its reconnections say when to ask; see live-changes.ts.
         refetchOnWindowFocus: false,
         refetchOnReconnect: false,
+        networkMode: "always",
       },
-      mutations: { retry: false },
+      mutations: { retry: false, networkMode: "always" },
     },
   });
 }

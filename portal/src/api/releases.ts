@@ -54,5 +54,19 @@ export interface NewRelease {
   ReleaseNotes?: string;
 }
 
-export const createRelease = (space: string, body: NewRelease, idempotencyKey: string): Promise<Release> =>
-  api.post(path`/${space}/releases`, body, { headers: { "Idempotency-Key": idempotencyKey } });
+interface CreatedRelease {
+  ReleaseId: string;
+  ReleaseVersion: string;
+}
+
+/** By the command, which takes the newest version of each package that fits the channel; the plain collection wants each one named. */
+export const createRelease = (space: string, body: NewRelease, idempotencyKey: string): Promise<CreatedRelease> => {
+  const { ProjectId, ChannelId, Version, ReleaseNotes } = body;
+  const command = {
+    ProjectName: ProjectId,
+    ...(ChannelId === undefined ? {} : { ChannelName: ChannelId }),
+    ...(Version === undefined ? {} : { ReleaseVersion: Version }),
+    ...(ReleaseNotes === undefined ? {} : { ReleaseNotes }),
+  };
+  return api.post(path`/${space}/releases/create/v1`, command, { headers: { "Idempotency-Key": idempotencyKey } });
+};

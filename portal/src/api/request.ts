@@ -28,6 +28,11 @@ export class ApiError extends Error {
   }
 }
 
+/** Whether the server may have done what it was asked although this came back: no answer, or one of something in between. */
+export function isUnknown(error: unknown): boolean {
+  return error instanceof ApiError && (error.status === 0 || error.status >= 500);
+}
+
 /** An address below /api with its parts encoded: path`/tasks/${id}/raw`. */
 export function path(texts: TemplateStringsArray, ...values: (string | number)[]): string {
   return texts.reduce((sum, text, index) => sum + encodeURIComponent(String(values[index - 1])) + text);
@@ -67,28 +72,40 @@ interface Wanted extends Sent {
 /** A document of the API. @throws ApiError */
 export async function request<T>(address: string, wanted: Wanted): Promise<T> {
   for (;;) {
-    const response = await send(address, wanted);
+    const { response, text } = await send(address, wanted);
     if (response.status === 401 && wanted.isSignIn !== true && (await renewSession())) continue;
-    if (!response.ok) throw await refusalOf(response);
-    const text = await response.text();
-    return (text === "" ? undefined : response.headers.get("content-type")?.includes("json") === true ? JSON.parse(text) : text) as T;
+    if (!response.ok) throw refusalIn(response, text);
+    return (text === "" ? undefined : response.headers.get("content-type")?.includes("json") === true ? parsed(text) : text) as T;
   }
 }
 
-async function send(address: string, wanted: Wanted): Promise<Response> {
+/** Override the direction of all text behind them. */
+const turning = /[\u202a-\u202e\u2066-\u2069]/g;
+const mayTurn = /[\u202a-\u202e\u2066-\u2069]|\\u20[26]/;
+const isName = /(?:Name|^Title|^Description|^Message)$/;
+
+/** Names come without characters that would turn the page around them; nobody sees these, and nobody types them by intent. */
+function parsed(text: string): unknown {
+  if (!mayTurn.test(text)) return JSON.parse(text);
+  return JSON.parse(text, (key, value: unknown) => (typeof value === "string" && isName.test(key) ? value.replace(turning, "") : value));
+}
+
+/** The whole answer: one that is cut in the middle is lost like one that never came. */
+async function send(address: string, wanted: Wanted): Promise<{ response: Response; text: string }> {
   const headers: Record<string, string> = { Accept: "application/json", ...wanted.headers };
   const isFile = wanted.body instanceof Blob || wanted.body instanceof FormData;
   if (wanted.body !== undefined && !isFile) headers["Content-Type"] = "application/json";
   if (wanted.method !== "GET") headers["X-Octopus-Csrf-Token"] = csrfToken();
   const late = AbortSignal.timeout(answerMsMax);
   try {
-    return await fetch(apiAddress(address), {
+    const response = await fetch(apiAddress(address), {
       method: wanted.method,
       headers,
       credentials: "same-origin",
       signal: wanted.signal === undefined ? late : AbortSignal.any([wanted.signal, late]),
       ...(wanted.body === undefined ? {} : { body: isFile ? (wanted.body as BodyInit) : JSON.stringify(wanted.body) }),
     });
+    return { response, text: await response.text() };
   } catch (error) {
     if (wanted.signal?.aborted === true) throw error;
     throw new ApiError(0, [
@@ -101,7 +118,10 @@ async function send(address: string, wanted: Wanted): Promise<Response> {
 
 /** What a response that is no success says. */
 export async function refusalOf(response: Response): Promise<ApiError> {
-  const text = await response.text().catch(() => "");
+  return refusalIn(response, await response.text().catch(() => ""));
+}
+
+function refusalIn(response: Response, text: string): ApiError {
   return readRefusal({
     status: response.status,
     statusText: response.statusText,

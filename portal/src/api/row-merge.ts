@@ -19,17 +19,20 @@ export interface RowChange<T> {
 /** Written by the server, so no edit of anybody. */
 const writtenByServer = new Set(["Slug", "Links", "CanBeUsedForProjectVersioning"]);
 
+/** Members that do not count, by their name and what they are members of. */
+type Ignored = (name: string, owner: object) => boolean;
+
 /** One text for all objects that mean the same, whatever the order of their members. */
-function meaningOf(value: unknown): string {
-  return JSON.stringify(value, (name, one: unknown) => {
-    if (writtenByServer.has(name)) return undefined;
+function meaningOf(value: unknown, isIgnored?: Ignored): string {
+  return JSON.stringify(value, function (this: object, name, one: unknown) {
+    if (writtenByServer.has(name) || isIgnored?.(name, this) === true) return undefined;
     if (typeof one !== "object" || one === null || Array.isArray(one)) return one;
     return Object.fromEntries(Object.entries(one).toSorted(([a], [b]) => (a < b ? -1 : 1)));
   });
 }
 
-export function isSame(one: unknown, other: unknown): boolean {
-  return one === other || meaningOf(one) === meaningOf(other);
+export function isSame(one: unknown, other: unknown, isIgnored?: Ignored): boolean {
+  return one === other || meaningOf(one, isIgnored) === meaningOf(other, isIgnored);
 }
 
 /** What became of rows that are not the same on all three sides; rows both changed in the same way are none. */

@@ -10,6 +10,9 @@ const tasksMs = 5_000;
 /** Why each one waits is a request of its own. */
 export const waitingTasksShown = 10;
 
+/** Tasks name their node by its id, which is its name behind the kind. */
+export const nodeName = (id: string): string => id.replace(/^OctopusServerNodes-/, "");
+
 export const nodesQuery = queryOptions({
   queryKey: ["nodes"],
   queryFn: ({ signal }) => api.get<ServerNodesSummary>("/octopusservernodes/summary", { signal }),

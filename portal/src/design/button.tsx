@@ -2,12 +2,13 @@
 
 import { Button as AriaButton, Link as AriaLink } from "react-aria-components";
 import type { ButtonProps as AriaButtonProps, LinkProps as AriaLinkProps } from "react-aria-components";
+import type { Ref } from "react";
 import css from "./button.module.css";
 import { joined } from "./class-names.ts";
 
 export interface Weight {
   /** `primary`: the one thing this page is for. `danger`: it takes something away. `quiet`: among others, as in bars. */
-  weight?: "primary" | "danger" | "quiet";
+  weight?: "primary" | "danger" | "quiet" | undefined;
   /** Only an icon; give it an aria-label. */
   isIcon?: boolean;
 }
@@ -15,6 +16,7 @@ export interface Weight {
 interface ButtonProps extends Omit<AriaButtonProps, "className" | "isPending">, Weight {
   /** What it does is under way: it keeps the focus, and a further press does nothing. */
   isPending?: boolean;
+  ref?: Ref<HTMLButtonElement>;
 }
 
 export function Button({ weight, isIcon, isPending, onPress, ...rest }: ButtonProps) {

@@ -1,58 +1,52 @@
-// A button that opens a menu of actions, links and choices.
+// A button that opens a menu of actions, links and choices. The list itself is loaded when a hand or the focus comes near.
 
-import { Check } from "lucide-react";
+import { Suspense, lazy, useRef, useState } from "react";
 import type { ReactNode } from "react";
-import { Header, Menu, MenuItem, MenuSection, MenuTrigger, Popover } from "react-aria-components";
-import type { MenuItemProps } from "react-aria-components";
-import css from "./menu.module.css";
+import { Button } from "./button.tsx";
+import type { Weight } from "./button.tsx";
+import type { MenuGroup } from "./menu-entries.ts";
 
-export interface MenuEntry {
-  id: string;
-  name: string;
-  icon?: ReactNode;
-  /** Leads somewhere; else `onChoose` is called. */
-  href?: NonNullable<MenuItemProps["href"]>;
-  onChoose?(): void;
-  /** One of several that exclude each other. */
-  isChosen?: boolean;
-  isDisabled?: boolean;
+interface MenuButtonProps extends Pick<Weight, "weight"> {
+  /** Of the list. */
+  label: string;
+  /** Of the button, when what stands in it does not say it. */
+  name?: string;
+  children: ReactNode;
+  groups: readonly MenuGroup[];
 }
 
-export interface MenuGroup {
-  id: string;
-  heading?: string;
-  entries: readonly MenuEntry[];
-}
+/** To be called early by whoever wants it to be there when it is opened. */
+export const loadMenu = () => import("./menu-list.tsx");
+const MenuList = lazy(async () => ({ default: (await loadMenu()).MenuList }));
 
-/** `trigger` is a Button. */
-export function MenuButton({ label, trigger, groups }: { label: string; trigger: ReactNode; groups: readonly MenuGroup[] }) {
+export function MenuButton({ label, name, weight, children, groups }: MenuButtonProps) {
+  const trigger = useRef<HTMLButtonElement>(null);
+  const [isOpen, setOpen] = useState(false);
   return (
-    <MenuTrigger>
-      {trigger}
-      <Popover className={css["popover"]!} placement="bottom end">
-        <Menu className={css["list"]!} aria-label={label}>
-          {groups.map((group) => (
-            <MenuSection key={group.id} id={group.id} {...(group.heading === undefined ? { "aria-label": label } : {})}>
-              {group.heading !== undefined && <Header className={css["heading"]!}>{group.heading}</Header>}
-              {group.entries.map((entry) => (
-                <MenuItem
-                  key={entry.id}
-                  id={entry.id}
-                  textValue={entry.isChosen === true ? `${entry.name} (chosen)` : entry.name}
-                  href={entry.href}
-                  isDisabled={entry.isDisabled}
-                  onAction={() => entry.onChoose?.()}
-                  className={css["item"]!}
-                >
-                  {entry.icon}
-                  {entry.name}
-                  {entry.isChosen === true && <Check size={16} aria-label="chosen" className={css["check"]} />}
-                </MenuItem>
-              ))}
-            </MenuSection>
-          ))}
-        </Menu>
-      </Popover>
-    </MenuTrigger>
+    <>
+      <Button
+        ref={trigger}
+        weight={weight}
+        aria-label={name}
+        aria-haspopup="menu"
+        aria-expanded={isOpen}
+        onPress={() => setOpen(true)}
+        onKeyDown={(event) => {
+          if (event.key !== "ArrowDown") return event.continuePropagation();
+          event.preventDefault();
+          setOpen(true);
+        }}
+        // What cannot be loaded says so when the menu is opened.
+        onHoverStart={() => void loadMenu().catch(() => {})}
+        onFocus={() => void loadMenu().catch(() => {})}
+      >
+        {children}
+      </Button>
+      {isOpen && (
+        <Suspense>
+          <MenuList label={label} groups={groups} trigger={trigger} onLeave={() => setOpen(false)} />
+        </Suspense>
+      )}
+    </>
   );
 }

@@ -3,6 +3,7 @@
 import { useRouterState } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import type { ReactNode } from "react";
+import { isolated } from "./isolated.ts";
 import css from "./page.module.css";
 
 /** The page before this one; undefined at the first. */
@@ -22,7 +23,7 @@ interface PageHeaderProps {
 export function PageHeader({ title, within = [], above, beside, actions }: PageHeaderProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
-    document.title = [title, ...within, "Cuttle"].join(" – ");
+    document.title = [title, ...within, "Cuttle"].map(isolated).join(" – ");
   });
   // Where the router has arrived, not where it is going: while the next page is still being loaded, this one's heading must not take the focus
   // that belongs to the next one's.

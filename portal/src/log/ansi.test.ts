@@ -7,8 +7,7 @@ import { parseAnsi, plainText } from "./ansi.ts";
 const esc = "\u001b";
 
 test("a plain line is one part, whatever it holds", () => {
-  for (const line of ["", "hello", "<b>&amp;</b>", "\ttabbed", "שלום 🦑 \u202edcba"])
-    assert.deepEqual(parseAnsi(line), [{ text: line, classes: [] }]);
+  for (const line of ["", "hello", "<b>&amp;</b>", "\ttabbed", "שלום 🦑"]) assert.deepEqual(parseAnsi(line), [{ text: line, classes: [] }]);
 });
 
 test("colours and weights become classes until they are taken back", () => {
@@ -38,11 +37,24 @@ test("moving, clearing, titles, bells and halves of sequences are dropped", () =
     [`${esc}(Bdone`, "done"],
     [`\u009b31mdone`, "done"],
     [`done${esc}[`, "done"],
-    [`done${esc}]8;;https://`, "done"],
+    [`do\u202ene\u2066`, "done"],
+    [`${esc}7${esc}[6n${esc}=${esc}cdone${esc}8`, "done"],
+    [`${esc}[?25l${esc}[1 qdone`, "done"],
     [`done${esc}`, "done"],
     [`${esc}[38;5mdone`, "done"],
   ] as const)
     assert.equal(plainText(line), text, JSON.stringify(line));
+});
+
+test("what is never ended hides nothing of what stands behind it", () => {
+  for (const [line, text] of [
+    [`${esc}]0;an error is here`, "0;an error is here"],
+    [`${esc}]8;;https://example.com/ an error is here`, "8;;https://example.com/ an error is here"],
+    [`${esc}[שלום`, "שלום"],
+    [`${esc}[31mred${esc}[1`, "red1"],
+    [`${esc}P${"x".repeat(5_000)}\u0007done`, `${"x".repeat(5_000)}done`],
+  ] as const)
+    assert.equal(plainText(line), text, JSON.stringify(line.slice(0, 60)));
 });
 
 test("of what a progress bar wrote over itself the last counts", () => {

@@ -33,11 +33,11 @@ const plain: Look = {
   background: undefined,
 };
 
-/** Control characters that are no part of text; the tab stays. */
+/** Control characters that are no part of text, and those that turn the text behind them; the tab stays. */
 // oxlint-disable-next-line no-control-regex -- control characters are what this is about
-const interesting = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/;
+const interesting = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 // oxlint-disable-next-line no-control-regex -- as above
-const nextInteresting = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g;
+const nextInteresting = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
 /** Longer control strings are taken for what was never ended. */
 const controlCharactersMax = 4_096;
 
@@ -49,6 +49,8 @@ export function parseAnsi(line: string): readonly Segment[] {
   let look = plain;
   let href: string | undefined;
   let at = 0;
+  /** The next end of a control string from where it was last looked for. */
+  let end = { index: -1, length: 0 };
   const push = (part: string): void => {
     if (part !== "") segments.push(segmentOf(part, look, href));
   };
@@ -62,23 +64,37 @@ export function parseAnsi(line: string): readonly Segment[] {
     push(text.slice(at, found.index));
     at = found.index + 1;
     if (found[0] !== "\u001b" && found[0] !== "\u009b") continue;
+    // Of the short form the one character stands for both.
+    if (found[0] === "\u009b") at -= 1;
     const kind = found[0] === "\u009b" ? "[" : text[at];
-    if (found[0] === "\u001b") at += 1;
     if (kind === "[") {
-      const end = /[@-~]/.exec(text.slice(at, at + controlCharactersMax));
-      if (end === null) break;
-      if (end[0] === "m") look = applied(look, text.slice(at, at + end.index));
-      at += end.index + 1;
+      parameters.lastIndex = at + 1;
+      const [whole] = parameters.exec(text) ?? [""];
+      at += 1 + whole.length;
+      if (whole.endsWith("m")) look = applied(look, whole.slice(0, -1));
     } else if (kind === "]" || kind === "P" || kind === "X" || kind === "^" || kind === "_") {
-      // oxlint-disable-next-line no-control-regex -- as above
-      const end = /\u0007|\u001b\\|\u009c/.exec(text.slice(at, at + controlCharactersMax));
-      if (end === null) break;
-      const control = text.slice(at, at + end.index);
+      if (end.index < at) end = stringEnd(text, at);
+      at += 1;
+      // One that is never ended hides nothing: what stands behind it is shown.
+      if (end.index - at > controlCharactersMax) continue;
+      const control = text.slice(at, end.index);
       if (kind === "]" && control.startsWith("8;")) href = webAddress(control.slice(control.indexOf(";", 2) + 1));
-      at += end.index + end[0].length;
-    } else if (kind !== undefined && "()*+#%".includes(kind)) at += 1;
+      at = end.index + end.length;
+    } else if (kind !== undefined && "()*+#%".includes(kind)) at += 2;
+    else if (kind !== undefined && kind >= "0" && kind <= "~") at += 1;
   }
   return segments;
+}
+
+/** Colours and moves: numbers, then one letter. */
+const parameters = /[0-?]*[ -/]*[@-~]/y;
+// oxlint-disable-next-line no-control-regex -- as above
+const nextStringEnd = /\u0007|\u001b\\|\u009c/g;
+
+function stringEnd(text: string, from: number): { index: number; length: number } {
+  nextStringEnd.lastIndex = from;
+  const found = nextStringEnd.exec(text);
+  return found === null ? { index: Infinity, length: 0 } : { index: found.index, length: found[0].length };
 }
 
 /** The line as text alone, for searching and copying. */

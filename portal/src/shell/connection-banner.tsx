@@ -7,6 +7,7 @@ import { useStore } from "../api/store.ts";
 import { Button } from "../design/button.tsx";
 import { Notice } from "../design/notice.tsx";
 import { clockTime } from "../design/time-text.tsx";
+import css from "./shell.module.css";
 
 /** A node that restarts, or a balancer that moves us to another one, is no news. */
 const patienceMs = 3_000;
@@ -57,7 +58,10 @@ export function LiveLight() {
       className="muted small"
       title={problem ?? "Pages change by themselves when something changes on the server."}
     >
-      <span aria-hidden>{shape}</span> {word}
+      <span aria-hidden className={state === "live" ? css["live"] : undefined}>
+        {shape}
+      </span>{" "}
+      {word}
     </span>
   );
 }

@@ -2,6 +2,7 @@
 
 import type { ToOptions } from "@tanstack/react-router";
 import type { FirstRun } from "../api/first-run.ts";
+import { isolated } from "../design/isolated.ts";
 
 export interface FirstStep {
   id: string;
@@ -56,7 +57,7 @@ export function firstSteps(space: string, state: FirstRun): FirstSteps {
         project === undefined
           ? { label: "New project", href: { to: "/app/$space/projects", params, search: { new: true } } }
           : {
-              label: state.hasSteps ? "Process" : `Add a step to ${project.Name}`,
+              label: state.hasSteps ? "Process" : `Add a step to ${isolated(project.Name)}`,
               href: { to: "/app/$space/projects/$project/process", params: { space, project: project.Slug } },
             },
     },
@@ -72,7 +73,7 @@ export function firstSteps(space: string, state: FirstRun): FirstSteps {
             way:
               release === undefined
                 ? {
-                    label: `Create a release of ${project.Name}`,
+                    label: `Create a release of ${isolated(project.Name)}`,
                     href: { to: "/app/$space/projects/$project", params: { space, project: project.Slug }, search: { new: true } },
                   }
                 : { label: "Releases", href: { to: "/app/$space/projects/$project", params: { space, project: project.Slug } } },

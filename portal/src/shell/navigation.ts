@@ -20,13 +20,15 @@ export interface NavigationEntry {
   key: string;
   /** Only this very page counts as being there, not those below it. */
   isExact?: boolean;
+  /** Pages elsewhere that belong there: what follows the space in their addresses. */
+  also?: string;
   /** What waits there for the person is counted beside the name. */
   counted?: "questions";
 }
 
 export const navigation: readonly NavigationEntry[] = [
   { to: "/app/$space", name: "Dashboard", icon: LayoutGrid, key: "d", isExact: true },
-  { to: "/app/$space/projects", name: "Projects", icon: FolderKanban, key: "p" },
+  { to: "/app/$space/projects", name: "Projects", icon: FolderKanban, key: "p", also: "/releases/" },
   { to: "/app/$space/approvals", name: "Approvals", icon: MessageCircleQuestionMark, key: "a", counted: "questions" },
   { to: "/app/$space/tasks", name: "Tasks", icon: ListChecks, key: "t" },
   { to: "/app/$space/infrastructure/environments", name: "Environments", icon: Layers, key: "e" },

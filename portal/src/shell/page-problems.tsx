@@ -2,23 +2,49 @@
 
 import { useRouter } from "@tanstack/react-router";
 import type { ErrorComponentProps } from "@tanstack/react-router";
-import { useEffect } from "react";
+import { useCallback, useEffect, useRef } from "react";
+import { connection } from "../api/connection.ts";
 import { lookForNewBuild } from "../api/portal-build.ts";
 import { ApiError } from "../api/request.ts";
+import { useStore } from "../api/store.ts";
 import { Button, ButtonLink } from "../design/button.tsx";
 import { Notice } from "../design/notice.tsx";
 import { PageHeader } from "../design/page.tsx";
 import { EmptyState, ErrorPanel } from "../design/view-states.tsx";
+import { PartMissing } from "./lazy-page.ts";
 
 export function PageProblem({ error, reset }: ErrorComponentProps) {
   const router = useRouter();
-  const isPartMissing = /dynamically imported module|Importing a module script failed|error loading dynamically/i.test(String(error));
+  const { state } = useStore(connection);
+  const isLive = state === "live";
+  const wasLost = useRef(false);
+  const again = useCallback(() => {
+    if (error instanceof PartMissing) error.retry();
+    reset();
+    void router.invalidate();
+  }, [error, reset, router]);
   useEffect(() => void lookForNewBuild(), []);
-  if (isPartMissing) {
+  useEffect(() => {
+    if (!isLive) wasLost.current = true;
+    else if (wasLost.current) again();
+  }, [isLive, again]);
+  if (error instanceof PartMissing) {
     return (
-      <Notice kind="warning" isSpoken actions={<Button onPress={() => location.reload()}>Reload</Button>}>
-        This part of the portal could not be loaded: the server was updated, or the connection is gone.
-      </Notice>
+      <>
+        <PageHeader title="This page could not be loaded" />
+        <Notice
+          kind="warning"
+          isSpoken
+          actions={
+            <>
+              <Button onPress={again}>Try again</Button>
+              <Button onPress={() => location.reload()}>Reload</Button>
+            </>
+          }
+        >
+          The connection is gone, or the server was updated. It is tried again when the connection is back.
+        </Notice>
+      </>
     );
   }
   return (
@@ -27,10 +53,7 @@ export function PageProblem({ error, reset }: ErrorComponentProps) {
       <ErrorPanel
         title={error instanceof ApiError ? "The server did not give what it needs" : "The page has a fault"}
         error={error}
-        onRetry={() => {
-          reset();
-          void router.invalidate();
-        }}
+        onRetry={again}
       />
     </>
   );

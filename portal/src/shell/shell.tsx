@@ -1,17 +1,19 @@
 // The frame around every page of a space: header with space and user, side bar, banners, and the page. It follows the space's changes.
 
 import { useQuery, useQueryClient, useSuspenseQuery } from "@tanstack/react-query";
-import { Link, Outlet, getRouteApi, useRouter } from "@tanstack/react-router";
-import { ChevronDown, CircleUser } from "lucide-react";
-import { Suspense, lazy, useEffect, useMemo } from "react";
+import { Link, Outlet, getRouteApi, useLocation, useRouter } from "@tanstack/react-router";
+import { ChevronDown, CircleUser, Search } from "lucide-react";
+import { Suspense, lazy, useCallback, useEffect, useMemo, useState } from "react";
 import { followChanges } from "../api/live-changes.ts";
 import { watchBuild } from "../api/portal-build.ts";
 import { meQuery, signOut } from "../api/session.ts";
-import { offerRenewal, renewal } from "../api/session-renewal.ts";
+import { endRenewal, offerRenewal, renewal } from "../api/session-renewal.ts";
+import { server } from "../api/server.ts";
 import { spacesQuery } from "../api/spaces.ts";
 import { useStore } from "../api/store.ts";
 import { Button } from "../design/button.tsx";
-import { MenuButton } from "../design/menu.tsx";
+import { MenuButton, loadMenu } from "../design/menu.tsx";
+import { Notice } from "../design/notice.tsx";
 import markUrl from "../design/cuttle.svg";
 import { ConnectionBanner, LiveLight } from "./connection-banner.tsx";
 import { guidedSpace } from "./guide.ts";
@@ -22,10 +24,22 @@ import { useShortcuts } from "./shortcuts.ts";
 import { chooseTheme, theme } from "./theme.ts";
 import type { Theme } from "./theme.ts";
 
-/** Needed by few, and then later. */
-const SessionOverlay = lazy(async () => ({ default: (await import("./session-overlay.tsx")).SessionOverlay }));
+/** Needed by few, and then later: but fetched soon, because by then the server may have another portal. */
+const overlay = () => import("./session-overlay.tsx");
+const overlayMs = 2_000;
+const SessionOverlay = lazy(() =>
+  overlay().then(
+    (part) => ({ default: part.SessionOverlay }),
+    () => ({ default: SessionEnded }),
+  ),
+);
 
 const FirstStepsBar = lazy(async () => ({ default: (await import("./first-steps-bar.tsx")).FirstStepsBar }));
+const loadPalette = () => import("./palette.tsx");
+const Palette = lazy(async () => ({ default: (await loadPalette()).Palette }));
+const ShortcutList = lazy(async () => ({ default: (await import("./shortcut-list.tsx")).ShortcutList }));
+
+const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
 
 const route = getRouteApi("/signed-in/app/$space");
 
@@ -39,18 +53,40 @@ export function Shell() {
   const { space } = route.useParams();
   const queries = useQueryClient();
   const router = useRouter();
+  const pathname = useLocation({ select: (location) => location.pathname });
   const { data: me } = useSuspenseQuery(meQuery);
   useEffect(() => followChanges(queries, space), [queries, space]);
   useEffect(watchBuild, []);
   useEffect(offerRenewal, []);
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      for (const load of [overlay, loadPalette, loadMenu]) void load().catch(() => {});
+    }, overlayMs);
+    return () => clearTimeout(timer);
+  }, []);
   const { isWanted: isRenewalWanted } = useStore(renewal);
   const guided = useStore(guidedSpace);
+  const [opened, setOpened] = useState<"palette" | "keys">();
   useShortcuts(
     useMemo(
-      () => Object.fromEntries(navigation.map(({ key, to }) => [`g ${key}`, () => void router.navigate({ to, params: { space } })])),
+      () => ({
+        ...Object.fromEntries(navigation.map(({ key, to }) => [`g ${key}`, () => void router.navigate({ to, params: { space } })])),
+        "?": () => setOpened("keys"),
+      }),
       [router, space],
     ),
   );
+  useEffect(() => {
+    function onKey(event: KeyboardEvent): void {
+      if (event.key !== "k" || event.altKey || event.shiftKey || !(event.ctrlKey || event.metaKey)) return;
+      event.preventDefault();
+      // A question that is open is answered first.
+      if (document.querySelector("[role=dialog], [role=alertdialog]") === null) setOpened("palette");
+    }
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
+  const leave = useCallback(() => setOpened(undefined), []);
   return (
     <>
       <a href="#page" className={css["skip"]}>
@@ -64,16 +100,22 @@ export function Shell() {
           </Link>
           <SpaceSwitcher space={space} />
           <span className={css["spacer"]} />
+          <Button weight="quiet" aria-keyshortcuts="Control+K Meta+K" onPress={() => setOpened("palette")}>
+            <Search size={16} aria-hidden />
+            <span className="visually-hidden">Go to …</span>
+            <kbd>{isMac ? "⌘" : "Ctrl"} K</kbd>
+          </Button>
           <LiveLight />
-          <UserMenu space={space} name={me.DisplayName || me.Username} />
+          <UserMenu space={space} name={me.DisplayName || me.Username} onKeys={() => setOpened("keys")} />
         </header>
         <nav className={css["side"]} aria-label="Main">
-          {navigation.map(({ to, name, icon: Icon, isExact, counted }) => (
+          {navigation.map(({ to, name, icon: Icon, isExact, also, counted }) => (
             <Link
               key={to}
               to={to}
               params={{ space }}
               className={css["entry"]}
+              data-within={(also !== undefined && pathname.includes(`/${space}${also}`)) || undefined}
               activeOptions={{ exact: isExact === true, includeSearch: false }}
               preload="intent"
             >
@@ -95,12 +137,30 @@ export function Shell() {
           <Outlet />
         </main>
       </div>
+      {opened !== undefined && (
+        <Suspense>{opened === "palette" ? <Palette space={space} onLeave={leave} /> : <ShortcutList onLeave={leave} />}</Suspense>
+      )}
       {isRenewalWanted && (
         <Suspense>
           <SessionOverlay username={me.Username} />
         </Suspense>
       )}
     </>
+  );
+}
+
+/** Where the form itself cannot be had: the page below it stays as it is. */
+function SessionEnded() {
+  return (
+    <div className={css["ended"]}>
+      <Notice kind="warning" isSpoken actions={<Button onPress={() => endRenewal(true)}>Go on</Button>}>
+        Your session has ended.{" "}
+        <a href={`${server.base}/app/signin`} target="_blank" rel="noreferrer">
+          Sign in in another window
+        </a>
+        , then go on here.
+      </Notice>
+    </div>
   );
 }
 
@@ -111,12 +171,8 @@ function SpaceSwitcher({ space }: { space: string }) {
   return (
     <MenuButton
       label="Spaces"
-      trigger={
-        <Button weight="quiet" aria-label={`Space: ${current?.Name ?? space}`}>
-          {current?.Name ?? space}
-          <ChevronDown size={16} aria-hidden />
-        </Button>
-      }
+      weight="quiet"
+      name={`Space: ${current?.Name ?? space}`}
       groups={[
         {
           id: "spaces",
@@ -129,11 +185,14 @@ function SpaceSwitcher({ space }: { space: string }) {
           })),
         },
       ]}
-    />
+    >
+      {current?.Name ?? space}
+      <ChevronDown size={16} aria-hidden />
+    </MenuButton>
   );
 }
 
-function UserMenu({ space, name }: { space: string; name: string }) {
+function UserMenu({ space, name, onKeys }: { space: string; name: string; onKeys(): void }) {
   const chosen = useStore(theme);
   async function leave(): Promise<void> {
     try {
@@ -146,13 +205,8 @@ function UserMenu({ space, name }: { space: string; name: string }) {
   return (
     <MenuButton
       label="You and this portal"
-      trigger={
-        <Button weight="quiet" aria-label={`Signed in as ${name}`}>
-          <CircleUser size={18} aria-hidden />
-          {name}
-          <ChevronDown size={16} aria-hidden />
-        </Button>
-      }
+      weight="quiet"
+      name={`Signed in as ${name}`}
       groups={[
         { id: "you", entries: [{ id: "profile", name: "Profile and API keys", href: { to: "/app/$space/me", params: { space } } }] },
         {
@@ -165,9 +219,19 @@ function UserMenu({ space, name }: { space: string; name: string }) {
             onChoose: () => chooseTheme(id),
           })),
         },
-        { id: "help", entries: [{ id: "start", name: "First steps", href: { to: "/app/$space/start", params: { space } } }] },
+        {
+          id: "help",
+          entries: [
+            { id: "start", name: "First steps", href: { to: "/app/$space/start", params: { space } } },
+            { id: "keys", name: "Keys", onChoose: onKeys },
+          ],
+        },
         { id: "session", entries: [{ id: "sign-out", name: "Sign out", onChoose: () => void leave() }] },
       ]}
-    />
+    >
+      <CircleUser size={18} aria-hidden />
+      {name}
+      <ChevronDown size={16} aria-hidden />
+    </MenuButton>
   );
 }

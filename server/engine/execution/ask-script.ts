@@ -53,7 +53,8 @@ export async function askByScript(
     const { State, ExitCode, Logs, NextLogSequence } = answer.reply;
     for (const { Source, Text } of Logs) if (Source !== processOutputSource.debug && lines.length < linesMax) lines.push(Text);
     if (State === processState.complete) {
-      await agents.completeScript(agent, { Ticket }, terms);
+      // Nobody waits for that: an agent that does not hear of it forgets the script by itself.
+      void agents.completeScript(agent, { Ticket }, terms).catch(() => {});
       return { ok: true, reply: { exitCode: ExitCode, lines } };
     }
     if (monotonicMs() - startedMs > script.timeoutMs) {

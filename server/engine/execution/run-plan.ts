@@ -4,6 +4,7 @@
 import type { Transaction } from "../../platform/database/database.ts";
 import type { Agents } from "../agents/agents.ts";
 import type { LogEntry, TaskOutcome, TaskRun } from "../tasks/tasks.ts";
+import { createForgetting } from "./forgetting.ts";
 import type { GuidedFailure } from "./guided-failure.ts";
 import type { OutputCipher } from "./output-variables.ts";
 import { openOutputs } from "./output-variables.ts";
@@ -46,6 +47,7 @@ export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promi
   const rows = await openPartRows(run);
   const outputs = await openOutputs(plan, run, parts.outputCipher);
   const state = createRunState();
+  const forgetting = createForgetting(run.lost);
   const walk: Walk = {
     plan,
     run,
@@ -62,6 +64,7 @@ export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promi
       agents: parts.agents,
       agentGoneMs: parts.agentGoneMs ?? agentGoneMsDefault,
       cancelGraceMs: parts.cancelGraceMs ?? cancelGraceMsDefault,
+      forgetting,
     },
     guidedFailure: parts.guidedFailure,
     excluded: new Set(),
@@ -90,7 +93,14 @@ export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promi
       else ends.set(step, end);
     });
     // Nothing that stands after a step which waits is begun.
-    if (waiting.length > 0) return { state: "Waiting", isStill: (tx) => everyStill(tx, waiting) };
+    if (waiting.length > 0) {
+      await close([]);
+      return {
+        state: "Waiting",
+        isStill: (tx) => everyStill(tx, waiting),
+        letsOthersPass: waiting.every((one) => one.letsOthersPass === true),
+      };
+    }
     // What one of them came to is not seen by the others of the group, so that it does not matter which ended first.
     for (const step of group) {
       const end = ends.get(step);
@@ -100,16 +110,23 @@ export async function runPlan(plan: Plan, run: TaskRun, parts: PlanParts): Promi
     opening = [];
   }
   if (run.cancelRequested.aborted) {
-    await run.log.append([...opening, status(rootBlock, "Canceled")]);
+    await close([...opening, status(rootBlock, "Canceled")]);
     return { state: "Canceled" };
   }
   if (failures.length > 0) {
     const message = failures.join(" ");
-    await run.log.append([line(rootBlock, "Fatal", message), status(rootBlock, "Failed")]);
+    await close([line(rootBlock, "Fatal", message), status(rootBlock, "Failed")]);
     return { state: "Failed", message };
   }
-  await run.log.append([...opening, status(rootBlock, "Success")]);
+  await close([...opening, status(rootBlock, "Success")]);
   return { state: "Success" };
+
+  /** The last that is said: by then all agents have been told what they may forget. */
+  async function close(entries: readonly LogEntry[]): Promise<void> {
+    await forgetting.settled();
+    const mark = forgetting.mark();
+    if (entries.length > 0 || mark !== undefined) await run.log.append(entries, mark);
+  }
 }
 
 /** One answer is enough to go on with what waited for it. */

@@ -14,14 +14,15 @@ import type { Transaction } from "../../platform/database/database.ts";
 import { describeAgentAddress } from "../agents/agents.ts";
 import type { AgentAddress, Agents, Answer, CallTerms } from "../agents/agents.ts";
 import type { LogEntry, TaskRun } from "../tasks/tasks.ts";
+import type { Forgetting } from "./forgetting.ts";
 import { line, status } from "./plan-log.ts";
 import type { ScriptForAgents } from "./powershell-body.ts";
 import type { ScriptMessages } from "./script-messages.ts";
 import type { OutputState, ReadLine } from "./script-output.ts";
 import { readLine, restoreOutputState, showLine } from "./script-output.ts";
 import type { StepOutcome, StepRun } from "./step-run-store.ts";
-import { keepAgentTicket, markCompleted, markDone, markFirstGenerationStart, markProgress } from "./step-run-store.ts";
-import { chooseGeneration, talkFirstGeneration, talkSecondGeneration } from "./script-conversation.ts";
+import { keepAgentTicket, markDone, markFirstGenerationStart, markProgress } from "./step-run-store.ts";
+import { chooseGeneration, startWaitMsOf, talkFirstGeneration, talkSecondGeneration } from "./script-conversation.ts";
 import type { ScriptConversation, ScriptGeneration } from "./script-conversation.ts";
 import type { PlacedMessage } from "./service-messages.ts";
 import type { PartResult } from "./step-type.ts";
@@ -38,6 +39,7 @@ export interface ScriptRunParts {
   agentGoneMs: number;
   /** A cancelled script that does not end within this is left behind. Milliseconds. */
   cancelGraceMs: number;
+  forgetting: Forgetting;
 }
 
 /** After this a script is ended as by a cancel, and has failed. */
@@ -190,10 +192,9 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     // A ticket of the first generation is never started again, so forgetting it harms nobody, and the agent's cleaner does it too.
     const completeAfterMs = mayHaveStarted && generation === 2 ? completionQuarantineMs : null;
     await commit(entries, (tx) => markDone(tx, row.id, { ...result, logNext: cursor, logState: output, completeAfterMs }));
-    if (mayForget && conversation !== undefined && (generation === 1 || (row.firstEpoch === run.task.epoch && !unansweredStart))) {
-      const answer = await conversation.complete(read);
-      if (answer.ok && generation === 2) await run.log.append([], (tx) => markCompleted(tx, [row.id]));
-    }
+    const talked = conversation;
+    if (mayForget && talked !== undefined && (generation === 1 || (row.firstEpoch === run.task.epoch && !unansweredStart)))
+      parts.forgetting.begin(row.id, async () => (await talked.complete(read)).ok && generation === 2);
     return result;
   }
 
@@ -232,7 +233,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     // What a Windows agent runs; others take the entry for their shell.
     ScriptBody: body.powerShell,
     TaskId: script.taskId,
-    DurationToWaitForScriptToFinish: null,
+    DurationToWaitForScriptToFinish: startWaitMsOf(script.agent),
     Isolation: script.isolation === "full" ? scriptIsolationLevel.fullIsolation : scriptIsolationLevel.noIsolation,
     ScriptIsolationMutexTimeout: isolationMutexTimeoutNoneMs,
     IsolationMutexName: null,

@@ -84,7 +84,7 @@ export async function runStep(
   if (waiting.length > 0) return { waiting };
 
   const outcome = blockStatusOf(results);
-  await run.log.append([status(block, outcome)]);
+  await run.log.append([status(block, outcome)], walk.script.forgetting.mark());
   if (outcome !== "Failed") return { status: outcome === "Success" ? "Succeeded" : outcome };
   const messages = results.flatMap((result) => ("message" in result ? [result.message] : []));
   const more = messages.length > messagesMax ? ` And ${messages.length - messagesMax} more.` : "";

@@ -14,8 +14,8 @@ import type { AgentAddress, Agents, Answer, CallTerms } from "../agents/agents.t
 export type ScriptGeneration = 1 | 2;
 
 /**
- * So long the answer to the start of a question may wait for its end: it is a matter of some ten milliseconds, and each look less is time of both
- * sides. Agents may block a thread meanwhile, so it is short.
+ * So long the answer to a start may wait for the end of the script: that of most is a matter of some ten milliseconds, and each look less is time of
+ * both sides. Agents may block a thread meanwhile, and nothing of a longer script is seen before, so it is short.
  */
 const startWaitMs = 250;
 

@@ -42,11 +42,13 @@ export type FinalOutcome = { outcome: "succeeded" | "skipped" } | { outcome: "fa
 
 /**
  * It can only go on when a person has answered. What runs beside it comes to its end, then the task waits without a node; after the answer
- * `run` is called again. `isStill` is asked with the task locked.
+ * `run` is called again. `isStill` is asked with the task locked. Without `letsOthersPass`, other deployments of the same project and environment
+ * wait as well.
  */
 export interface WaitingOutcome {
   outcome: "waiting";
   isStill: (tx: Transaction) => Promise<boolean>;
+  letsOthersPass?: boolean;
 }
 
 /** What one effect came to. */

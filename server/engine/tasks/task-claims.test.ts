@@ -58,6 +58,8 @@ async function place(t: TestContext) {
       ),
     async node(name: string, own: { cap: number; others?: readonly string[]; clock?: Clock }) {
       const database = open(`cuttle-test-claims-${name}`);
+      const looked = Promise.withResolvers<void>();
+      const clock = own.clock ?? systemClock;
       const engine = createTaskEngine({
         database,
         renewals: database,
@@ -75,10 +77,18 @@ async function place(t: TestContext) {
         taskCap: () => own.cap,
         otherNodes: () => own.others ?? [],
         log,
-        clock: own.clock ?? systemClock,
+        clock: {
+          ...clock,
+          pause(ms, signal) {
+            looked.resolve();
+            return clock.pause(ms, signal);
+          },
+        },
       });
       engines.push(engine);
       await engine.start();
+      // Else its first look, not what was said, could bring it the first task of a test.
+      await looked.promise;
       return database;
     },
     runs: (id: string) => eventually(`${id} runs`, () => running.get(id)),

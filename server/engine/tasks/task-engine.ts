@@ -14,8 +14,9 @@ import { randomUUID } from "node:crypto";
 import { systemClock } from "../../base/clock.ts";
 import type { Clock } from "../../base/clock.ts";
 import { recordEvent, systemActor } from "../../platform/audit/audit.ts";
-import type { Database } from "../../platform/database/database.ts";
+import type { Database, Transaction } from "../../platform/database/database.ts";
 import { isConnectionLoss } from "../../platform/database/database.ts";
+import { askedTogether } from "./asked-together.ts";
 import type { Lease } from "./lease.ts";
 import { createLease } from "./lease.ts";
 import { chooseNextHint, decodeHint, encodeHint, isSameNode } from "./queue-hints.ts";
@@ -26,10 +27,10 @@ import type { ClaimLimits, LeaseSettings } from "./task-store.ts";
 import {
   claimTasks,
   finishOwnTask,
-  hasClaimable,
   insertPlan,
   lockOwnTask,
   lockTagOf,
+  lookAtQueue,
   ownsTask,
   pauseOwnTask,
   promoteNext,
@@ -48,13 +49,13 @@ const leaseMsDefault = 4_000;
 const renewalMsDefault = 1_000;
 /** A second before others may take over, we stop by ourselves. */
 const selfStopMsDefault = 3_000;
-/** How often an idle node looks at the queue when no notification came; also how late an ended lease is noticed. */
+/** How often an idle node looks at the queue when no notification came and no lease is about to end. */
 const idlePollMs = 400;
 /** Tasks taken by one statement; a node's cap is usually lower, so that several nodes share a burst. */
 const claimBatchMax = 16;
 /**
  * Ended leases are looked for no oftener than this: with a long queue every claim leaves dead entries in that index, and walking them at each
- * further claim would cost more than the claim. Shorter than the idle poll, so that a takeover does not wait for it.
+ * further claim would cost more than the claim. The moment at which the next lease ends is known from the look before, and is not passed over.
  */
 const expiredLookMs = 250;
 /**
@@ -62,8 +63,10 @@ const expiredLookMs = 250;
  * wait until the node is below its cap again. A cap of 0 takes nothing.
  */
 const takeoversBeyondCap = (cap: number): number => cap;
-/** Longer than the idle poll: nodes that have free places take an orphaned task before one whose cap is full does. */
-const takeoverBeyondCapAfterMs = 500;
+/** Nodes that have free places look when the lease ends, and so take an orphaned task before one whose cap is full does. */
+const takeoverBeyondCapAfterMs = 250;
+/** So long after a lease has ended by the clock of the database it is looked for: the answer that named the moment was on its way, too. */
+const takeoverLookAfterMs = 5;
 /** Hints that wait for the next look; more need none, since that one takes all it has room for. */
 const hintsMax = 100;
 /**
@@ -126,6 +129,8 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
   /** Whether the next look takes all it has room for, or only as many tasks as were offered to this node. */
   let isWide = true;
   let expiredLookedAtMs = -Infinity;
+  /** When the next lease ends unless it is renewed, as of the last look. */
+  let nextTakeoverAtMs = Infinity;
   /** Tasks that are offered to this node, by itself or by another one, with how many had no place for it. The next look takes them. */
   const hints = new Map<string, number>();
   let loops: Promise<unknown>[] = [];
@@ -204,7 +209,8 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
   function limitsNow(): ClaimLimits {
     const cap = parts.taskCap();
     const free = Math.max(0, cap - running.size);
-    const isTime = clock.monotonicMs() - expiredLookedAtMs >= expiredLookMs;
+    const nowMs = clock.monotonicMs();
+    const isTime = nowMs - expiredLookedAtMs >= expiredLookMs || nowMs >= nextTakeoverAtMs;
     if (free > 0) {
       const fresh = Math.min(free, isWide || hints.size === 0 ? claimBatchMax : hints.size);
       return { fresh, takeovers: isTime ? fresh : 0, overdueMs: 0 };
@@ -216,6 +222,8 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
   async function claimLoop(): Promise<void> {
     while (!stopping.signal.aborted) {
       const limits = limitsNow();
+      // Looked for once: a lease that has ended but whose row somebody holds is found by the looks that follow at their usual distance.
+      if (clock.monotonicMs() >= nextTakeoverAtMs) nextTakeoverAtMs = Infinity;
       const isAll = isWide;
       isWide = false;
       if (limits.fresh === 0) passOnAll();
@@ -225,7 +233,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
       if (limits.fresh + limits.takeovers > 0) {
         if (limits.takeovers > 0) expiredLookedAtMs = clock.monotonicMs();
         try {
-          if (hinted.length > 0 || (await hasClaimable(parts.database, limits))) claimed = await claim(limits);
+          if (hinted.length > 0 || (await isAnyClaimable(limits))) claimed = await claim(limits);
         } catch (error) {
           failed = true;
           parts.log.warn({ err: error }, "The queue could not be read; trying again.");
@@ -236,8 +244,15 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
       for (const taskId of hinted) if (!isRest || running.has(taskId)) hints.delete(taskId);
       if (isRest && isAll) isWide = true;
       if (isRest && (isAll || hints.size > 0)) continue;
-      await idle(failed ? claimRetryMs : idlePollMs);
+      await idle(failed ? claimRetryMs : Math.max(0, Math.min(idlePollMs, nextTakeoverAtMs - clock.monotonicMs())));
     }
+  }
+
+  async function isAnyClaimable(limits: ClaimLimits): Promise<boolean> {
+    const { found, nextTakeoverMs } = await lookAtQueue(parts.database, limits);
+    if (limits.takeovers > 0)
+      nextTakeoverAtMs = nextTakeoverMs === null ? Infinity : clock.monotonicMs() + nextTakeoverMs + takeoverLookAfterMs;
+    return found;
   }
 
   async function claim(limits: ClaimLimits): Promise<ClaimedTask[]> {
@@ -282,11 +297,15 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
   async function runTask(task: ClaimedTask, lease: Lease): Promise<void> {
     const ours = { taskId: task.id, owner, epoch: task.epoch };
 
-    const guarded: TaskRun["guarded"] = async (work) => {
+    const guarded: TaskRun["guarded"] = (work) => guardedUnder(null, work);
+
+    /** A tag is locked before the task. */
+    async function guardedUnder<T>(tag: string | null, work: (tx: Transaction) => Promise<T>): Promise<T> {
       for (;;) {
         lease.assertHeld();
         try {
           return await parts.database.transaction(async (tx) => {
+            await lockTagOf(tx, tag);
             if (!(await lockOwnTask(tx, ours))) throw new LeaseLost("another node owns the task or it has ended");
             return work(tx);
           });
@@ -297,9 +316,10 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
           await clock.pauseBetween(...connectionRetryMs, lease.lost);
         }
       }
-    };
+    }
 
-    const checkLease: TaskRun["checkLease"] = async () => {
+    // Commands to many agents at once share the look.
+    const checkLease: TaskRun["checkLease"] = askedTogether(async () => {
       for (;;) {
         lease.assertHeld();
         try {
@@ -310,7 +330,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
           await clock.pauseBetween(...connectionRetryMs, lease.lost);
         }
       }
-    };
+    });
 
     const log = createTaskLog({
       taskId: task.id,
@@ -351,7 +371,13 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
       }
       if (outcome.state === "Waiting") {
         const { isStill } = outcome;
-        await guarded(async (tx) => pauseOwnTask(tx, task.id, !(await isStill(tx))));
+        const given = outcome.letsOthersPass === true ? task.concurrencyTag : null;
+        await guardedUnder(given, async (tx) => {
+          if (!(await isStill(tx))) return await pauseOwnTask(tx, task.id, "answered");
+          await pauseOwnTask(tx, task.id, given === null ? "holding" : "passing");
+          // Nobody is notified: this node has a free place now and looks at once.
+          await promoteNext(tx, given);
+        });
         lease.lose("it waits for a person");
       } else await guardedFinish(task, lease, outcome, ours);
     } catch (error) {

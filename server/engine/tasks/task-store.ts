@@ -93,18 +93,30 @@ export interface ClaimLimits {
   overdueMs: number;
 }
 
+/** What a look at the queue says. */
+export interface QueueLook {
+  /** Whether there may be something to claim. */
+  found: boolean;
+  /** Milliseconds until the next lease ends that nobody renews, with what it must be overdue; null: none, or not looked for. */
+  nextTakeoverMs: number | null;
+}
+
 /**
- * Whether there may be something to claim. One statement instead of the three of a claim that finds nothing, since each node looks several
- * times a second.
+ * Looks whether there may be something to claim, and when the next lease could end. One statement instead of the three of a claim that finds
+ * nothing, since each node looks several times a second.
  */
-export async function hasClaimable(database: Queryable, limits: ClaimLimits): Promise<boolean> {
-  const [row] = await database.query<{ found: boolean }>(
+export async function lookAtQueue(database: Queryable, limits: ClaimLimits): Promise<QueueLook> {
+  const [row] = await database.query<{ found: boolean; next_takeover_ms: number | null }>(
     `SELECT ($1 AND EXISTS (SELECT 1 FROM task_queue WHERE state = 'queued' AND is_head))
-         OR ($2 AND EXISTS (SELECT 1 FROM task_queue WHERE ${isForfeited("$3")})) AS found`,
+         OR ($2 AND EXISTS (SELECT 1 FROM task_queue WHERE ${isForfeited("$3")})) AS found,
+       CASE WHEN $2 THEN (
+         SELECT (extract(epoch FROM min(lease_until) - now()) * 1000 + $3)::float8 FROM task_queue
+         WHERE state = 'running' AND lease_until >= now() - $3 * interval '1 millisecond' AND lease_until < 'infinity')
+       END AS next_takeover_ms`,
     [limits.fresh > 0, limits.takeovers > 0, limits.overdueMs],
     { name: "task-look" },
   );
-  return row?.found === true;
+  return { found: row?.found === true, nextTakeoverMs: row?.next_takeover_ms ?? null };
 }
 
 /**
@@ -240,17 +252,19 @@ export async function finishOwnTask(
 }
 
 /**
- * Lets go of a task that waits for a person: nobody owns it and no node counts it. With `isAnswered` any node claims it at once. The caller has
- * passed the guard, and has asked whether there is an answer after that.
+ * Lets go of a task that waits for a person: nobody owns it and no node counts it. `answered`: any node claims it at once. `passing`: it gives its
+ * tag away, so that the next one of it may run; the tag's lock came first and `promoteNext` comes after. The caller has passed the guard, and has
+ * asked whether there is an answer after that.
  */
-export async function pauseOwnTask(tx: Transaction, taskId: string, isAnswered: boolean): Promise<void> {
+export async function pauseOwnTask(tx: Transaction, taskId: string, how: "answered" | "holding" | "passing"): Promise<void> {
   await tx.execute(
     `WITH paused AS (
-       UPDATE task_queue SET owner = NULL, lease_until = CASE WHEN $2 THEN '-infinity'::timestamptz ELSE 'infinity' END
+       UPDATE task_queue SET owner = NULL, lease_until = CASE WHEN $2 THEN '-infinity'::timestamptz ELSE 'infinity' END,
+              tag = CASE WHEN $3 THEN NULL ELSE tag END
        WHERE task_id = $1 RETURNING task_id
      )
      UPDATE tasks SET server_node = NULL FROM paused WHERE tasks.id = paused.task_id`,
-    [taskId, isAnswered],
+    [taskId, how === "answered", how === "passing"],
     { name: "task-pause" },
   );
 }
@@ -261,8 +275,27 @@ export async function lockTask(tx: Transaction, taskId: string): Promise<boolean
   return rows.length === 1;
 }
 
-/** Lets any node claim a task that waits; one that somebody holds finds the answer itself. */
-export async function resumePausedTask(tx: Transaction, taskId: string): Promise<void> {
+/**
+ * Lets any node claim a task that waits; one that somebody holds finds the answer itself. One that gave its tag away is queued for it again, before
+ * those that were queued later. The tag's lock and the task's come first.
+ */
+export async function resumePausedTask(tx: Transaction, taskId: string, tag: string | null): Promise<void> {
+  if (tag !== null) {
+    const count = await tx.execute(
+      `UPDATE task_queue SET state = 'queued', tag = $2, is_head = false, lease_until = NULL
+        WHERE task_id = $1 AND state = 'running' AND owner IS NULL AND tag IS NULL AND NOT cancel_requested`,
+      [taskId, tag],
+      { name: "task-requeue" },
+    );
+    if (count === 1) {
+      // Waits for a claim that is just taking the head: then that one runs, and this one is next.
+      await tx.execute(`UPDATE task_queue SET is_head = false WHERE tag = $1 AND state = 'queued' AND is_head`, [tag], {
+        name: "task-unhead",
+      });
+      await promoteNext(tx, tag);
+      return;
+    }
+  }
   await tx.execute(`UPDATE task_queue SET lease_until = '-infinity' WHERE task_id = $1 AND state = 'running' AND owner IS NULL`, [taskId], {
     name: "task-resume",
   });
@@ -308,10 +341,17 @@ export async function findTaskForCancel(
   );
 }
 
-/** Marks the task to be cancelled and answers what it is now. `gone`: it has a final state already. */
+/**
+ * Marks the task to be cancelled and answers what it is now. `gone`: it has a final state already. One that is queued again after it has waited for a
+ * person is nobody's from now on, without its tag, so that any node brings it to its end at once. The tag's lock comes first, `promoteNext` after it.
+ */
 export async function markCancel(tx: Transaction, taskId: string): Promise<"queued" | "running" | "gone"> {
   const [row] = await tx.query<{ state: "queued" | "running" }>(
-    `UPDATE task_queue SET cancel_requested = true WHERE task_id = $1 RETURNING state`,
+    `UPDATE task_queue SET cancel_requested = true, state = CASE WHEN epoch > 0 THEN 'running' ELSE state END,
+            tag = CASE WHEN state = 'queued' AND epoch > 0 THEN NULL ELSE tag END,
+            is_head = is_head AND NOT (state = 'queued' AND epoch > 0),
+            lease_until = CASE WHEN state = 'queued' AND epoch > 0 THEN 'infinity' ELSE lease_until END
+     WHERE task_id = $1 RETURNING state`,
     [taskId],
     { name: "task-mark-cancel" },
   );

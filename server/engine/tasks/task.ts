@@ -54,8 +54,9 @@ export type TaskOutcome =
   /**
    * It waits for a person. The task then belongs to no node and takes no place until `resumeTask` or a cancel; whichever node claims it then
    * runs the handler again. `isStill` is asked in the transaction that lets go, with the task locked: an answer that came meanwhile is not lost.
+   * With `letsOthersPass` the next task of its tag may run meanwhile, and it waits for that one when it is answered.
    */
-  | { state: "Waiting"; isStill: (tx: Transaction) => Promise<boolean> };
+  | { state: "Waiting"; isStill: (tx: Transaction) => Promise<boolean>; letsOthersPass?: boolean };
 
 /** Writes the lines of one task. Every promise settles only when the lines are durable and counted. */
 export interface TaskLog {

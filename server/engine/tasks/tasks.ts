@@ -75,10 +75,8 @@ export async function requestCancel(tx: Transaction, taskId: string, actor: Acto
     message: was === "queued" ? `${found.description} was canceled` : `${found.description}: cancellation was requested`,
     relatedDocumentIds: [taskId, ...found.relatedDocumentIds],
   });
-  if (was === "queued") {
-    await finishQueuedTask(tx, taskId, "Canceled");
-    await promoteNext(tx, found.tag);
-  }
+  if (was === "queued") await finishQueuedTask(tx, taskId, "Canceled");
+  await promoteNext(tx, found.tag);
   tx.notify(taskChannel, encodeHint({ kind: "changed", taskId }));
 }
 
@@ -87,9 +85,11 @@ export async function requestCancel(tx: Transaction, taskId: string, actor: Acto
  * to let go of it sees either the answer or a task that is not waiting yet. False: the task has ended, and nothing was stored.
  */
 export async function resumeTask(tx: Transaction, taskId: string, answer: () => Promise<void>): Promise<boolean> {
+  const tag = (await findTaskForCancel(tx, taskId))?.tag ?? null;
+  await lockTagOf(tx, tag);
   if (!(await lockTask(tx, taskId))) return false;
   await answer();
-  await resumePausedTask(tx, taskId);
+  await resumePausedTask(tx, taskId, tag);
   tx.notify(taskChannel, taskId);
   return true;
 }

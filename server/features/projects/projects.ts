@@ -11,6 +11,7 @@ import { fillProjectGroups, projectGroups } from "./project-groups/project-group
 import { getProjectId, projectOfVariables, projectRoutes, projects } from "./projects/projects.ts";
 import { releaseRoutes } from "./releases/releases.ts";
 import type { AfterReleaseCreate, BeforeReleaseDelete } from "./releases/releases.ts";
+import { findValuesOfTenant, tenantVariableRoutes } from "./tenant-variables/tenant-variables.ts";
 import { tenantRoutes } from "./tenants/tenants.ts";
 import { variableRoutes } from "./variables/variables.ts";
 
@@ -49,6 +50,7 @@ export {
 } from "./variables/variables.ts";
 export type { FormValues, FrozenVariable, Prompt, PromptPlace, VariablePrompt } from "./variables/variables.ts";
 
+export { loadTenantVariables, missingValuesSentence } from "./tenant-variables/tenant-variables.ts";
 export { tenants, tenantsOfProject } from "./tenants/tenants.ts";
 export type { ConnectedTenant } from "./tenants/tenants.ts";
 
@@ -67,10 +69,12 @@ export function projectsRoutes(parts: ProjectsParts): Route[] {
     ...processRoutes(parts.secrets, getProjectId),
     ...releaseRoutes(parts),
     ...tenantRoutes,
+    ...tenantVariableRoutes(parts.secrets),
     ...libraryVariableSetRoutes,
     ...variableRoutes({
       secrets: parts.secrets,
       getProject: async (db, spaceId, idOrSlug) => projectOfVariables(await projects.get(db, spaceId, idOrSlug)),
+      findValuesOfTenant,
     }),
   ];
 }

@@ -8,6 +8,7 @@ export { CommitOutcomeUnknown, DatabaseUnavailable, errorCode, isConnectionLoss,
 export type { DatabaseOptions } from "./pool.ts";
 export { findDatabaseHosts, openDatabase } from "./pool.ts";
 export { DatabaseTooOld, migrate, SchemaTooNew } from "./migrate.ts";
+export type { MigrationStep } from "./migrate.ts";
 export { preparedAs } from "./prepared-text.ts";
 export { nextId } from "./ids.ts";
 export type { Collection } from "./ids.ts";

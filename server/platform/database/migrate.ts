@@ -28,11 +28,18 @@ export class DatabaseTooOld extends Error {
   }
 }
 
+/** A step that begins now; how long it takes depends on what lies in the database, so nothing is said of time. */
+export interface MigrationStep {
+  name: string;
+  number: number;
+  of: number;
+}
+
 /** Applies what is missing; returns the names applied by this call (none when another node was first). */
 export async function migrate(
   connection: DatabaseConnection,
   migrations: readonly { name: string; sql: string }[],
-  options: { applicationName: string },
+  options: { applicationName: string; onStep?(step: MigrationStep): void },
 ): Promise<string[]> {
   const pool = new Pool({
     ...connection,
@@ -46,8 +53,18 @@ export async function migrate(
   try {
     const version = (await pool.query("SHOW server_version_num")).rows[0] as { server_version_num: string };
     if (Number(version.server_version_num) < 150000) throw new DatabaseTooOld((Number(version.server_version_num) / 10000).toFixed(0));
+    /** Those that this database lacks; another node may take some of them before us. */
+    let missing: readonly string[] = [];
     const known = new Map<string, Migration>(
-      migrations.map((one) => [one.name, { up: async (db) => void (await sql.raw(one.sql).execute(db)) }]),
+      migrations.map(({ name, sql: text }) => [
+        name,
+        {
+          up: async (db) => {
+            options.onStep?.({ name, number: missing.indexOf(name) + 1, of: missing.length });
+            await sql.raw(text).execute(db);
+          },
+        },
+      ]),
     );
     const migrator = new Migrator({
       db: kysely,
@@ -57,6 +74,7 @@ export async function migrate(
     });
     const unknown = await unknownMigrations(pool, known);
     if (unknown.length > 0) throw new SchemaTooNew(unknown);
+    missing = (await migrator.getMigrations()).filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name);
     const { error, results } = await migrator.migrateToLatest();
     if (error !== undefined) {
       const now = await unknownMigrations(pool, known);

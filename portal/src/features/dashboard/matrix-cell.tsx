@@ -12,31 +12,37 @@ interface MatrixCellProps {
   space: string;
   cell: Cell | null | undefined;
   at: string;
+  /** From 1, that of the names. */
+  column: number;
+  /** The first that is drawn. */
+  isFirst: boolean;
   isStop: boolean;
 }
 
-export const MatrixCell = memo(function MatrixCell({ space, cell, at, isStop }: MatrixCellProps) {
-  const place = useRef<HTMLDivElement>(null);
+export const MatrixCell = memo(function MatrixCell({ space, cell, at, column, isFirst, isStop }: MatrixCellProps) {
+  const element = useRef<HTMLDivElement>(null);
   const content = cell ? `${cell.item.DeploymentId} ${cell.state}` : "";
   const shown = useRef(content);
   useEffect(() => {
     if (shown.current === content) return;
     shown.current = content;
-    const element = place.current;
-    if (element === null) return;
-    element.classList.remove(css["changed"]!);
-    void element.offsetWidth; // lets the animation begin again
-    element.classList.add(css["changed"]!);
+    const { current } = element;
+    if (current === null) return;
+    current.classList.remove(css["changed"]!);
+    void current.offsetWidth; // lets the animation begin again
+    current.classList.add(css["changed"]!);
   }, [content]);
+  const place = { role: "gridcell", "aria-colindex": column, tabIndex: isStop ? 0 : -1, "data-at": at };
+  const className = joined(css["cell"], isFirst && css["firstColumn"]);
   if (cell === undefined)
     return (
-      <div className={joined(css["cell"], css["unreached"])} role="gridcell" tabIndex={isStop ? 0 : -1} data-at={at}>
+      <div {...place} className={joined(className, css["unreached"])}>
         <span className="visually-hidden">Not in the lifecycle</span>
       </div>
     );
   if (cell === null)
     return (
-      <div className={css["cell"]} role="gridcell" tabIndex={isStop ? 0 : -1} data-at={at}>
+      <div {...place} className={className}>
         <span className="muted" aria-hidden>
           –
         </span>
@@ -45,7 +51,7 @@ export const MatrixCell = memo(function MatrixCell({ space, cell, at, isStop }: 
     );
   const { item, state } = cell;
   return (
-    <div ref={place} className={css["cell"]} role="gridcell" tabIndex={isStop ? 0 : -1} data-at={at} data-state={state}>
+    <div {...place} ref={element} className={className} data-state={state}>
       <span className={css["top"]}>
         <Link
           to="/app/$space/tasks/$task"

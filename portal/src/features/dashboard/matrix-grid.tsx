@@ -1,4 +1,4 @@
-// The matrix as a grid of which only the rows in sight exist. One tab stop: arrow keys move among the cells, Enter opens what is there.
+// The matrix as a grid of which only the rows and columns in sight exist. One tab stop: arrow keys move among the cells, Enter opens what is there.
 
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
@@ -14,6 +14,10 @@ const groupPx = 32;
 /** Rows beyond the edges that exist too, so that scrolling shows no gaps. */
 const overscanRows = 6;
 const pageRows = 10;
+/** Widths in the style sheet: of the names, and the least of an environment. */
+const namePx = 224;
+const columnPx = 136;
+const overscanColumns = 2;
 
 export function MatrixGrid({ space, matrix }: { space: string; matrix: Matrix }) {
   const { environments, rows } = matrix;
@@ -26,6 +30,20 @@ export function MatrixGrid({ space, matrix }: { space: string; matrix: Matrix })
     getItemKey: (index) => rows[index]?.id ?? index,
     overscan: overscanRows,
   });
+  const across = useVirtualizer({
+    horizontal: true,
+    count: environments.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => columnPx,
+    overscan: overscanColumns,
+    paddingStart: namePx,
+    scrollPaddingStart: namePx,
+    initialRect: { width: innerWidth, height: 0 },
+  });
+  const drawn = across.getVirtualItems();
+  const isWhole = namePx + environments.length * columnPx <= (across.scrollRect?.width ?? innerWidth);
+  const first = isWhole ? 0 : (drawn[0]?.index ?? 0);
+  const end = isWhole ? environments.length : (drawn.at(-1)?.index ?? -1) + 1;
   /** Where the tab stop is: row and column, the name being column 0. */
   const [stop, setStop] = useState({ row: 0, column: 0 });
   const row = Math.min(stop.row, rows.length - 1);
@@ -38,7 +56,8 @@ export function MatrixGrid({ space, matrix }: { space: string; matrix: Matrix })
     };
     setStop(at);
     virtual.scrollToIndex(at.row);
-    // The row may only exist after the scroll.
+    if (at.column > 0 && !isWhole) across.scrollToIndex(at.column - 1);
+    // The row and the column may only exist after the scroll.
     requestAnimationFrame(() =>
       requestAnimationFrame(() => {
         const onlyCell = rows[at.row]?.kind === "group" ? 0 : at.column;
@@ -75,7 +94,10 @@ export function MatrixGrid({ space, matrix }: { space: string; matrix: Matrix })
     else if (atColumn === 0) void navigate({ to: "/app/$space/projects/$project", params: { space, project: found.slug } });
   }
 
-  const columns = `14rem repeat(${environments.length}, minmax(8.5rem, 1fr))`;
+  // Columns that are not drawn keep their place; where there is room for all, they share it.
+  const columns = isWhole
+    ? `14rem 0 repeat(${environments.length}, minmax(8.5rem, 1fr))`
+    : `14rem ${first * columnPx}px repeat(${end - first}, ${columnPx}px) ${(environments.length - end) * columnPx}px`;
   return (
     <div
       ref={scroller}
@@ -88,11 +110,17 @@ export function MatrixGrid({ space, matrix }: { space: string; matrix: Matrix })
       onKeyDown={onKey}
     >
       <div className={joined(css["row"], css["head"])} role="row" aria-rowindex={1}>
-        <div className={css["corner"]} role="columnheader">
+        <div className={css["corner"]} role="columnheader" aria-colindex={1}>
           Project
         </div>
-        {environments.map(({ id, name }) => (
-          <div key={id} className={css["columnHeader"]} role="columnheader" title={name}>
+        {environments.slice(first, end).map(({ id, name }, index) => (
+          <div
+            key={id}
+            className={joined(css["columnHeader"], index === 0 && css["firstColumn"])}
+            role="columnheader"
+            aria-colindex={first + index + 2}
+            title={name}
+          >
             {name}
           </div>
         ))}
@@ -112,7 +140,7 @@ export function MatrixGrid({ space, matrix }: { space: string; matrix: Matrix })
                 if (at !== undefined && (at[0] !== stop.row || at[1] !== stop.column)) setStop({ row: at[0]!, column: at[1]! });
               }}
             >
-              <Row space={space} row={shown} index={item.index} stop={item.index === row ? column : -1} />
+              <Row space={space} row={shown} index={item.index} stop={item.index === row ? column : -1} first={first} end={end} />
             </div>
           );
         })}
@@ -121,10 +149,20 @@ export function MatrixGrid({ space, matrix }: { space: string; matrix: Matrix })
   );
 }
 
-function Row({ space, row, index, stop }: { space: string; row: MatrixRow; index: number; stop: number }) {
+interface RowProps {
+  space: string;
+  row: MatrixRow;
+  index: number;
+  stop: number;
+  /** Columns from here up to, but without, there. */
+  first: number;
+  end: number;
+}
+
+function Row({ space, row, index, stop, first, end }: RowProps) {
   if (row.kind === "group") {
     return (
-      <div className={css["group"]} role="gridcell" tabIndex={stop === 0 ? 0 : -1} data-at={`${index} 0`}>
+      <div className={css["group"]} role="gridcell" aria-colindex={1} tabIndex={stop === 0 ? 0 : -1} data-at={`${index} 0`}>
         {row.name} <span className="muted small">{row.projects}</span>
       </div>
     );
@@ -132,9 +170,20 @@ function Row({ space, row, index, stop }: { space: string; row: MatrixRow; index
   return (
     <>
       <ProjectName space={space} row={row} index={index} isStop={stop === 0} />
-      {row.cells.map((cell, column) => (
-        <MatrixCell key={column} space={space} cell={cell} at={`${index} ${column + 1}`} isStop={stop === column + 1} />
-      ))}
+      {row.cells.slice(first, end).map((cell, offset) => {
+        const column = first + offset + 1;
+        return (
+          <MatrixCell
+            key={column}
+            space={space}
+            cell={cell}
+            at={`${index} ${column}`}
+            column={column + 1}
+            isFirst={offset === 0}
+            isStop={stop === column}
+          />
+        );
+      })}
     </>
   );
 }
@@ -151,7 +200,7 @@ function ProjectName({
   isStop: boolean;
 }) {
   return (
-    <div className={css["name"]} role="rowheader" tabIndex={isStop ? 0 : -1} data-at={`${index} 0`} title={row.name}>
+    <div className={css["name"]} role="rowheader" aria-colindex={1} tabIndex={isStop ? 0 : -1} data-at={`${index} 0`} title={row.name}>
       <Link to="/app/$space/projects/$project" params={{ space, project: row.slug }} className={css["nameText"]} tabIndex={-1}>
         {row.name}
       </Link>

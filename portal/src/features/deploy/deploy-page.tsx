@@ -9,19 +9,25 @@ import type { Deployment, DeploymentTemplate, Progression, Release } from "../..
 import { newIdempotencyKey } from "../../api/idempotency-key.ts";
 import { newerThere, progressionQuery, projectQuery, releaseThere } from "../../api/projects.ts";
 import { deploymentTemplateQuery, releaseQuery } from "../../api/releases.ts";
-import { ApiError } from "../../api/request.ts";
+import { isUnknown } from "../../api/request.ts";
+import { isolated } from "../../design/isolated.ts";
 import { Button } from "../../design/button.tsx";
 import { Checkbox, TextField } from "../../design/field.tsx";
 import { Loaded } from "../../design/loaded.tsx";
+import { useNarrowed } from "../../design/narrowing.tsx";
 import { Notice } from "../../design/notice.tsx";
 import { PageHeader, Panel } from "../../design/page.tsx";
 import { EmptyState, ErrorPanel, Skeleton } from "../../design/view-states.tsx";
 import css from "./deploy-page.module.css";
+import { environmentsMax } from "./deploy-search.ts";
 import { EnvironmentPreview } from "./environment-preview.tsx";
 import type { Answers } from "./environment-preview.tsx";
 import { ReleaseDifferences } from "./release-differences.tsx";
 
 const route = getRouteApi("/signed-in/app/$space/releases/$release/deploy");
+
+/** Environments drawn at once, beside those that are chosen. */
+const boxesMax = 50;
 
 export function DeployPage() {
   const { space, release } = route.useParams();
@@ -52,33 +58,33 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
   const goesBack = chosen.length > 0 && chosen.every(({ Id }) => newer(Id) !== undefined);
   const [answers, setAnswers] = useState<Readonly<Record<string, Answers>>>({});
   const [comments, setComments] = useState("");
-  /** What was made already when one of several failed, and the name of each wish. */
+  /** What was made already when one of several failed, and the name of each wish. Other words are another wish. */
   const made = useRef(new Map<string, Deployment>());
-  const wishes = useRef(new Map<string, string>());
+  const wishes = useRef(new Map<string, { text: string; key: string }>());
 
   const deploy = useMutation({
     mutationFn: async () => {
+      // Where it may go can be another list before the answer is here; what was chosen stays chosen.
+      if (possible.length === 1) await navigate({ search: { to: chosen.map(({ Id }) => Id) }, replace: true, resetScroll: false });
       for (const { Id } of chosen) {
         if (made.current.has(Id)) continue;
         const own = answers[Id];
-        const key = wishes.current.get(Id) ?? newIdempotencyKey();
-        wishes.current.set(Id, key);
+        const body = {
+          ReleaseId: release.Id,
+          EnvironmentId: Id,
+          ...(comments.trim() === "" ? {} : { Comments: comments }),
+          ...(own === undefined ? {} : { FormValues: own.values, SkipActions: [...own.skipped] }),
+          ...(own?.guidedFailure === undefined ? {} : { UseGuidedFailure: own.guidedFailure }),
+        };
+        const text = JSON.stringify(body);
+        const known = wishes.current.get(Id);
+        const key = known?.text === text ? known.key : newIdempotencyKey();
+        wishes.current.set(Id, { text, key });
         try {
-          const deployment = await createDeployment(
-            space,
-            {
-              ReleaseId: release.Id,
-              EnvironmentId: Id,
-              ...(comments.trim() === "" ? {} : { Comments: comments }),
-              ...(own === undefined ? {} : { FormValues: own.values, SkipActions: [...own.skipped] }),
-              ...(own?.guidedFailure === undefined ? {} : { UseGuidedFailure: own.guidedFailure }),
-            },
-            key,
-          );
-          made.current.set(Id, deployment);
+          made.current.set(Id, await createDeployment(space, body, key));
         } catch (error) {
           // What was refused is asked anew; what may have arrived keeps its name.
-          if (error instanceof ApiError && error.status > 0 && error.status < 500) wishes.current.delete(Id);
+          if (!isUnknown(error)) wishes.current.delete(Id);
           throw error;
         }
       }
@@ -92,6 +98,15 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
     },
   });
 
+  const { shown, field } = useNarrowed(possible, {
+    label: "Find environments",
+    max: boxesMax,
+    textOf: ({ Name }) => Name,
+    isKept: ({ Id }) => chosen.some((one) => one.Id === Id),
+  });
+  const isFull = to.length >= environmentsMax;
+  const replaced = useMemo(() => replacedTexts(progression, release), [progression, release]);
+
   const toggle = (id: string, isChosen: boolean): void =>
     void navigate({ search: { to: isChosen ? [...to, id] : to.filter((one) => one !== id) }, replace: true, resetScroll: false });
 
@@ -102,7 +117,7 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
         within={project === undefined ? [] : [project.Name]}
         above={
           <Link to="/app/$space/releases/$release" params={{ space, release: release.Id }}>
-            {project?.Name ?? "Project"}, release {release.Version}
+            {isolated(project?.Name ?? "Project")}, release {release.Version}
           </Link>
         }
       />
@@ -121,16 +136,18 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
       ) : (
         <>
           <Panel title="Where to">
+            {field}
+            {isFull && <Notice>No more than {environmentsMax} environments are chosen at once.</Notice>}
             <div className={css["choices"]} role="group" aria-label="Environments">
-              {possible.map(({ Id, Name }) => (
+              {shown.map(({ Id, Name }) => (
                 <Checkbox
                   key={Id}
                   isSelected={chosen.some((one) => one.Id === Id)}
-                  isDisabled={possible.length === 1 || made.current.has(Id)}
+                  isDisabled={possible.length === 1 || made.current.has(Id) || (isFull && !to.includes(Id))}
                   onChange={(isChosen) => toggle(Id, isChosen)}
                 >
                   {Name}
-                  <span className="muted"> {replacedText(progression, Id, release)}</span>
+                  <span className="muted"> {replaced(Id)}</span>
                 </Checkbox>
               ))}
             </div>
@@ -153,9 +170,11 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
           {deploy.isError && (
             <ErrorPanel
               title={
-                made.current.size > 0
-                  ? `${made.current.size} of ${chosen.length} deployments were started, then one was refused`
-                  : "Nothing was deployed"
+                isUnknown(deploy.error)
+                  ? "It is not known whether the deployment was started; pressing again without another change starts no second one"
+                  : made.current.size > 0
+                    ? `${made.current.size} of ${chosen.length} deployments were started, then one was refused`
+                    : "Nothing was deployed"
               }
               error={deploy.error}
             />
@@ -166,8 +185,8 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
                 ? chosen[0] === undefined
                   ? "Deploy"
                   : goesBack
-                    ? `Roll back ${chosen[0].Name} to ${release.Version}`
-                    : `Deploy to ${chosen[0].Name}`
+                    ? `Roll back ${isolated(chosen[0].Name)} to ${release.Version}`
+                    : `Deploy to ${isolated(chosen[0].Name)}`
                 : `Deploy to ${chosen.length} environments`}
             </Button>
             {chosen.length === 0 && <span className="muted">Choose at least one environment.</span>}
@@ -176,6 +195,20 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
       )}
     </div>
   );
+}
+
+/** What is in an environment now. */
+function replacedTexts(progression: Progression | undefined, release: Release): (environment: string) => string {
+  if (progression === undefined) return () => "";
+  const current = new Map<string, Release>();
+  for (const { Release: other, Deployments } of progression.Releases)
+    for (const [environment, items] of Object.entries(Deployments))
+      if (!current.has(environment) && items.some((one) => one.IsCurrent)) current.set(environment, other);
+  return (environment) => {
+    const other = current.get(environment);
+    if (other === undefined) return `nothing → ${release.Version}`;
+    return other.Id === release.Id ? `${other.Version} is there already` : `${other.Version} → ${release.Version}`;
+  };
 }
 
 /** What a deployment replaces, when that is another release. */
@@ -192,12 +225,4 @@ function Replaced(props: { space: string; environment: string; release: Release;
       <ReleaseDifferences space={space} before={there} after={release} />
     </>
   );
-}
-
-/** What is there now. */
-function replacedText(progression: Progression | undefined, environment: string, release: Release): string {
-  if (progression === undefined) return "";
-  const there = releaseThere(progression, environment);
-  if (there !== undefined) return there.Id === release.Id ? `${there.Version} is there already` : `${there.Version} → ${release.Version}`;
-  return `nothing → ${release.Version}`;
 }

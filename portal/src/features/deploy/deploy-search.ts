@@ -5,7 +5,7 @@ export interface DeploySearch {
 }
 
 /** As many as a person deploys to at once. */
-const environmentsMax = 50;
+export const environmentsMax = 50;
 
 export function readDeploySearch(search: Record<string, unknown>): DeploySearch {
   const { to } = search;

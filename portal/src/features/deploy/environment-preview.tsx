@@ -5,6 +5,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { deploymentPreviewQuery } from "../../api/deployments.ts";
 import type { DeploymentPreview } from "../../api/documents.ts";
+import { isolated } from "../../design/isolated.ts";
 import { Checkbox, TextField } from "../../design/field.tsx";
 import { Loaded } from "../../design/loaded.tsx";
 import { Notice } from "../../design/notice.tsx";
@@ -42,7 +43,7 @@ export function EnvironmentPreview({ space, release, environment, answers = none
   return (
     <Panel title={environment.name}>
       {children}
-      <Loaded query={query} what={`What happens in ${environment.name}`} skeleton={<Skeleton height="6rem" />}>
+      <Loaded query={query} what={`What happens in ${isolated(environment.name)}`} skeleton={<Skeleton height="6rem" />}>
         {(preview) => (
           <>
             {blockersOf(preview).map((sentence) => (
@@ -64,7 +65,7 @@ export function EnvironmentPreview({ space, release, environment, answers = none
                       onChange({ ...answers, skipped });
                     }}
                   >
-                    {step.ActionNumber}. {step.ActionName}
+                    {step.ActionNumber}. {isolated(step.ActionName)}
                   </Checkbox>
                   <span className="muted small">{machinesText(step)}</span>
                 </li>
@@ -109,11 +110,11 @@ function blockersOf(preview: DeploymentPreview): string[] {
   if (preview.StepsToExecute.length === 0) return ["No step runs here: the process has none that fits this environment."];
   return preview.StepsToExecute.flatMap((step) => [
     ...(step.HasNoApplicableMachines
-      ? [`Step ${step.ActionNumber} (${step.ActionName}) finds no machine here with ${step.Roles.join(" or ")}.`]
+      ? [`Step ${step.ActionNumber} (${isolated(step.ActionName)}) finds no machine here with ${step.Roles.map(isolated).join(" or ")}.`]
       : []),
     ...(step.UnavailableMachines.length > 0
       ? [
-          `Step ${step.ActionNumber} (${step.ActionName}): ${step.UnavailableMachines.map(({ Name }) => Name).join(", ")} cannot be reached.`,
+          `Step ${step.ActionNumber} (${isolated(step.ActionName)}): ${step.UnavailableMachines.map(({ Name }) => isolated(Name)).join(", ")} cannot be reached.`,
         ]
       : []),
   ]);
@@ -122,5 +123,5 @@ function blockersOf(preview: DeploymentPreview): string[] {
 function machinesText(step: Step): string {
   if (step.IsDisabled) return "disabled";
   if (step.Machines.length === 0) return step.Roles.length === 0 ? "" : "on no machine";
-  return `on ${step.Machines.map(({ Name }) => Name).join(", ")}`;
+  return `on ${step.Machines.map(({ Name }) => isolated(Name)).join(", ")}`;
 }

@@ -10,11 +10,15 @@ import { Button } from "../../design/button.tsx";
 import { Dialog } from "../../design/dialog.tsx";
 import { Checkbox, TextField } from "../../design/field.tsx";
 import { Loaded } from "../../design/loaded.tsx";
+import { useNarrowed } from "../../design/narrowing.tsx";
 import { PageHeader } from "../../design/page.tsx";
 import { EmptyState, ErrorPanel, Skeleton } from "../../design/view-states.tsx";
 import css from "./environments-page.module.css";
 
 const route = getRouteApi("/signed-in/app/$space/infrastructure/environments");
+
+/** Rows drawn at once. */
+const drawnMax = 100;
 
 export function EnvironmentsPage() {
   const { space } = route.useParams();
@@ -50,46 +54,71 @@ export function EnvironmentsPage() {
               this order.
             </EmptyState>
           ) : (
-            <ol className={css["list"]}>
-              {environments.map((environment, index) => (
-                <li key={environment.Id} className={css["row"]}>
-                  <span className={css["what"]}>
-                    <strong>{environment.Name}</strong>
-                    {environment.Description !== "" && <span className="muted">{environment.Description}</span>}
-                    {environment.UseGuidedFailure && <span className="muted small">asks a person when a step fails</span>}
-                  </span>
-                  <span className={css["actions"]}>
-                    <Button
-                      isIcon
-                      aria-label={`Move ${environment.Name} up`}
-                      isDisabled={index === 0}
-                      isPending={order.isPending}
-                      onPress={() => move(environments, index, -1)}
-                    >
-                      <ArrowUp size={16} aria-hidden />
-                    </Button>
-                    <Button
-                      isIcon
-                      aria-label={`Move ${environment.Name} down`}
-                      isDisabled={index === environments.length - 1}
-                      isPending={order.isPending}
-                      onPress={() => move(environments, index, 1)}
-                    >
-                      <ArrowDown size={16} aria-hidden />
-                    </Button>
-                    <Button aria-label={`Edit ${environment.Name}`} onPress={() => setEdited(environment)}>
-                      Edit
-                    </Button>
-                  </span>
-                </li>
-              ))}
-            </ol>
+            <List
+              environments={environments}
+              isMoving={order.isPending}
+              onMove={(index, by) => move(environments, index, by)}
+              onEdit={setEdited}
+            />
           )
         }
       </Loaded>
       {isMaking === true && <EnvironmentDialog space={space} onLeave={() => void navigate({ search: {}, replace: true })} />}
       {edited !== undefined && <EnvironmentDialog space={space} environment={edited} onLeave={() => setEdited(undefined)} />}
     </div>
+  );
+}
+
+interface ListProps {
+  environments: readonly Environment[];
+  isMoving: boolean;
+  onMove(index: number, by: -1 | 1): void;
+  onEdit(environment: Environment): void;
+}
+
+function List({ environments, isMoving, onMove, onEdit }: ListProps) {
+  const { shown, field } = useNarrowed(environments, { label: "Find environments", max: drawnMax, textOf: ({ Name }) => Name });
+  return (
+    <>
+      {field}
+      <ol className={css["list"]}>
+        {shown.map((environment) => {
+          const index = environments.indexOf(environment);
+          return (
+            <li key={environment.Id} className={css["row"]}>
+              <span className={css["what"]}>
+                <strong>{environment.Name}</strong>
+                {environment.Description !== "" && <span className="muted">{environment.Description}</span>}
+                {environment.UseGuidedFailure && <span className="muted small">asks a person when a step fails</span>}
+              </span>
+              <span className={css["actions"]}>
+                <Button
+                  isIcon
+                  aria-label={`Move ${environment.Name} up`}
+                  isDisabled={index === 0}
+                  isPending={isMoving}
+                  onPress={() => onMove(index, -1)}
+                >
+                  <ArrowUp size={16} aria-hidden />
+                </Button>
+                <Button
+                  isIcon
+                  aria-label={`Move ${environment.Name} down`}
+                  isDisabled={index === environments.length - 1}
+                  isPending={isMoving}
+                  onPress={() => onMove(index, 1)}
+                >
+                  <ArrowDown size={16} aria-hidden />
+                </Button>
+                <Button aria-label={`Edit ${environment.Name}`} onPress={() => onEdit(environment)}>
+                  Edit
+                </Button>
+              </span>
+            </li>
+          );
+        })}
+      </ol>
+    </>
   );
 }
 

@@ -11,6 +11,7 @@ import { processQuery, saveProcess } from "../../api/processes.ts";
 import { projectQuery } from "../../api/projects.ts";
 import { differencesIn, removedBy } from "../../api/row-merge.ts";
 import { fieldName } from "../../api/step-fields.ts";
+import { isolated } from "../../design/isolated.ts";
 import { Button, ButtonLink } from "../../design/button.tsx";
 import { joined } from "../../design/class-names.ts";
 import { Loaded } from "../../design/loaded.tsx";
@@ -77,14 +78,12 @@ function Editor({ space, project, process }: { space: string; project: Project |
   const adder = (
     <MenuButton
       label="Kinds of steps"
-      trigger={
-        <Button {...(steps.length === 0 ? { weight: "primary" as const } : {})}>
-          <Plus size={16} aria-hidden />
-          Add step
-        </Button>
-      }
+      weight={steps.length === 0 ? "primary" : undefined}
       groups={[{ id: "kinds", entries: kinds.map(({ id, name }) => ({ id, name, onChoose: () => add(id) })) }]}
-    />
+    >
+      <Plus size={16} aria-hidden />
+      Add step
+    </MenuButton>
   );
 
   return (
@@ -130,7 +129,12 @@ function Editor({ space, project, process }: { space: string; project: Project |
       />
       <ProjectTabs space={space} project={params.project} />
       <div className={css["messages"]}>
-        {saving.error !== null && <ErrorPanel title="The process was not saved" error={saving.error} />}
+        {saving.error !== null && (
+          <ErrorPanel
+            title={saving.isUnknown ? "It is not known whether the process was saved" : "The process was not saved"}
+            error={saving.error}
+          />
+        )}
         {saving.isReadingTheirs && <Notice>Reading what somebody else saved meanwhile …</Notice>}
         {removed !== undefined && draft.isChanged && !steps.some((one) => one.Id === removed.step.Id) && (
           <Notice
@@ -147,7 +151,7 @@ function Editor({ space, project, process }: { space: string; project: Project |
               </Button>
             }
           >
-            {removed.step.Name} is removed when you save.
+            {isolated(removed.step.Name)} is removed when you save.
           </Notice>
         )}
       </div>
@@ -158,7 +162,7 @@ function Editor({ space, project, process }: { space: string; project: Project |
           onChoose={saving.choose}
           changes={saving.changes.map((change) => ({
             id: change.id,
-            name: `Step ${(change.mine ?? change.theirs ?? change.base)?.Name ?? ""}`,
+            name: `Step ${isolated((change.mine ?? change.theirs ?? change.base)?.Name ?? "")}`,
             by: change.by,
             isNew: change.base === undefined,
             removedBy: removedBy(change),

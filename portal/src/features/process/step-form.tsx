@@ -5,6 +5,7 @@ import { useQuery } from "@tanstack/react-query";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { packagesQuery, targetTagsQuery } from "../../api/processes.ts";
 import { property } from "../../api/step-fields.ts";
+import { isolated } from "../../design/isolated.ts";
 import { Button } from "../../design/button.tsx";
 import { CodeField } from "../../design/code-field.tsx";
 import { ComboField } from "../../design/combo-field.tsx";
@@ -83,7 +84,7 @@ export function StepForm({ space, step, isFirst, isLast, onChange, onMove, onRem
       {step.Actions.map((action) => (
         <Panel
           key={action.Id}
-          title={step.Actions.length === 1 ? kindName(action.ActionType) : `${action.Name}: ${kindName(action.ActionType)}`}
+          title={step.Actions.length === 1 ? kindName(action.ActionType) : `${isolated(action.Name)}: ${kindName(action.ActionType)}`}
         >
           <ActionFields space={space} action={action} onChange={(next) => onChange(withAction(step, next))} />
         </Panel>

@@ -3,11 +3,12 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRouter } from "@tanstack/react-router";
 import { useRef, useState } from "react";
-import { ApiError } from "../../api/request.ts";
+import { isUnknown } from "../../api/request.ts";
 import type { Project } from "../../api/documents.ts";
 import { newIdempotencyKey } from "../../api/idempotency-key.ts";
 import { channelsQuery, progressionQuery } from "../../api/projects.ts";
 import { createRelease, nextVersionQuery } from "../../api/releases.ts";
+import { isolated } from "../../design/isolated.ts";
 import { Button } from "../../design/button.tsx";
 import { Dialog } from "../../design/dialog.tsx";
 import { TextField } from "../../design/field.tsx";
@@ -32,12 +33,16 @@ export function NewReleaseDialog({ space, project, isOpen, onLeave }: NewRelease
   /** One wish: pressed again after a lost answer, it is the same. Another input is another wish. */
   const wish = useRef({ text: "", key: "" });
 
+  const shown = version ?? next ?? "";
+
   const make = useMutation({
     mutationFn: () => {
+      // When the answer is lost and the release was made, the next version is another one; the wish stays what it was.
+      setVersion(shown);
       const body = {
         ProjectId: project.Id,
         ...(channel === undefined ? {} : { ChannelId: channel }),
-        Version: version ?? next ?? "",
+        Version: shown,
         ...(notes.trim() === "" ? {} : { ReleaseNotes: notes }),
       };
       const text = JSON.stringify(body);
@@ -46,17 +51,17 @@ export function NewReleaseDialog({ space, project, isOpen, onLeave }: NewRelease
     },
     onSuccess: async (release) => {
       void queries.invalidateQueries({ queryKey: progressionQuery(space, project.Id).queryKey });
-      await router.navigate({ to: "/app/$space/releases/$release", params: { space, release: release.Id }, replace: true });
+      await router.navigate({ to: "/app/$space/releases/$release", params: { space, release: release.ReleaseId }, replace: true });
     },
     // What the server refused is mended and asked anew.
     onError: (error) => {
-      if (error instanceof ApiError && error.status > 0 && error.status < 500) wish.current = { text: "", key: "" };
+      if (!isUnknown(error)) wish.current = { text: "", key: "" };
     },
   });
 
   return (
     <Dialog
-      title={`New release of ${project.Name}`}
+      title={`New release of ${isolated(project.Name)}`}
       isOpen={isOpen}
       onLeave={onLeave}
       actions={
@@ -68,14 +73,18 @@ export function NewReleaseDialog({ space, project, isOpen, onLeave }: NewRelease
         </>
       }
     >
-      {make.isError && <ErrorPanel title="The release was not made" error={make.error} />}
-      <TextField
-        label="Version"
-        value={version ?? next ?? ""}
-        onChange={setVersion}
-        autoFocus
-        help="The next one by the project's way of counting."
-      />
+      <p className="muted">It freezes the steps and variables as they are now, with the newest version of each package.</p>
+      {make.isError && (
+        <ErrorPanel
+          title={
+            isUnknown(make.error)
+              ? "It is not known whether the release was made; pressing again makes no second one"
+              : "The release was not made"
+          }
+          error={make.error}
+        />
+      )}
+      <TextField label="Version" value={shown} onChange={setVersion} autoFocus help="The next one by the project's way of counting." />
       {channels.length > 1 && (
         <Select
           label="Channel"

@@ -4,8 +4,10 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, getRouteApi } from "@tanstack/react-router";
 import type { DashboardItem, Progression, Project, Release } from "../../api/documents.ts";
 import { newerThere, progressionQuery, projectQuery } from "../../api/projects.ts";
+import { isolated } from "../../design/isolated.ts";
 import { Button, ButtonLink } from "../../design/button.tsx";
 import { Loaded } from "../../design/loaded.tsx";
+import { useNarrowed } from "../../design/narrowing.tsx";
 import { PageHeader } from "../../design/page.tsx";
 import { StateLabel, shownState } from "../../design/state-label.tsx";
 import { Table } from "../../design/table.tsx";
@@ -16,6 +18,9 @@ import { NewReleaseDialog } from "./new-release-dialog.tsx";
 import css from "./project-page.module.css";
 
 const route = getRouteApi("/signed-in/app/$space/projects/$project");
+
+/** Environments drawn at once. */
+const columnsMax = 30;
 
 export function ProjectPage() {
   const { space, project } = route.useParams();
@@ -38,8 +43,8 @@ function Overview({ space, project }: { space: string; project: Project }) {
         title={project.Name}
         within={["Projects"]}
         above={
-          <Link to="/app/$space" params={{ space }}>
-            Dashboard
+          <Link to="/app/$space/projects" params={{ space }}>
+            Projects
           </Link>
         }
         beside={project.Description !== "" && <p className="muted">{project.Description}</p>}
@@ -80,9 +85,14 @@ function Overview({ space, project }: { space: string; project: Project }) {
 }
 
 function Releases({ space, progression }: { space: string; progression: Progression }) {
-  const { Environments: environments } = progression;
+  const { shown: environments, field } = useNarrowed(progression.Environments, {
+    label: "Find environments",
+    max: columnsMax,
+    textOf: ({ Name }) => Name,
+    isPreferred: ({ Id }) => progression.Releases.some(({ Deployments }) => Deployments[Id] !== undefined),
+  });
   const hasChannels = new Set(progression.Releases.map(({ Release }) => Release.ChannelId)).size > 1;
-  return (
+  const table = (
     <Table label="Releases and where they are" columns={["Release", ...environments.map(({ Name }) => Name)]}>
       {progression.Releases.map(
         ({ Release: release, Channel: channel, Deployments: deployments, NextDeployments: next, HasUnresolvedDefect }) => (
@@ -92,7 +102,7 @@ function Releases({ space, progression }: { space: string; progression: Progress
                 {release.Version}
               </Link>
               <div className="muted small">
-                {hasChannels && channel && <>{channel.Name}, </>}
+                {hasChannels && channel && <>{isolated(channel.Name)}, </>}
                 <TimeText at={release.Assembled} />
                 {HasUnresolvedDefect && <> · held back</>}
               </div>
@@ -101,13 +111,15 @@ function Releases({ space, progression }: { space: string; progression: Progress
               <td key={Id} className={css["cell"]}>
                 <Cell space={space} items={deployments[Id] ?? []} />
                 {next.includes(Id) && (deployments[Id] ?? []).every((one) => one.IsCompleted) && (
-                  <ButtonLink
-                    weight="quiet"
-                    aria-label={`Deploy ${release.Version} to ${Name}`}
-                    href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [Id] } }}
+                  <Link
+                    to="/app/$space/releases/$release/deploy"
+                    params={{ space, release: release.Id }}
+                    search={{ to: [Id] }}
+                    className={css["next"]}
+                    aria-label={`Deploy ${release.Version} to ${isolated(Name)}`}
                   >
                     Deploy …
-                  </ButtonLink>
+                  </Link>
                 )}
                 <Again space={space} progression={progression} release={release} environment={{ Id, Name }} next={next} />
               </td>
@@ -116,6 +128,12 @@ function Releases({ space, progression }: { space: string; progression: Progress
         ),
       )}
     </Table>
+  );
+  return (
+    <>
+      {field}
+      {table}
+    </>
   );
 }
 

@@ -2,13 +2,15 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, getRouteApi } from "@tanstack/react-router";
-import type { Release, ReleaseProgression } from "../../api/documents.ts";
+import type { Progression, Release, ReleaseProgression } from "../../api/documents.ts";
 import { newerThere, progressionQuery, projectQuery } from "../../api/projects.ts";
 import { environmentsQuery } from "../../api/environments.ts";
 import { releaseProgressionQuery, releaseQuery } from "../../api/releases.ts";
+import { isolated } from "../../design/isolated.ts";
 import { ButtonLink } from "../../design/button.tsx";
 import { Loaded } from "../../design/loaded.tsx";
 import { Notice } from "../../design/notice.tsx";
+import { useNarrowed } from "../../design/narrowing.tsx";
 import { PageHeader, Panel } from "../../design/page.tsx";
 import { StateLabel } from "../../design/state-label.tsx";
 import { Table } from "../../design/table.tsx";
@@ -17,6 +19,11 @@ import { Skeleton } from "../../design/view-states.tsx";
 import css from "./release-page.module.css";
 
 const route = getRouteApi("/signed-in/app/$space/releases/$release");
+
+/** Environments of a phase that are drawn at once. */
+const environmentsMax = 30;
+/** The standard lifecycle has a phase for each environment. */
+const phasesMax = 20;
 
 export function ReleasePage() {
   const { space, release } = route.useParams();
@@ -94,69 +101,114 @@ function ReleaseView({ space, release }: { space: string; release: Release }) {
   );
 }
 
-const progressWords = { Pending: "not reached", Current: "begun", Complete: "complete" } as const;
+const progressWords = { Pending: "not reached", Current: "open", Complete: "complete" } as const;
 
 function Progress({ space, progression, release }: { space: string; progression: ReleaseProgression; release: Release }) {
   const { data: environments = [] } = useQuery(environmentsQuery(space));
   const { data: project } = useQuery(progressionQuery(space, release.ProjectId));
-  const nameOf = (id: string): string => environments.find((one) => one.Id === id)?.Name ?? id;
+  const names = new Map(environments.map(({ Id, Name }) => [Id, Name]));
+  const nameOf = (id: string): string => names.get(id) ?? id;
+  const { shown, field } = useNarrowed(progression.Phases, {
+    label: "Find phases",
+    max: phasesMax,
+    textOf: (phase) => [phase.Name, ...environmentsOf(phase).map(nameOf)].join("\n"),
+    isPreferred: (phase) => phase.Progress !== "Pending",
+  });
   return (
-    <ol className={css["phases"]}>
-      {progression.Phases.map((phase) => (
-        <li key={phase.Id} className={css["phase"]}>
-          <h3>
-            {phase.Name}{" "}
-            <span className="muted small">
-              {phase.Progress === "Current" && phase.Deployments.length === 0 ? "comes next" : progressWords[phase.Progress]}
-            </span>
-          </h3>
-          <ul className={css["environments"]}>
-            {[...phase.AutomaticDeploymentTargets, ...phase.OptionalDeploymentTargets].map((id) => {
-              const here = phase.Deployments.filter(({ Deployment }) => Deployment.EnvironmentId === id);
-              const newest = here.toSorted((one, other) => other.Deployment.Created.localeCompare(one.Deployment.Created))[0];
-              return (
-                <li key={id} className={css["environment"]}>
-                  <strong>{nameOf(id)}</strong>
-                  {newest === undefined ? (
-                    <StateLabel state="None" />
-                  ) : (
-                    <Link to="/app/$space/tasks/$task" params={{ space, task: newest.Task.Id }} className={css["state"]}>
-                      <StateLabel state={stateOf(newest.Task)} />
-                      <span className="muted small">
-                        <TimeText at={newest.Task.CompletedTime ?? newest.Task.StartTime ?? newest.Task.QueueTime} />
-                        {newest.Task.StartTime !== null &&
-                          newest.Task.CompletedTime !== null &&
-                          `, took ${durationText(Date.parse(newest.Task.CompletedTime) - Date.parse(newest.Task.StartTime))}`}
-                      </span>
-                    </Link>
-                  )}
-                  {progression.NextDeployments.includes(id) && (
-                    <ButtonLink
-                      aria-label={`Deploy to ${nameOf(id)}`}
-                      href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [id] } }}
-                    >
-                      Deploy …
-                    </ButtonLink>
-                  )}
-                  {newest?.Task.State === "Success" && project !== undefined && newerThere(project, id, release) !== undefined && (
-                    <ButtonLink
-                      aria-label={`Roll back ${nameOf(id)} to ${release.Version}`}
-                      href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [id] } }}
-                    >
-                      Roll back …
-                    </ButtonLink>
-                  )}
-                </li>
-              );
-            })}
-          </ul>
-        </li>
-      ))}
-    </ol>
+    <>
+      {field}
+      <ol className={css["phases"]}>
+        {shown.map((phase) => (
+          <Phase
+            key={phase.Id}
+            space={space}
+            phase={phase}
+            next={progression.NextDeployments}
+            release={release}
+            project={project}
+            nameOf={nameOf}
+          />
+        ))}
+      </ol>
+    </>
   );
 }
 
-function stateOf(task: ReleaseProgression["Phases"][number]["Deployments"][number]["Task"]) {
+type ProgressPhase = ReleaseProgression["Phases"][number];
+
+const environmentsOf = (phase: ProgressPhase): readonly string[] => [
+  ...phase.AutomaticDeploymentTargets,
+  ...phase.OptionalDeploymentTargets,
+];
+
+interface PhaseProps {
+  space: string;
+  phase: ProgressPhase;
+  next: readonly string[];
+  release: Release;
+  /** Undefined until it is known. */
+  project: Progression | undefined;
+  nameOf(id: string): string;
+}
+
+function Phase({ space, phase, next, release, project, nameOf }: PhaseProps) {
+  const { shown, field } = useNarrowed(environmentsOf(phase), {
+    label: `Find environments of ${phase.Name}`,
+    max: environmentsMax,
+    textOf: nameOf,
+    isPreferred: (id) => phase.Deployments.some(({ Deployment }) => Deployment.EnvironmentId === id),
+  });
+  return (
+    <li className={css["phase"]}>
+      <h3>
+        {phase.Name} <span className="muted small">{progressWords[phase.Progress]}</span>
+      </h3>
+      {field}
+      <ul className={css["environments"]}>
+        {shown.map((id) => {
+          const here = phase.Deployments.filter(({ Deployment }) => Deployment.EnvironmentId === id);
+          const newest = here.toSorted((one, other) => other.Deployment.Created.localeCompare(one.Deployment.Created))[0];
+          return (
+            <li key={id} className={css["environment"]}>
+              <strong>{nameOf(id)}</strong>
+              {newest === undefined ? (
+                <StateLabel state="None" />
+              ) : (
+                <Link to="/app/$space/tasks/$task" params={{ space, task: newest.Task.Id }} className={css["state"]}>
+                  <StateLabel state={stateOf(newest.Task)} />
+                  <span className="muted small">
+                    <TimeText at={newest.Task.CompletedTime ?? newest.Task.StartTime ?? newest.Task.QueueTime} />
+                    {newest.Task.StartTime !== null &&
+                      newest.Task.CompletedTime !== null &&
+                      `, took ${durationText(Date.parse(newest.Task.CompletedTime) - Date.parse(newest.Task.StartTime))}`}
+                  </span>
+                </Link>
+              )}
+              {next.includes(id) && (
+                <ButtonLink
+                  aria-label={`Deploy to ${isolated(nameOf(id))}`}
+                  href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [id] } }}
+                >
+                  Deploy …
+                </ButtonLink>
+              )}
+              {newest?.Task.State === "Success" && project !== undefined && newerThere(project, id, release) !== undefined && (
+                <ButtonLink
+                  aria-label={`Roll back ${isolated(nameOf(id))} to ${release.Version}`}
+                  href={{ to: "/app/$space/releases/$release/deploy", params: { space, release: release.Id }, search: { to: [id] } }}
+                >
+                  Roll back …
+                </ButtonLink>
+              )}
+            </li>
+          );
+        })}
+      </ul>
+    </li>
+  );
+}
+
+function stateOf(task: ProgressPhase["Deployments"][number]["Task"]) {
   const known = ["Queued", "Executing", "Cancelling", "Failed", "Canceled", "TimedOut"] as const;
   if (task.State === "Success") return task.HasWarningsOrErrors ? "SuccessWithWarnings" : "Success";
   return known.find((one) => one === task.State) ?? "None";

@@ -5,6 +5,7 @@ import { Link, getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
 import type { NewInstallToken } from "../../api/documents.ts";
 import { createInstallToken, installTokensQuery, isOpen } from "../../api/install-tokens.ts";
+import { isolated } from "../../design/isolated.ts";
 import { Button } from "../../design/button.tsx";
 import { TextField } from "../../design/field.tsx";
 import { Loaded } from "../../design/loaded.tsx";
@@ -171,7 +172,7 @@ function OpenLines({ space }: { space: string }) {
                 <tr key={one.Id}>
                   <th scope="row">
                     <Link to="/app/$space/infrastructure/targets/new" params={{ space }} search={{ token: one.Id }}>
-                      {one.MachineName ?? one.Roles.join(", ")}
+                      {one.MachineName ?? one.Roles.map(isolated).join(", ")}
                     </Link>
                   </th>
                   <td>{one.Message}</td>

@@ -34,7 +34,7 @@ export function InstallProgress({ space, token, lines }: InstallProgressProps) {
               {lines === undefined ? (
                 <Notice>The line was shown once, to whoever made it. If it is lost, revoke it and make another one.</Notice>
               ) : (
-                <div className={css["form"]}>
+                <div className={css["lines"]}>
                   <CopyLine label="On a Linux machine" text={lines.ShellLine} />
                   <CopyLine label="Or where an agent is installed already, with an API key filled in" text={lines.RegisterWithLine} />
                   <p className="muted small">
@@ -100,6 +100,9 @@ function Progress({ space, token }: { space: string; token: InstallToken }) {
           {token.Message}
           {token.WhatToCheck !== null && <p>{token.WhatToCheck}</p>}
         </Notice>
+        {token.MachineId !== null && (
+          <p className="muted">The line is used up: it is good for one machine. Another machine needs a line of its own.</p>
+        )}
         {token.State === "Waiting" && (
           <details>
             <summary>Nothing happens after the line was pasted?</summary>

@@ -3,10 +3,12 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { CheckboxGroup, Label, Text } from "react-aria-components";
+import type { Environment } from "../../api/documents.ts";
 import { environmentsQuery } from "../../api/environments.ts";
 import { machineRolesQuery } from "../../api/machines.ts";
 import { Checkbox, TextField } from "../../design/field.tsx";
 import fieldCss from "../../design/field.module.css";
+import { useNarrowed } from "../../design/narrowing.tsx";
 import { ErrorPanel } from "../../design/view-states.tsx";
 import css from "./targets.module.css";
 
@@ -16,6 +18,10 @@ export interface Membership {
   /** Not there yet, separated by commas. */
   newRoles: string;
 }
+
+/** Check boxes drawn at once of each kind, beside those that are ticked. */
+const boxesMax = 50;
+const noEnvironments: readonly Environment[] = [];
 
 export const noMembership: Membership = { environments: [], roles: [], newRoles: "" };
 
@@ -37,6 +43,18 @@ export function MembershipFields({ space, value, onChange }: MembershipFieldsPro
   const environments = useQuery(environmentsQuery(space));
   const roles = useQuery(machineRolesQuery(space));
   const offered = [...new Set([...(roles.data ?? []), ...value.roles])].sort((a, b) => a.localeCompare(b));
+  const narrowEnvironments = useNarrowed(environments.data ?? noEnvironments, {
+    label: "Find environments",
+    max: boxesMax,
+    textOf: ({ Name }) => Name,
+    isKept: ({ Id }) => value.environments.includes(Id),
+  });
+  const narrowRoles = useNarrowed(offered, {
+    label: "Find roles",
+    max: boxesMax,
+    textOf: (role) => role,
+    isKept: (role) => value.roles.includes(role),
+  });
   return (
     <>
       {environments.isError && <ErrorPanel title="The environments could not be read" error={environments.error} />}
@@ -49,8 +67,9 @@ export function MembershipFields({ space, value, onChange }: MembershipFieldsPro
         onChange={(chosen) => onChange({ ...value, environments: chosen })}
       >
         <Label className={fieldCss["label"]!}>Environments</Label>
+        {narrowEnvironments.field}
         <div className={css["options"]}>
-          {(environments.data ?? []).map((one) => (
+          {narrowEnvironments.shown.map((one) => (
             <Checkbox key={one.Id} value={one.Id}>
               {one.Name}
             </Checkbox>
@@ -62,8 +81,9 @@ export function MembershipFields({ space, value, onChange }: MembershipFieldsPro
         <Text slot="description" className={fieldCss["help"]!}>
           What the machine is for. A step names tags, and runs on every target that has one of them.
         </Text>
+        {narrowRoles.field}
         <div className={css["options"]}>
-          {offered.map((role) => (
+          {narrowRoles.shown.map((role) => (
             <Checkbox key={role} value={role}>
               {role}
             </Checkbox>

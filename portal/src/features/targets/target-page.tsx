@@ -5,6 +5,7 @@ import { Link, getRouteApi, useRouter } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Machine, MachineConnection } from "../../api/documents.ts";
 import { checkHealth, deleteMachine, machineConnectionQuery, machineQuery, machineTasksQuery, saveMachine } from "../../api/machines.ts";
+import { isolated } from "../../design/isolated.ts";
 import { Button } from "../../design/button.tsx";
 import { Dialog } from "../../design/dialog.tsx";
 import { Checkbox, TextField } from "../../design/field.tsx";
@@ -282,7 +283,7 @@ function Delete({ space, machine }: { space: string; machine: Machine }) {
     <>
       <Button onPress={() => setAsking(true)}>Delete …</Button>
       <Dialog
-        title={`Delete ${machine.Name}?`}
+        title={`Delete ${isolated(machine.Name)}?`}
         isOpen={isAsking}
         isAlert
         onLeave={() => setAsking(false)}

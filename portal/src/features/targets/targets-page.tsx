@@ -7,6 +7,7 @@ import type { Environment, Machine, Page } from "../../api/documents.ts";
 import { environmentsQuery } from "../../api/environments.ts";
 import { healthStates, machineRolesQuery, machinesPageQuery, machinesPerPage } from "../../api/machines.ts";
 import type { HealthState, MachineFilter } from "../../api/machines.ts";
+import { isolated } from "../../design/isolated.ts";
 import { Button, ButtonLink } from "../../design/button.tsx";
 import fieldCss from "../../design/field.module.css";
 import { Loaded } from "../../design/loaded.tsx";
@@ -122,7 +123,11 @@ function List({ space, filter, machines, environments }: ListProps) {
   const navigate = route.useNavigate();
   const page = filter.page ?? 1;
   const pages = Math.max(1, Math.ceil(machines.TotalResults / machinesPerPage));
-  const nameOf = (id: string): string => environments.find(({ Id }) => Id === id)?.Name ?? id;
+  /** In the order of the environments, whatever the order in which they were ticked. */
+  const namesOf = (ids: readonly string[]): string => {
+    const known = environments.filter(({ Id }) => ids.includes(Id));
+    return [...known.map(({ Name }) => isolated(Name)), ...ids.filter((id) => !known.some(({ Id }) => Id === id))].join(", ");
+  };
   if (machines.Items.length === 0)
     return (
       <EmptyState
@@ -146,8 +151,8 @@ function List({ space, filter, machines, environments }: ListProps) {
             <td>
               <HealthLabel machine={machine} />
             </td>
-            <td>{machine.EnvironmentIds.map(nameOf).join(", ")}</td>
-            <td>{machine.Roles.join(", ")}</td>
+            <td>{namesOf(machine.EnvironmentIds)}</td>
+            <td>{machine.Roles.map(isolated).join(", ")}</td>
             <td>{machine.HealthCheckedAt ? <TimeText at={machine.HealthCheckedAt} /> : <span className="muted">never</span>}</td>
           </tr>
         ))}

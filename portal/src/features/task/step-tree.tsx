@@ -60,6 +60,7 @@ function Nodes({ nodes, onChoose }: { nodes: readonly LogNode[]; onChoose(node: 
               <span className="muted small tabular">{durationText(Date.parse(node.Ended) - Date.parse(node.Started))}</span>
             )}
           </Button>
+          {node.Status === "Running" && node.ProgressMessage !== "" && <p className={css["progress"]}>{node.ProgressMessage}</p>}
           {node.Children.length > 0 && <Nodes nodes={node.Children} onChoose={onChoose} />}
         </li>
       ))}

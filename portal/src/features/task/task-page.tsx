@@ -6,6 +6,7 @@ import { useCallback, useRef, useState } from "react";
 import { deploymentOfTaskQuery } from "../../api/deployments.ts";
 import type { Deployment } from "../../api/documents.ts";
 import { findWayBack, progressionQuery } from "../../api/projects.ts";
+import { nodeName } from "../../api/server-nodes.ts";
 import { cancelTask, rerunTask, taskDetailsQuery, taskWaitingQuery } from "../../api/tasks.ts";
 import type { TaskDetails } from "../../api/tasks.ts";
 import { Button, ButtonLink } from "../../design/button.tsx";
@@ -21,6 +22,7 @@ import type { LogViewerProps } from "../../log/log-viewer.tsx";
 import { FailureCard } from "./failure-card.tsx";
 import { StepTree } from "./step-tree.tsx";
 import css from "./task-page.module.css";
+import { progressText } from "./progress-text.ts";
 import { linesHash, readLines } from "./task-search.ts";
 import { WaitingQuestions } from "./waiting-questions.tsx";
 
@@ -91,7 +93,8 @@ function TaskView({ space, details }: { space: string; details: TaskDetails }) {
   );
 }
 
-function TaskHeader({ space, details: { Task: task, Progress } }: { space: string; details: TaskDetails }) {
+function TaskHeader({ space, details }: { space: string; details: TaskDetails }) {
+  const { Task: task } = details;
   const queries = useQueryClient();
   const [isAsking, setAsking] = useState(false);
   const { data: deployment } = useQuery(deploymentOfTaskQuery(space, task));
@@ -111,14 +114,14 @@ function TaskHeader({ space, details: { Task: task, Progress } }: { space: strin
         title={task.Description}
         within={["Tasks"]}
         above={
-          <Link to="/app/$space" params={{ space }}>
-            Dashboard
+          <Link to="/app/$space/tasks" params={{ space }}>
+            Tasks
           </Link>
         }
         beside={
           <div className={css["facts"]} role="status">
             <StateLabel state={shownState(task)} />
-            {isRunning && Progress.ProgressPercentage > 0 && <span className="tabular">{Progress.ProgressPercentage} %</span>}
+            {isRunning && <span className="tabular">{progressText(details)}</span>}
             {task.StartTime === null ? (
               <span>
                 queued <TimeText at={task.QueueTime} />
@@ -132,7 +135,7 @@ function TaskHeader({ space, details: { Task: task, Progress } }: { space: strin
               <span>took {durationText(Date.parse(task.CompletedTime) - Date.parse(task.StartTime))}</span>
             )}
             {deployment !== undefined && <span>by {deployment.DeployedBy}</span>}
-            {task.ServerNode !== null && <span className="muted">on {task.ServerNode}</span>}
+            {task.ServerNode !== null && <span className="muted">on {nodeName(task.ServerNode)}</span>}
             <span className="muted">{task.Id}</span>
           </div>
         }

@@ -12,6 +12,7 @@ import { projectQuery } from "../../api/projects.ts";
 import { differencesIn, isSame, removedBy } from "../../api/row-merge.ts";
 import { comparable, scopeTexts } from "../../api/variable-texts.ts";
 import { saveVariables, variablesQuery } from "../../api/variables.ts";
+import { isolated } from "../../design/isolated.ts";
 import { Button, ButtonLink } from "../../design/button.tsx";
 import fieldCss from "../../design/field.module.css";
 import { Loaded } from "../../design/loaded.tsx";
@@ -117,14 +118,19 @@ function Editor({ space, project, set }: { space: string; project: Project | und
       />
       <ProjectTabs space={space} project={params.project} />
       <div className={css["messages"]}>
-        {saving.error !== null && <ErrorPanel title="The variables were not saved" error={saving.error} />}
+        {saving.error !== null && (
+          <ErrorPanel
+            title={saving.isUnknown ? "It is not known whether the variables were saved" : "The variables were not saved"}
+            error={saving.error}
+          />
+        )}
         {saving.isReadingTheirs && <Notice>Reading what somebody else saved meanwhile …</Notice>}
         {isRemovedShown && (
           <Notice
             isSpoken
             actions={<Button onPress={() => draft.change((rows) => rows.toSpliced(removed.index, 0, removed.variable))}>Undo</Button>}
           >
-            {removed.variable.Name === "" ? "A variable without a name" : removed.variable.Name} is removed when you save.
+            {removed.variable.Name === "" ? "A variable without a name" : isolated(removed.variable.Name)} is removed when you save.
           </Notice>
         )}
         {hiddenEdits > 0 && (
@@ -141,7 +147,7 @@ function Editor({ space, project, set }: { space: string; project: Project | und
           onChoose={saving.choose}
           changes={saving.changes.map((change) => ({
             id: change.id,
-            name: `Variable ${(change.mine ?? change.theirs ?? change.base)?.Name ?? ""}`,
+            name: `Variable ${isolated((change.mine ?? change.theirs ?? change.base)?.Name ?? "")}`,
             by: change.by,
             isNew: change.base === undefined,
             removedBy: removedBy(change),
@@ -249,7 +255,7 @@ function Scope({ variable, values }: { variable: Variable; values: VariableSet["
   if (texts.length === 0) return <span className="muted">everywhere</span>;
   return texts.map(({ kind, names }) => (
     <div key={kind}>
-      <span className="muted">{kind}:</span> {names.join(", ")}
+      <span className="muted">{kind}:</span> {names.map(isolated).join(", ")}
     </div>
   ));
 }

@@ -1,6 +1,9 @@
 // May this release go there now? Pure: phases, what was deployed, a verdict. A phase opens when all before it are complete or may be
 // skipped; what was reached once stays reachable.
 
+/** A lifecycle may go through a thousand environments; nobody reads all their names in a sentence. */
+const missingNamedMax = 10;
+
 export interface LifecyclePhase {
   id: string;
   name: string;
@@ -99,5 +102,7 @@ export function mayDeploy(progress: LifecycleProgress, environmentId: string, na
     .filter((one) => one.progress !== "Complete" && !one.phase.isOptional)
     .flatMap(({ phase }) => [...phase.automatic, ...phase.optional])
     .map((id) => names.get(id) ?? id);
-  return { ok: false, reason: `The release cannot go to '${name}' yet. It must first be deployed successfully to: ${missing.join(", ")}.` };
+  const named = missing.slice(0, missingNamedMax).join(", ");
+  const others = missing.length > missingNamedMax ? `, and ${missing.length - missingNamedMax} more` : "";
+  return { ok: false, reason: `The release cannot go to '${name}' yet. It must first be deployed successfully to: ${named}${others}.` };
 }

@@ -68,6 +68,24 @@ test("an archive is made once, by one node or by two at once, and nothing else s
   assert.equal(createHash("sha256").update(bytes).digest("hex"), again.sha256);
 });
 
+test("everybody who waits for an archive hears how much of the package was read, and nobody when it is there", async (t) => {
+  const { database, folder, source } = await ground(t);
+  const archives = createPackageArchives({ database, folder });
+  const told: { first: number[]; second: number[] } = { first: [], second: [] };
+  const all = source.file.bytes;
+  await Promise.all([
+    archives.archiveOf(source, (done, of) => told.first.push(of === all ? done : -1)),
+    archives.archiveOf(source, (done, of) => told.second.push(of === all ? done : -1)),
+  ]);
+  assert.ok(told.first.length > 0);
+  assert.deepEqual(told.second, told.first);
+  assert.ok(
+    told.first.every((done, n) => done > 0 && done <= all && done >= (told.first[n - 1] ?? 0)),
+    String(told.first),
+  );
+  await archives.archiveOf(source, () => assert.fail("it was there already"));
+});
+
 test("an archive whose file is lost is made again", async (t) => {
   const { database, folder, source, files } = await ground(t);
   const archives = createPackageArchives({ database, folder });

@@ -57,13 +57,16 @@ export class PackageGone extends Error {
 
 export interface PackageArchives {
   /** Throws ArchiveRefused for a package that must not be unpacked, PackageGone, and what the folder throws. */
-  archiveOf(source: PackageSource): Promise<PackageArchive>;
+  archiveOf(source: PackageSource, onProgress?: OnArchiveProgress): Promise<PackageArchive>;
 }
+
+/** While the archive is made, after each piece of the package's file; for everybody who waits for it. Not called when it is there already. */
+export type OnArchiveProgress = (readBytes: number, ofBytes: number) => void;
 
 export function createPackageArchives(parts: { database: Database; folder: ArchiveFolder; limits?: UnpackLimits }): PackageArchives {
   const { database, folder } = parts;
   /** What this node makes just now, for all who wait for it. */
-  const making = new Map<string, Promise<PackageArchive>>();
+  const making = new Map<string, { made: Promise<PackageArchive>; followers: Set<OnArchiveProgress> }>();
   let places = repackingMax;
   const queue: (() => void)[] = [];
 
@@ -90,7 +93,7 @@ export function createPackageArchives(parts: { database: Database; folder: Archi
     };
   }
 
-  async function archiveOf(source: PackageSource): Promise<PackageArchive> {
+  async function archiveOf(source: PackageSource, onProgress: OnArchiveProgress): Promise<PackageArchive> {
     const row = await store.findArchive(database, source.sha256, formatVersion);
     if (row !== undefined) {
       const archive = opened(row);
@@ -104,7 +107,7 @@ export function createPackageArchives(parts: { database: Database; folder: Archi
         await store.deleteArchive(database, source.sha256, row.sha256);
       }
     }
-    return await inPlace(() => make(source));
+    return await inPlace(() => make({ ...source, file: followed(source.file, onProgress) }));
   }
 
   async function make(source: PackageSource): Promise<PackageArchive> {
@@ -128,12 +131,31 @@ export function createPackageArchives(parts: { database: Database; folder: Archi
   }
 
   return {
-    archiveOf(source) {
+    archiveOf(source, onProgress) {
       const under = making.get(source.sha256);
-      if (under !== undefined) return under;
-      const made = archiveOf(source).finally(() => making.delete(source.sha256));
-      making.set(source.sha256, made);
+      if (under !== undefined) {
+        if (onProgress !== undefined) under.followers.add(onProgress);
+        return under.made;
+      }
+      const followers = new Set(onProgress === undefined ? [] : [onProgress]);
+      const tellAll: OnArchiveProgress = (done, of) => followers.forEach((follower) => follower(done, of));
+      const made = archiveOf(source, tellAll).finally(() => making.delete(source.sha256));
+      making.set(source.sha256, { made, followers });
       return made;
+    },
+  };
+}
+
+/** The same file, telling how much of it was read. The list at the end of a zip is read besides, so it never tells more than all. */
+function followed(file: ReadableFile, onProgress: OnArchiveProgress): ReadableFile {
+  let readBytes = 0;
+  return {
+    bytes: file.bytes,
+    async read(from, to) {
+      const piece = await file.read(from, to);
+      readBytes += piece.length;
+      onProgress(Math.min(readBytes, file.bytes), file.bytes);
+      return piece;
     },
   };
 }

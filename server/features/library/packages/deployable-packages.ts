@@ -3,7 +3,7 @@
 
 import { createHash } from "node:crypto";
 import { ArchiveRefused, createPackageArchives, PackageGone } from "../package-archives/package-archives.ts";
-import type { ArchiveFolder, Block, PackageArchive } from "../package-archives/package-archives.ts";
+import type { OnArchiveProgress, ArchiveFolder, Block, PackageArchive } from "../package-archives/package-archives.ts";
 import type { Database, Queryable } from "../../../platform/database/database.ts";
 import { SharedFolderError } from "../../../platform/files/files.ts";
 import { readVersion } from "../versions/versions.ts";
@@ -34,7 +34,7 @@ export type FoundFile = { ok: true; file: PackageFile; packageId: string; fileNa
 
 export interface DeployablePackages {
   /** To be unpacked at the target. */
-  find(wanted: WantedPackage): Promise<FoundPackage>;
+  find(wanted: WantedPackage, onProgress?: OnArchiveProgress): Promise<FoundPackage>;
   /** To lie at the target as it was pushed. */
   findFile(wanted: WantedPackage): Promise<FoundFile>;
 }
@@ -83,10 +83,10 @@ export function createDeployablePackages(parts: { database: Database; folder: Pa
   }
 
   return {
-    find: (wanted) =>
+    find: (wanted, onProgress) =>
       findWith(wanted, async (row, file) => {
         const source = { sha256: row.sha256, extension: row.file_extension, file };
-        return { archive: await archives.archiveOf(source), packageId: row.package_id, extension: row.file_extension };
+        return { archive: await archives.archiveOf(source, onProgress), packageId: row.package_id, extension: row.file_extension };
       }),
     findFile: (wanted) =>
       findWith(wanted, async (row, file) => ({

@@ -1,6 +1,7 @@
 // Reads tasks for lists and pages. The engine is their only writer.
 
 import type { Queryable } from "../../../platform/database/database.ts";
+import type { PlannedParts } from "./task-progress.ts";
 
 export interface TaskRow {
   id: string;
@@ -113,6 +114,17 @@ export async function findTask(db: Queryable, spaceId: string | undefined, id: s
   return row;
 }
 
+/** The steps of a task's plan in their order, with how many parts each has; empty before there is a plan, and for tasks without one. */
+export async function listPlannedParts(db: Queryable, taskId: string): Promise<PlannedParts[]> {
+  return db.query<PlannedParts>(
+    `SELECT step.value ->> 'id' AS id, step.value ->> 'runs' IS DISTINCT FROM 'once' AS "isOnTargets",
+            CASE WHEN step.value ->> 'runs' = 'once' THEN 1 ELSE greatest(1, jsonb_array_length(step.value -> 'targets')) END AS parts
+       FROM tasks t, jsonb_array_elements(t.plan -> 'steps') WITH ORDINALITY step (value, place)
+      WHERE t.id = $1 ORDER BY step.place`,
+    [taskId],
+  );
+}
+
 /** Unfinished tasks that go before this one, oldest first: those of its tag; without a tag, or as the first of it, those that were queued before. */
 export async function listTasksAhead(
   db: Queryable,
@@ -121,8 +133,10 @@ export async function listTasksAhead(
 ): Promise<{ rows: TaskRow[]; total: number }> {
   const where = `t.completed_at IS NULL AND EXISTS (
       SELECT 1 FROM task_queue own JOIN task_queue other ON other.task_id = t.id
-       WHERE own.task_id = $1 AND own.state = 'queued' AND other.position < own.position
-         AND (CASE WHEN own.is_head THEN other.is_head OR other.state = 'running' ELSE other.tag = own.tag END))`;
+       WHERE own.task_id = $1 AND own.state = 'queued'
+         AND (CASE WHEN own.is_head THEN other.position < own.position AND (other.is_head OR other.state = 'running')
+              -- One that waited for a person was passed by tasks that were queued later.
+              ELSE other.tag = own.tag AND (other.position < own.position OR other.state = 'running') END))`;
   const values = [task.id];
   const rows = await db.query<TaskRow>(`SELECT ${columns} FROM tasks t WHERE ${where} ORDER BY t.number OFFSET $2 LIMIT $3`, [
     ...values,

@@ -18,6 +18,7 @@ import type { Secrets } from "../../../platform/secrets/secrets.ts";
 import { repeatDeployment } from "../../runs/runs.ts";
 import { readHealthArguments, relatedMachinesMax } from "./health-arguments.ts";
 import { buildLogTree, rawLogText } from "./log-tree.ts";
+import { progressOf } from "./task-progress.ts";
 import { taskLogRoutes } from "./task-logs.ts";
 import * as store from "./task-read-store.ts";
 import type { TaskFilter, TaskRow } from "./task-read-store.ts";
@@ -206,16 +207,18 @@ export function taskRoutes(parts: TasksParts): Route[] {
         const tree = await buildLogTree(entriesOf(row.id), row.id, { tail: wanted.tail, verbose: wanted.verbose ?? false });
         const task = present(row);
         const steps = tree.roots.flatMap((root) => root.Children);
-        const done = steps.filter((step) => step.Ended !== null).length;
+        const planned = await store.listPlannedParts(db, row.id);
         return ok({
           Id: null,
           Task: task,
           ActivityLogs: tree.roots,
           PhysicalLogSize: Math.min(tree.textBytes, 2_147_483_647),
-          Progress: {
-            ProgressPercentage: task.IsCompleted ? 100 : steps.length === 0 ? 0 : Math.floor((done * 100) / steps.length),
-            EstimatedTimeRemaining: null,
-          },
+          Progress: progressOf(
+            planned,
+            steps,
+            { id: task.Id, isCompleted: task.IsCompleted, isInterrupted: task.HasPendingInterruptions },
+            Date.now(),
+          ),
           Links: { Self: `${task.Links.Self}/details`, Task: task.Links.Self },
         });
       },

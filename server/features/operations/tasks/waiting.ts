@@ -46,11 +46,14 @@ export async function whyWaiting(db: Queryable, task: TaskRow): Promise<WaitingR
   if (!place.isHead) {
     const { rows, total } = await listTasksAhead(db, task, { skip: 0, take: relatedMax });
     const running = rows.find((row) => row.started_at !== null) ?? rows[0];
+    const asks = running === undefined ? [] : await listPendingInterruptions(db, running.id, relatedMax);
+    const why =
+      asks.length === 0 ? "" : ` It waits for a person to answer ${asks[0]!.title}, and lets no other deployment pass until then.`;
     return [
       {
         Kind: "TasksAhead",
-        Message: `${total === 1 ? "One other task goes" : `${total} other tasks go`} first, since they work on the same: ${running?.description ?? place.tag}.`,
-        RelatedDocumentIds: rows.map((row) => row.id),
+        Message: `${total === 1 ? "One other task goes" : `${total} other tasks go`} first, since they work on the same: ${running?.description ?? place.tag}.${why}`,
+        RelatedDocumentIds: [...rows.map((row) => row.id), ...asks.map((one) => one.id)],
       },
     ];
   }

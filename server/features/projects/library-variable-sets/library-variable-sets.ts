@@ -6,6 +6,7 @@ import { problem } from "../../../base/problems.ts";
 import { ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
 import { defineResource } from "../../../platform/resources/resources.ts";
+import { readTemplates } from "../variable-templates/variable-templates.ts";
 import { createVariableSet, forgetVariablesOf, variableSetIdOf } from "../variables/variables.ts";
 import { listUsages } from "./library-variable-set-store.ts";
 
@@ -43,6 +44,7 @@ export const libraryVariableSets = defineResource({
   beforeSave: async (_tx, { values, current }) => {
     if (current !== undefined && values["ContentType"] !== current["ContentType"])
       throw problem.invalid("The ContentType of a library variable set cannot be changed.");
+    values["Templates"] = readTemplates(values["Templates"]);
   },
   afterSave: async (tx, { current, spaceId, id, values }) => {
     if (current === undefined) await createVariableSet(tx, spaceId, { kind: "librarySet", id, name: String(values["Name"]) });

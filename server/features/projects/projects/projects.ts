@@ -13,6 +13,7 @@ import { lifecycles } from "../../library/library.ts";
 import { channelPage, channelQuery, channels, createDefaultChannel } from "../channels/channels.ts";
 import { createProcess, getProcess, processIdOf } from "../processes/processes.ts";
 import { projectGroups } from "../project-groups/project-groups.ts";
+import { readTemplates } from "../variable-templates/variable-templates.ts";
 import { createVariableSet, forgetVariablesOf, variableSetIdOf } from "../variables/variables.ts";
 import type { ProjectOfVariables } from "../variables/variables.ts";
 import { countUnfinishedTasksOfProject, setIncludedLibrarySets } from "./project-store.ts";
@@ -103,6 +104,7 @@ export const projects = defineResource({
   beforeSave: async (_tx, { values }) => {
     values["ProjectConnectivityPolicy"] = filled(connectivityDefault, values["ProjectConnectivityPolicy"]);
     values["VersioningStrategy"] = filled(versioningDefault, values["VersioningStrategy"]);
+    values["Templates"] = readTemplates(values["Templates"]);
   },
   afterSave: async (tx, { current, spaceId, id, actor, values }) => {
     await setIncludedLibrarySets(tx, id, values["IncludedLibraryVariableSetIds"] as string[]);

@@ -5,11 +5,17 @@ import { Tenant, TenantBody, TenantsStatus } from "@cuttle/contract/rest/tenants
 import { problem } from "../../../base/problems.ts";
 import { ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
+import { forgetSecretsOf } from "../../../platform/kept-secrets/kept-secrets.ts";
 import { defineResource, resolveIds } from "../../../platform/resources/resources.ts";
 import { hasTenants, setTenantProjects, setTenantTags } from "./tenant-store.ts";
 
 export { tenantsOfProject } from "./tenant-store.ts";
 export type { ConnectedTenant } from "./tenant-store.ts";
+
+/** Under this name the sensitive values of a tenant are kept. */
+export function tenantSecretsOwner(tenantId: string): string {
+  return `tenantvariables-${tenantId}`;
+}
 
 /** Each costs some statements of a save. */
 const projectsPerTenantMax = 1_000;
@@ -63,6 +69,7 @@ export const tenants = defineResource({
       }),
     },
   },
+  links: ({ Id }, base) => ({ Variables: `${base}/tenants/${Id}/variables` }),
   present: (document) => Object.assign(document, { ClonedFromTenantId: null }),
   beforeSave: async (tx, { values, spaceId }) => {
     const wanted = Object.entries(values["ProjectEnvironments"] as Record<string, readonly string[]>);
@@ -73,6 +80,9 @@ export const tenants = defineResource({
       connected[projectId!] = await resolveIds(tx, "environments", "environment", spaceId, environments);
     }
     values["ProjectEnvironments"] = connected;
+  },
+  beforeDelete: async (tx, { Id, SpaceId }) => {
+    await forgetSecretsOf(tx, tenantSecretsOwner(Id), SpaceId);
   },
   afterSave: async (tx, save) => {
     await setTenantTags(tx, save.id, save.spaceId, save.values["TenantTags"] as string[]);

@@ -19,7 +19,7 @@ import { environments } from "../../infrastructure/infrastructure.ts";
 import { namesOfScope, readScopeValues, readSpaceScopeValues } from "./scope-values.ts";
 import type { ScopeValues } from "./scope-values.ts";
 import { freeze } from "./variable.ts";
-import type { StoredVariable } from "./variable.ts";
+import type { FrozenVariable, StoredVariable } from "./variable.ts";
 import { describeChange, readVariables, setBytesMax } from "./variable-rules.ts";
 import * as store from "./variable-store.ts";
 import type { StoredVariableSet, VariableOwner } from "./variable-store.ts";
@@ -33,6 +33,19 @@ export interface ProjectOfVariables {
   name: string;
   includedLibrarySets: readonly string[];
 }
+/** What a tenant brings along for a project in an environment. */
+export interface ValuesOfTenant {
+  id: string;
+  tags: readonly string[];
+  variables: readonly FrozenVariable[];
+}
+/** By id or slug of the tenant; without an environment, what holds in all of them. Undefined: there is no such tenant. */
+export type FindValuesOfTenant = (
+  db: Queryable,
+  spaceId: string,
+  of: { tenant: string; projectId: string; environmentId: string | undefined },
+) => Promise<ValuesOfTenant | undefined>;
+
 /** By id or slug. @throws Problem 404 */
 export type GetProjectOfVariables = (db: Queryable, spaceId: string, idOrSlug: string) => Promise<ProjectOfVariables>;
 
@@ -152,6 +165,11 @@ async function setsOfProject(db: Queryable, spaceId: string, project: ProjectOfV
   return sets;
 }
 
+/** A value of a tenant as a set shows its own; its scope goes without saying. */
+function thawed({ id, name, value, secretId, type }: FrozenVariable): StoredVariable {
+  return { Id: id, Name: name, Description: "", Type: type, Value: value, SecretId: secretId, Scope: {}, Prompt: null };
+}
+
 const previewQuery = Type.Object({
   project: Type.String(),
   environment: Type.Optional(Type.String()),
@@ -164,7 +182,13 @@ const previewQuery = Type.Object({
 });
 
 /** Which variables hold at a place, as they are stored: templates are not evaluated. */
-async function preview(db: Queryable, spaceId: string, project: ProjectOfVariables, wanted: Static<typeof previewQuery>) {
+async function preview(
+  db: Queryable,
+  spaceId: string,
+  project: ProjectOfVariables,
+  wanted: Static<typeof previewQuery>,
+  findValuesOfTenant: FindValuesOfTenant,
+) {
   const sets = await setsOfProject(db, spaceId, project);
   const own = sets.find((set) => set.owner.id === project.id)!;
   const scopeValues = await readScopeValues(db, spaceId, own.owner);
@@ -187,19 +211,27 @@ async function preview(db: Queryable, spaceId: string, project: ProjectOfVariabl
     processOwner: project.id,
     project: project.id,
   };
-  if (wanted.tenant) faults.push("Tenants are not supported yet: tenant must be empty.");
+  const tenant = wanted.tenant
+    ? await findValuesOfTenant(db, spaceId, { tenant: wanted.tenant, projectId: project.id, environmentId: scope.environment })
+    : undefined;
+  if (wanted.tenant && tenant === undefined) faults.push(`There is no tenant '${wanted.tenant}' here.`);
   if (wanted.runbook) faults.push("Runbooks are not supported yet: runbook must be empty.");
   if (faults.length > 0) throw problem.invalid(faults);
   const stored = new Map(sets.flatMap((set) => set.variables.map((one) => [`${set.owner.kind} ${one.Id}`, one])));
-  const frozen = sets.flatMap((set) => set.variables.map((one) => freeze(one, set.owner.kind)));
+  for (const one of tenant?.variables ?? []) stored.set(`${one.origin} ${one.id}`, thawed(one));
+  const frozen = [...sets.flatMap((set) => set.variables.map((one) => freeze(one, set.owner.kind))), ...(tenant?.variables ?? [])];
   const holding = createScopeResolver(frozen)
-    .resolve(scope)
+    .resolve(tenant === undefined ? scope : { ...scope, tenant: tenant.id, tenantTags: tenant.tags })
     .map(({ winner }) => stored.get(`${winner.origin} ${winner.id}`)!);
   return present({ ...own, variables: holding }, scopeValues, false);
 }
 
-export function variableRoutes(parts: { secrets: Secrets; getProject: GetProjectOfVariables }): Route[] {
-  const { secrets, getProject } = parts;
+export function variableRoutes(parts: {
+  secrets: Secrets;
+  getProject: GetProjectOfVariables;
+  findValuesOfTenant: FindValuesOfTenant;
+}): Route[] {
+  const { secrets, getProject, findValuesOfTenant } = parts;
   return [
     read({
       path: "/variables",
@@ -244,7 +276,8 @@ export function variableRoutes(parts: { secrets: Secrets; getProject: GetProject
       permission: "VariableView",
       query: previewQuery,
       answer: VariableSet,
-      handler: async ({ db, space, query }) => ok(await preview(db, space.id, await getProject(db, space.id, query.project), query)),
+      handler: async ({ db, space, query }) =>
+        ok(await preview(db, space.id, await getProject(db, space.id, query.project), query, findValuesOfTenant)),
     }),
     read({
       path: "/variables/{id}",

@@ -17,7 +17,8 @@ export type { FrozenVariable, VariablePrompt } from "./variable.ts";
 export { listPrompts, needsAnswers, presentForm, presentFormValues, readFormValues, withFormValues } from "./prompts.ts";
 export type { FormValue, FormValues, Prompt, PromptPlace } from "./prompts.ts";
 export { variableRoutes } from "./variable-routes.ts";
-export type { GetProjectOfVariables, ProjectOfVariables } from "./variable-routes.ts";
+export type { FindValuesOfTenant, GetProjectOfVariables, ProjectOfVariables } from "./variable-routes.ts";
+export { sensitiveValueBytesMax, setBytesMax, valueBytesMax } from "./variable-rules.ts";
 export { variableSetIdOf } from "./variable-store.ts";
 
 /** The empty set of a new project or library set. */

@@ -9,6 +9,8 @@ import {
   channels,
   getRelease,
   loadPromptedVariables,
+  loadTenantVariables,
+  missingValuesSentence,
   needsAnswers,
   projects,
   tenantsOfProject,
@@ -92,16 +94,22 @@ async function deployAutomatically(
       ...(tenant === null ? {} : { tenantTags: tenant.tags }),
     });
   const names = await environmentNames(tx, release.space_id);
-  const unanswered = missing
-    .filter(isAsked)
-    .map(
-      (id) =>
-        `Release ${release.version} of ${String(project["Name"])} was not deployed to ${names.get(id) ?? id}${tenant === null ? "" : ` for ${tenant.name}`} ` +
-        "automatically, because somebody has to answer its prompted variables. Deploy it by hand.",
-    );
+  const hindrances = new Map<string, string>();
+  for (const id of missing) {
+    if (isAsked(id)) hindrances.set(id, "because somebody has to answer its prompted variables. Deploy it by hand.");
+    if (tenant === null) continue;
+    const values = await loadTenantVariables(tx, { tenantId: tenant.id, project, environmentId: id });
+    const sentence = missingValuesSentence(tenant.name, names.get(id) ?? id, values.missing);
+    if (sentence !== undefined) hindrances.set(id, `since values are missing. ${sentence}`);
+  }
+  const unanswered = [...hindrances].map(
+    ([id, why]) =>
+      `Release ${release.version} of ${String(project["Name"])} was not deployed to ${names.get(id) ?? id}${tenant === null ? "" : ` for ${tenant.name}`} ` +
+      `automatically, ${why}`,
+  );
   // In the order of ids, so that two transactions take the locks of their tags in one order.
   const answered = missing
-    .filter((id) => !isAsked(id))
+    .filter((id) => !hindrances.has(id))
     .sort()
     .slice(0, most);
   for (const environmentId of answered) {

@@ -14,6 +14,8 @@ import {
   findSnapshotSteps,
   keepAnswers,
   loadPromptedVariables,
+  loadTenantVariables,
+  missingValuesSentence,
   projects,
   readFormValues,
   variableSnapshotIds,
@@ -75,6 +77,11 @@ export async function createDeployment(tx: Transaction, caller: Caller, wanted: 
   const channel = await channels.get(tx, spaceId, release.channel_id);
   const refusal = tenantRefusal(wanted.tenant, { project, channel, environment: { id: environment.Id, name: environmentName } });
   if (refusal !== undefined) throw problem.invalid(refusal);
+  if (wanted.tenant !== null) {
+    const { missing } = await loadTenantVariables(tx, { tenantId: wanted.tenant.id, project, environmentId: environment.Id });
+    const sentence = missingValuesSentence(wanted.tenant.name, environmentName, missing);
+    if (sentence !== undefined) throw problem.invalid(sentence);
+  }
   const promotion = await promotionOf(tx, release, wanted.tenant, wanted.succeeding, { project, channel });
   if (!mayPromote(promotion, release.version, environment.Id, new Map()).ok) {
     // Only the sentence of a refusal needs the names of environments, of which there may be very many.

@@ -7,6 +7,7 @@ import {
   channels,
   findRelease,
   findSnapshotSteps,
+  loadTenantVariables,
   loadVariableSnapshots,
   projects,
   tenants,
@@ -59,11 +60,13 @@ export interface DeploymentSnapshot {
   environment: { id: string; name: string; slug: string };
   /** For whom, with the tags it has now; null without a tenant. */
   tenant: { id: string; name: string; slug: string; tags: readonly string[] } | null;
+  /** Templates for which the tenant has no value here. */
+  missingTenantValues: readonly string[];
   /** How long unpacked packages stay on targets: `forever`, `items 3`, `days 30`. */
   targetRetention: string;
   /** The process frozen with the release. */
   process: { snapshotId: string; steps: readonly ProcessStep[] };
-  /** The variables frozen with the deployment, with what a person answered to prompts. */
+  /** The variables frozen with the deployment, with what a person answered to prompts, and the values of its tenant as they are now. */
   variables: readonly FrozenVariable[];
   /** Enabled machines of the environment as they are now; roles and options still choose among them. */
   machines: readonly CandidateMachine[];
@@ -94,6 +97,10 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
   const environment = await environments.get(tx, row.space_id, row.environment_id);
   const steps = await findSnapshotSteps(tx, row.process_snapshot_id);
   const facts = (await store.findFacts(tx, row.id))!;
+  const ofTenant =
+    row.tenant_id === null
+      ? { variables: [], missing: [] }
+      : await loadTenantVariables(tx, { tenantId: row.tenant_id, project, environmentId: environment.Id });
   if (steps === undefined) throw new Error(`The frozen process ${row.process_snapshot_id} of ${row.id} is missing.`);
   return {
     deployment: {
@@ -126,7 +133,8 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
     environment: { id: environment.Id, name: String(environment["Name"]), slug: String(environment["Slug"]) },
     tenant: row.tenant_id === null ? null : await readTenant(tx, row.space_id, row.tenant_id),
     process: { snapshotId: row.process_snapshot_id, steps },
-    variables: withFormValues(await loadVariableSnapshots(tx, row.variable_snapshot_ids), row.form_values),
+    variables: [...withFormValues(await loadVariableSnapshots(tx, row.variable_snapshot_ids), row.form_values), ...ofTenant.variables],
+    missingTenantValues: ofTenant.missing,
     machines: (await store.listCandidates(tx, environment.Id, row.tenant_id)).map((machine) => ({
       id: machine.id,
       name: machine.name,

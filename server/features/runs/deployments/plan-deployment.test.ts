@@ -61,6 +61,7 @@ function snapshot(steps: ProcessStep[], more: Partial<DeploymentSnapshot> = {}):
   const at = new Date(0);
   return {
     tenant: null,
+    missingTenantValues: [],
     deployment: {
       id: "Deployments-7",
       name: "Deploy to Production",

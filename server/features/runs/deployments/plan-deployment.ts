@@ -11,7 +11,7 @@ import type {
   StepType,
 } from "../../../engine/execution/execution.ts";
 import type { ProcessAction, ProcessStep, StoredProperties } from "../../projects/projects.ts";
-import { packagesOf, selectedVersion } from "../../projects/projects.ts";
+import { missingValuesSentence, packagesOf, selectedVersion } from "../../projects/projects.ts";
 import { readAgentAddress } from "../../infrastructure/infrastructure.ts";
 import { chooseWorker } from "./choose-worker.ts";
 import type { BuiltInChoice } from "./choose-worker.ts";
@@ -40,6 +40,8 @@ export interface PlanningParts {
 /** The plan, or every reason why there can be none, each a sentence for people. */
 export function planDeployment(snapshot: DeploymentSnapshot, parts: PlanningParts): PlanResult {
   const faults: string[] = [];
+  const missing = missingValuesSentence(snapshot.tenant?.name ?? "", snapshot.environment.name, snapshot.missingTenantValues);
+  if (missing !== undefined) faults.push(missing);
   const steps: PlannedStep[] = [];
   /** Whether a step of the group that the current one belongs to was planned: groups are those of the whole process. */
   let isGroupOpen = false;

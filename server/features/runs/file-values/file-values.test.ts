@@ -149,6 +149,12 @@ test(".NET settings: appSettings, connectionStrings, applicationSettings", async
   );
 });
 
+test("XML keeps its blanks, quotes and line breaks where no value was put", async () => {
+  const source = `<?xml version='1.0'?>\r\n<configuration >\r\n  <appSettings>\r\n    <add  key='A'\r\n value='1' /><add key="B" value="2"   />\r\n  </appSettings>\r\n  <x />\r\n</configuration>\r\n`;
+  assert.equal(await fill("web.config", source, { A: "it's" }, { dotNetSettings: true }), source.replace(`'1' />`, `'it&apos;s' />`));
+  assert.equal(await fill("web.xml", source, { "//add[2]/@value": "3" }), source.replace(`"2"`, `"3"`));
+});
+
 test("S5: broken, hostile and huge files end in a sentence, and no name reaches a prototype", async () => {
   const deep = `${"[".repeat(50_000)}${"]".repeat(50_000)}`;
   for (const [name, text] of [

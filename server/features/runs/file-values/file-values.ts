@@ -1,6 +1,6 @@
 // Fills values into files of a package, on the server, with the variables of one target: placeholders, values at named places of JSON, YAML,
-// XML and properties, and the settings of .NET configuration files. Pure; whoever has the files gives their bytes. What reads YAML and XML is
-// loaded when it is first needed: a node's start does not wait for it.
+// XML and properties, and the settings of .NET configuration files; applies transforms (XDT) to XML files. Pure; whoever has the files gives
+// their bytes. What reads YAML and XML is loaded when it is first needed: a node's start does not wait for it.
 
 import { TemplateError } from "@cuttle/templates";
 import type { Variables } from "@cuttle/templates";
@@ -66,6 +66,32 @@ export async function fillFile(
   }
   const isSame = text === file.text && outputEncoding === undefined;
   return { bytes: isSame ? bytes : writeFileText({ ...file, text }, jobs.substitute ? outputEncoding : undefined), warnings };
+}
+
+export interface TransformedFile {
+  bytes: Buffer;
+  /** What went wrong at single elements; all else is done. Sentences without their full stop, as are the others. */
+  errors: string[];
+  warnings: string[];
+  notes: string[];
+}
+
+interface NamedFile {
+  name: string;
+  bytes: Buffer;
+}
+
+/** Applies one file of changes to another one. Throws FileNotFilled. */
+export async function transformFile(target: NamedFile, transform: NamedFile): Promise<TransformedFile> {
+  const { transformXml } = await import("./xml-transforms.ts");
+  const file = readFileText(target.bytes);
+  try {
+    const { text, ...said } = transformXml(file.text, { name: transform.name, text: readFileText(transform.bytes).text });
+    return { ...said, bytes: text === file.text ? target.bytes : writeFileText({ ...file, text }) };
+  } catch (error) {
+    if (!(error instanceof NotOfThisForm)) throw error;
+    throw new FileNotFilled(`${target.name} cannot be transformed by ${transform.name}: ${error.message}.`);
+  }
 }
 
 /** JSON where it is JSON, else by the file's extension, else whatever it can be read as. */

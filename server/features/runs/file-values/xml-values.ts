@@ -1,11 +1,13 @@
-// Puts values into XML: at places named by XPath, and into the settings of .NET configuration files. Documents with a document type are
-// refused: they could name other files.
+// Puts values into XML: at places named by XPath, and into the settings of .NET configuration files. All else stays as it was written.
+// Documents with a document type are refused: they could name other files.
 
-import { DOMParser, onErrorStopParsing, XMLSerializer } from "@xmldom/xmldom";
+import { DOMParser, onErrorStopParsing } from "@xmldom/xmldom";
 import type { Attr, Document, Element, Node } from "@xmldom/xmldom";
 import xpath from "xpath";
 import { NotOfThisForm } from "./text-edits.ts";
 import type { ValueOf } from "./text-edits.ts";
+import { createXmlPlaces } from "./xml-places.ts";
+import type { XmlPlaces } from "./xml-places.ts";
 
 /** Reading takes about a second for so much. */
 const charactersMax = 4_000_000;
@@ -16,7 +18,9 @@ const cdata = 4;
 
 /** Every name that begins with a slash is asked for as XPath. Throws NotOfThisForm. */
 export function replaceInXml(source: string, names: readonly string[], valueOf: ValueOf): string {
-  const document = read(source);
+  const document = readXml(source);
+  const places = createXmlPlaces();
+  places.remember(document.documentElement!, source);
   const paths = names.filter((name) => name.startsWith("/"));
   if (paths.length === 0) return source;
   let changed = false;
@@ -25,17 +29,19 @@ export function replaceInXml(source: string, names: readonly string[], valueOf: 
     const value = valueOf(path);
     if (value === undefined) continue;
     for (const node of selected(select, path, document)) {
-      put(document, node, value);
+      put(document, node, value, places);
       changed = true;
     }
   }
-  return changed ? write(source, document) : source;
+  return changed ? places.write(source, document.documentElement!) : source;
 }
 
 /** `appSettings`, `connectionStrings` and `applicationSettings`. Throws NotOfThisForm. */
 export function replaceInDotNetConfiguration(source: string, valueOf: ValueOf): string {
   if (!/<(?:[\w.-]+:)?(?:appSettings|connectionStrings|applicationSettings)\b/.test(source)) return source;
-  const document = read(source);
+  const document = readXml(source);
+  const places = createXmlPlaces();
+  places.remember(document.documentElement!, source);
   let changed = false;
   const each = (section: string, name: string, work: (found: Element) => void): void => {
     for (const outer of Array.from(document.getElementsByTagNameNS("*", section)))
@@ -54,13 +60,13 @@ export function replaceInDotNetConfiguration(source: string, valueOf: ValueOf): 
     const value = valueOf(found.getAttribute("name") ?? "");
     const place = Array.from(found.childNodes).find((child) => (child as Element).localName === "value");
     if (value === undefined || place === undefined) return;
-    put(document, place, value);
+    put(document, place, value, places);
     changed = true;
   });
-  return changed ? write(source, document) : source;
+  return changed ? places.write(source, document.documentElement!) : source;
 }
 
-function read(source: string): Document {
+export function readXml(source: string): Document {
   if (source.length > charactersMax) throw new NotOfThisForm(`it is longer than ${charactersMax} characters`);
   if (/<!DOCTYPE/i.test(source)) throw new NotOfThisForm("it has a document type, and such documents are not read");
   try {
@@ -68,12 +74,6 @@ function read(source: string): Document {
   } catch (error) {
     throw new NotOfThisForm(`it is no XML: ${String((error as Error).message).split("\n")[0]}`);
   }
-}
-
-function write(source: string, document: Document): string {
-  const made = new XMLSerializer().serializeToString(document);
-  // The line break behind the last element is no part of the document.
-  return `${made}${/\r?\n?\s*$/.exec(source)?.[0] ?? ""}`;
 }
 
 function selected(select: ReturnType<typeof xpath.useNamespaces>, path: string, document: Document): Node[] {
@@ -93,14 +93,17 @@ function namespacesOf(document: Document): Record<string, string> {
   return found;
 }
 
-function put(document: Document, node: Node, value: string): void {
+function put(document: Document, node: Node, value: string, places: XmlPlaces): void {
   if (node.nodeType === attribute) (node as Attr).value = value;
-  if (node.nodeType === text || node.nodeType === cdata) node.nodeValue = value;
+  if (node.nodeType === text || node.nodeType === cdata) {
+    node.nodeValue = value;
+    places.forget(node);
+  }
   if (node.nodeType !== element) return;
   const children = Array.from(node.childNodes);
   if (children.some((child) => child.nodeType === element)) {
     for (const child of children) node.removeChild(child);
-    for (const child of Array.from(read(`<fragment>${value}</fragment>`).documentElement!.childNodes))
+    for (const child of Array.from(readXml(`<fragment>${value}</fragment>`).documentElement!.childNodes))
       node.appendChild(document.importNode(child, true));
     return;
   }
@@ -108,6 +111,7 @@ function put(document: Document, node: Node, value: string): void {
   const marked = children.find((child) => child.nodeType === cdata);
   if (marked !== undefined && !value.includes("]]>")) {
     marked.nodeValue = value;
+    places.forget(marked);
     for (const child of children) if (child !== marked) node.removeChild(child);
   } else node.textContent = value;
 }

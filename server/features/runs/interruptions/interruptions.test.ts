@@ -16,6 +16,8 @@ let environment: Json;
 let project: Json;
 /** What a task does between its question and letting go; set by tests that have to come in between. */
 let beforeLettingGo: (run: TaskRun) => Promise<void> = async () => {};
+/** Whether a task that waits gives way to the next of its project and environment. */
+let letsOthersPass = false;
 let versions = 0;
 
 before(async () => {
@@ -40,6 +42,7 @@ after(async () => {
 });
 beforeEach(async () => {
   beforeLettingGo = async () => {};
+  letsOthersPass = false;
   // A project of its own, so that no deployment waits for that of another test.
   project = await make.project(node, `Shop ${++versions}`);
   await make.process(node, project.Id);
@@ -66,7 +69,8 @@ async function askThenEnd(run: TaskRun) {
   if (answer?.result === "Proceed") return { state: "Success" as const };
   if (answer?.result === "Abort") return { state: "Failed" as const, message: "It was aborted." };
   await beforeLettingGo(run);
-  return { state: "Waiting" as const, isStill: async (tx: Parameters<typeof findAnswer>[0]) => !(await findAnswer(tx, asked))?.result };
+  const isStill = async (tx: Parameters<typeof findAnswer>[0]): Promise<boolean> => !(await findAnswer(tx, asked))?.result;
+  return { state: "Waiting" as const, isStill, letsOthersPass };
 }
 
 async function deploy(): Promise<Json> {
@@ -166,6 +170,13 @@ describe("a task that asks a person", () => {
     await answer(await asked(other.TaskId), { Result: "Proceed" });
     assert.equal((await ended(other.TaskId)).State, "Success");
     assert.equal((await node.get(behind.Links.Task)).State, "Queued", "D6");
+    const [reason] = (await node.get((await node.get(behind.Links.Task)).Links.Waiting)).Reasons;
+    assert.equal(reason.Kind, "TasksAhead");
+    assert.match(
+      reason.Message,
+      /One other task goes first.* It waits for a person to answer Look at the site, and lets no other deployment pass/,
+    );
+    assert.deepEqual(reason.RelatedDocumentIds, [waiting.TaskId, (await asked(waiting.TaskId)).Id]);
     await answer(await asked(waiting.TaskId), { Result: "Proceed" });
     assert.equal((await ended(waiting.TaskId)).State, "Success");
     await answer(await asked(behind.TaskId), { Result: "Proceed" });
@@ -200,6 +211,102 @@ describe("a task that asks a person", () => {
     assert.equal((await node.call("GET", question.Links.Self.replace("Spaces-1", space.Id))).status, 404);
     await answer(question, { Result: "Proceed" });
     assert.equal((await ended(deployment.TaskId)).State, "Success");
+  });
+});
+
+describe("a task that waits and lets others pass", () => {
+  const again = (deployment: Json): Promise<Json> =>
+    node.post("/api/deployments", { ReleaseId: deployment.ReleaseId, EnvironmentId: environment.Id });
+  /** One that waits, and one of the same project and environment that is held while it runs; a third one behind both. */
+  async function passing(): Promise<{ waiting: Json; runs: Json; behind: Json; release: () => void }> {
+    letsOthersPass = true;
+    const waiting = await deploy();
+    await asked(waiting.TaskId);
+    await paused(waiting.TaskId);
+    let release!: () => void;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    beforeLettingGo = () => held;
+    const runs = await again(waiting);
+    await asked(runs.TaskId);
+    return { waiting, runs, behind: await again(waiting), release };
+  }
+  const reasonsOf = async (deployment: Json): Promise<Json[]> =>
+    (await node.get((await node.get(deployment.Links.Task)).Links.Waiting)).Reasons;
+
+  test("D6: the answered one waits for the one that passed, and goes before those behind it", async () => {
+    const { waiting, runs, behind, release } = await passing();
+    await answer(await asked(waiting.TaskId), { Result: "Proceed" });
+    const [reason] = await reasonsOf(waiting);
+    assert.equal(reason!.Kind, "TasksAhead");
+    assert.equal(reason!.RelatedDocumentIds[0], runs.TaskId);
+    assert.equal((await node.get(waiting.Links.Task)).IsCompleted, false);
+    beforeLettingGo = async () => {};
+    release();
+    assert.equal((await ended(waiting.TaskId)).State, "Success");
+    for (const one of [runs, behind]) {
+      await answer(await asked(one.TaskId), { Result: "Proceed" });
+      assert.equal((await ended(one.TaskId)).State, "Success");
+    }
+    const completed = await Promise.all([waiting, behind].map(async (one) => (await node.get(one.Links.Task)).CompletedTime));
+    assert.ok(completed[0] < completed[1]);
+  });
+
+  test("D6: answered while another one is about to begin, it goes before that one, and only one of them is next", async () => {
+    letsOthersPass = true;
+    const waiting = await deploy();
+    const question = await asked(waiting.TaskId);
+    await paused(waiting.TaskId);
+    const stayed = project;
+    project = await make.project(node, `Shop ${++versions}`);
+    await make.process(node, project.Id);
+    let release!: () => void;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    beforeLettingGo = () => held;
+    const full = await deploy();
+    await asked(full.TaskId);
+    const next = await again(waiting);
+    await answer(question, { Result: "Proceed" });
+    const heads = await node.database.query<{ task_id: string }>(
+      `SELECT q.task_id FROM task_queue q JOIN tasks t ON t.id = q.task_id WHERE t.project_id = $1 AND q.is_head`,
+      [stayed.Id],
+    );
+    beforeLettingGo = async () => {};
+    release();
+    assert.deepEqual(heads, [{ task_id: waiting.TaskId }]);
+    assert.equal((await ended(waiting.TaskId)).State, "Success");
+    for (const one of [next, full]) {
+      await answer(await asked(one.TaskId), { Result: "Proceed" });
+      assert.equal((await ended(one.TaskId)).State, "Success");
+    }
+  });
+
+  test("D8: cancelled when it was answered and waits for its turn, it ends while the other one runs", async () => {
+    const { waiting, runs, behind, release } = await passing();
+    await answer(await asked(waiting.TaskId), { Result: "Proceed" });
+    await node.post(`/api/tasks/${waiting.TaskId}/cancel`);
+    beforeLettingGo = async () => {};
+    // A node that is full ends what nobody owns all the same, and with it the log of what was begun.
+    const canceled = await ended(waiting.TaskId);
+    assert.equal(canceled.State, "Canceled");
+    assert.notEqual(canceled.ServerNode, null);
+    assert.equal((await node.get(behind.Links.Task)).State, "Queued");
+    release();
+    for (const one of [runs, behind]) {
+      await answer(await asked(one.TaskId), { Result: "Proceed" });
+      assert.equal((await ended(one.TaskId)).State, "Success");
+    }
+  });
+
+  test("D8: cancelled while it waits, it ends beside the one that passed", async () => {
+    const { waiting, runs, behind, release } = await passing();
+    await node.post(`/api/tasks/${waiting.TaskId}/cancel`);
+    beforeLettingGo = async () => {};
+    assert.equal((await ended(waiting.TaskId)).State, "Canceled");
+    release();
+    for (const one of [runs, behind]) {
+      await answer(await asked(one.TaskId), { Result: "Proceed" });
+      assert.equal((await ended(one.TaskId)).State, "Success");
+    }
   });
 });
 

@@ -8,6 +8,9 @@ import { ArchiveDamaged, cacheGroup, sendArchive, targetCacheFunctions } from ".
 import type { SentArchive } from "../../../../engine/transfer/transfer.ts";
 import { SharedFolderError } from "../../../../platform/files/files.ts";
 import type { DeployablePackages } from "../../../library/library.ts";
+import { sayMaking } from "./making-progress.ts";
+
+export { sayMaking };
 
 /** An agent that is restarted, or a network that comes back within this, costs nothing. */
 const agentGoneMs = 2 * 60_000;
@@ -72,7 +75,12 @@ export async function bringPackages(
     });
     if (!sent.ok) throw new ActionFault(`The package ${one.packageId} could not be brought to ${on.name}: ${sent.message}.`);
     const { sentBytes, said } = sent.reply;
-    const story = sentBytes === 0 ? "is there already" : `was sent, ${sentBytes} of ${bytes} bytes of it`;
+    const story =
+      sentBytes === 0
+        ? "is there already"
+        : sentBytes < bytes
+          ? `was sent in part: ${sentBytes} of ${bytes} bytes, the rest is there already`
+          : `was sent whole, ${sentBytes} bytes`;
     await context.log("Verbose", `${one.packageId} ${one.version} ${story}.`);
     const told = said.flatMap((line) => /^folder ([A-Za-z0-9+/=]+)$/.exec(line)?.[1] ?? [])[0];
     root = told === undefined ? "" : Buffer.from(told, "base64").toString("utf8");
@@ -107,7 +115,7 @@ async function find(
 ): Promise<{ place: Place; archive: SentArchive }> {
   const asked = { ...wanted, spaceId: context.variables.get("Octopus.Space.Id")?.text ?? "" };
   if (isExtracted(context, wanted)) {
-    const found = await packages.find(asked);
+    const found = await packages.find(asked, sayMaking(context, `${wanted.packageId} ${wanted.version}`));
     if (!found.ok) throw new ActionFault(found.message);
     const path = `${n}/${folderName(wanted.name || wanted.packageId)}`;
     const { sha256 } = found.archive;

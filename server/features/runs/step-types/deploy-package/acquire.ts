@@ -6,7 +6,7 @@ import type { ActionContext, PlannedPackage } from "../../../../engine/execution
 import { ArchiveDamaged, sendArchive, untilGone } from "../../../../engine/transfer/transfer.ts";
 import { SharedFolderError } from "../../../../platform/files/files.ts";
 import type { DeployablePackages } from "../../../library/library.ts";
-import { bringPackages } from "../brought-packages/brought-packages.ts";
+import { bringPackages, sayMaking } from "../brought-packages/brought-packages.ts";
 import type { BroughtPackages } from "../brought-packages/brought-packages.ts";
 import { findPrevious, journalBytesMax, readJournal } from "./journal.ts";
 import type { JournalEntry } from "./journal.ts";
@@ -37,7 +37,10 @@ export async function acquire(context: ActionContext, wanted: PlannedPackage, pa
   const { run, agents, target, variables } = context;
   if (target === undefined) throw new ActionFault("A package is deployed to targets, and this step has none.");
   const valueOf = (name: string): string => variables.get(name)?.text ?? "";
-  const found = await packages.find({ ...wanted, spaceId: valueOf("Octopus.Space.Id") });
+  const found = await packages.find(
+    { ...wanted, spaceId: valueOf("Octopus.Space.Id") },
+    sayMaking(context, `${wanted.packageId} ${wanted.version}`),
+  );
   if (!found.ok) throw new ActionFault(found.message);
 
   const owner = ownerOf(context);
@@ -52,7 +55,12 @@ export async function acquire(context: ActionContext, wanted: PlannedPackage, pa
   );
   if (!sent.ok) throw new ActionFault(`The package could not be brought to ${target.name}: ${sent.message}.`);
   const { sentBytes, said } = sent.reply;
-  const story = sentBytes === 0 ? "is there already" : `was sent, ${sentBytes} of ${found.archive.bytes} bytes of it`;
+  const story =
+    sentBytes === 0
+      ? "is there already"
+      : sentBytes < found.archive.bytes
+        ? `was sent in part: ${sentBytes} of ${found.archive.bytes} bytes, the rest is there already`
+        : `was sent whole, ${sentBytes} bytes`;
   await context.log("Verbose", `${found.packageId} ${wanted.version} ${story}.`);
 
   const told = readSaid(said);

@@ -80,8 +80,6 @@ async function runParts(context: ActionContext, packages: DeployablePackages, se
   const again = async (): Promise<Acquired> => (seen.acquired ??= await acquire(context, wanted, packages));
   const plain = valuesFor(context);
   const filling = planFilling(plain);
-  if (plain.hasFeature("Octopus.Features.ConfigurationTransforms") && plain.evaluate(`${prefix}.AdditionalXmlConfigurationTransforms`))
-    await context.log("Warning", "XML transforms (XDT) are not run by this server; the files stay as they are in the package.");
   if (filling === undefined) {
     const body = async () => scriptFor(context, await again(), composeDeployment, "begins");
     return outcomeOf(await context.runScript({ part: part.deploy, ends: true, body }));

@@ -1,7 +1,9 @@
 // What is known of a package on its target only while it is deployed: where it lies, what was there before. Joined with the values of the
 // action, for fields, scripts and files.
 
+import { TemplateError } from "@cuttle/templates";
 import type { Variable } from "@cuttle/templates";
+import { ActionFault } from "../../../../engine/execution/execution.ts";
 import type { ActionContext } from "../../../../engine/execution/execution.ts";
 import { valuesWith } from "../action-values/action-values.ts";
 import type { ActionValues } from "../action-values/action-values.ts";
@@ -26,6 +28,7 @@ export interface TargetFacts {
 }
 
 export interface TargetValues extends ActionValues {
+  /** A field of the step, else a variable of this name. */
   isTrue(name: string, otherwise?: boolean): boolean;
   /** Of `Octopus.Action.EnabledFeatures`. */
   hasFeature(name: string): boolean;
@@ -38,11 +41,20 @@ export function valuesFor(context: ActionContext, facts?: TargetFacts, further: 
   return {
     ...values,
     isTrue: (name, otherwise = false) => {
-      const text = values.evaluate(name)?.trim().toLowerCase();
-      return text === undefined ? otherwise : text === "true";
+      const text = (values.evaluate(name) ?? variableText(values, name))?.trim().toLowerCase();
+      return text === undefined || text === "" ? otherwise : text === "true";
     },
     hasFeature: (name) => features.includes(name.toLowerCase()),
   };
+}
+
+function variableText({ variables }: ActionValues, name: string): string | undefined {
+  try {
+    return variables.get(name)?.text ?? undefined;
+  } catch (error) {
+    if (error instanceof TemplateError) throw new ActionFault(`The variable ${name} cannot be evaluated: ${error.message}`);
+    throw error;
+  }
 }
 
 function factValues({ step, target, outputs }: ActionContext, facts: TargetFacts): Variable[] {

@@ -8,6 +8,7 @@ import { askPerson, findAnswer, manualChoices } from "../../interruptions/interr
 const property = {
   instructions: "Octopus.Action.Manual.Instructions",
   teams: "Octopus.Action.Manual.ResponsibleTeamIds",
+  blocks: "Octopus.Action.Manual.BlockConcurrentDeployments",
 } as const;
 /** Names of the effects as their rows have them. */
 const part = { ask: "ask", take: "answer" } as const;
@@ -53,7 +54,11 @@ export const manualInterventionStepType: StepType = {
     const answeredBy = answer?.answeredBy;
     if (answer === undefined || answer.result === null || !answeredBy) {
       if (run.cancelRequested.aborted) return { outcome: "canceled", message: "Canceled while it waited for an answer." };
-      return { outcome: "waiting", isStill: async (tx) => (await findAnswer(tx, question))?.result === null };
+      return {
+        outcome: "waiting",
+        isStill: async (tx) => (await findAnswer(tx, question))?.result === null,
+        letsOthersPass: context.evaluate(property.blocks)?.trim().toLowerCase() !== "true",
+      };
     }
     const taken = await context.runEffect({
       part: part.take,
