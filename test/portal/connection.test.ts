@@ -222,7 +222,7 @@ test("a release and a deployment whose answers are lost are made once, however o
   await eventually("a version is offered", async () => (await version.inputValue()) !== "");
   const wanted = await version.inputValue();
   const create = dialog.getByRole("button", { name: "Create release" });
-  const lostRelease = await loseAnswer(page, "POST", /\/releases$/);
+  const lostRelease = await loseAnswer(page, "POST", /\/releases\/create\/v1$/);
   await create.click();
   await lostRelease.arrived;
   await page.getByText("It is not known whether the release was made").waitFor();
