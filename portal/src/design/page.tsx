@@ -1,13 +1,15 @@
 // The frame of a page: a heading that takes the focus when one comes here, the title of the window, actions, and panels below.
 
 import { useRouterState } from "@tanstack/react-router";
-import { useEffect, useRef } from "react";
+import { useEffect, useLayoutEffect, useRef } from "react";
 import type { ReactNode } from "react";
 import { isolated } from "./isolated.ts";
 import css from "./page.module.css";
 
 /** The page before this one; undefined at the first. */
 let lastPathname: string | undefined;
+/** A heading that had the focus was taken off: that of a page whose data has come stands in its place, and takes over. */
+let isPassedOn = false;
 
 interface PageHeaderProps {
   title: string;
@@ -30,9 +32,16 @@ export function PageHeader({ title, within = [], above, beside, actions }: PageH
   const pathname = useRouterState({ select: ({ resolvedLocation, location }) => (resolvedLocation ?? location).pathname });
   // Coming from another page, those who hear it are told where they are. At the first page nothing is taken from where it is.
   useEffect(() => {
-    if (lastPathname !== undefined && lastPathname !== pathname) heading.current?.focus({ preventScroll: true });
+    if (isPassedOn || (lastPathname !== undefined && lastPathname !== pathname)) heading.current?.focus({ preventScroll: true });
+    isPassedOn = false;
     lastPathname = pathname;
   }, [pathname]);
+  useLayoutEffect(() => {
+    const own = heading.current;
+    return () => {
+      if (own !== null && own === document.activeElement) isPassedOn = true;
+    };
+  }, []);
   return (
     <header className={css["header"]}>
       <div className={css["titles"]}>
