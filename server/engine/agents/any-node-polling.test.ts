@@ -385,7 +385,7 @@ test("a stream that was changed where it lies is not taken for the one that was 
     const bytes = await readFile(place);
     if (damage === "gone") await rm(place);
     else if (damage === "cut") await writeFile(place, bytes.subarray(0, bytes.length - 1));
-    else await writeFile(place, bytes.fill(0, 1_000, 1_001));
+    else await writeFile(place, bytes.fill(~bytes[1_000]!, 1_000, 1_001));
     const [, received] = collected.params as [string, DataStream];
     await assert.rejects(hashOf(received), (error: Error) => /SharedFolderError|SecretUnreadable/.test(error.name));
     collected.settle({ ok: false, error: new Error("It was cut off.") });
