@@ -130,6 +130,9 @@ describe("bad input, through real processes", { ...linux, timeout: 240_000 }, ()
     });
     const deployment = await observer.deploy(project);
     const { pid } = await observer.began(deployment, 1);
+    // Until its start is answered, the start would be sent again, and an agent without memory would run it again.
+    const running = async () => (await api.getText(`/api/tasks/${deployment.taskId}/raw`)).includes("step 1 line 1");
+    await eventually("the server knows that it runs", running);
     await agent.kill();
     for (const folder of ["Tickets", "Runs"]) {
       rmSync(path.join(agent.home, folder), { recursive: true });
