@@ -103,16 +103,19 @@ export interface QueueLook {
 
 /**
  * Looks whether there may be something to claim, and when the next lease could end. One statement instead of the three of a claim that finds
- * nothing, since each node looks several times a second.
+ * nothing, since each node looks several times a second. What was begun is walked once for both answers: with an old snapshot open, dead entries
+ * make that walk long.
  */
 export async function lookAtQueue(database: Queryable, limits: ClaimLimits): Promise<QueueLook> {
   const [row] = await database.query<{ found: boolean; next_takeover_ms: number | null }>(
-    `SELECT ($1 AND EXISTS (SELECT 1 FROM task_queue WHERE state = 'queued' AND is_head))
-         OR ($2 AND EXISTS (SELECT 1 FROM task_queue WHERE ${isForfeited("$3")})) AS found,
-       CASE WHEN $2 THEN (
-         SELECT (extract(epoch FROM min(lease_until) - now()) * 1000 + $3)::float8 FROM task_queue
-         WHERE state = 'running' AND lease_until >= now() - $3 * interval '1 millisecond' AND lease_until < 'infinity')
-       END AS next_takeover_ms`,
+    `SELECT ($1 AND EXISTS (SELECT 1 FROM task_queue WHERE state = 'queued' AND is_head)) OR coalesce(is_forfeited, false) AS found,
+            next_takeover_ms
+     FROM (
+       SELECT bool_or(${isForfeited("$3")}) AS is_forfeited,
+              (extract(epoch FROM min(lease_until)
+                 FILTER (WHERE lease_until >= now() - $3 * interval '1 millisecond' AND lease_until < 'infinity') - now()) * 1000 + $3
+              )::float8 AS next_takeover_ms
+       FROM task_queue WHERE $2 AND state = 'running') AS begun`,
     [limits.fresh > 0, limits.takeovers > 0, limits.overdueMs],
     { name: "task-look" },
   );
