@@ -149,3 +149,9 @@ export function useDraftSave<D extends Versioned, T extends Row>({ draft, rowsOf
     }, [maySave, mutate]),
   };
 }
+
+/** A draft's way to the server, as a page shows it. */
+export type DraftSave = Pick<
+  ReturnType<typeof useDraftSave>,
+  "isOff" | "isPending" | "error" | "isUnknown" | "isReadingTheirs" | "saveNow"
+>;

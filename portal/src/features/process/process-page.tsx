@@ -12,7 +12,7 @@ import { projectQuery } from "../../api/projects.ts";
 import { differencesIn, removedBy } from "../../api/row-merge.ts";
 import { fieldName } from "../../api/step-fields.ts";
 import { isolated } from "../../design/isolated.ts";
-import { Button, ButtonLink } from "../../design/button.tsx";
+import { Button } from "../../design/button.tsx";
 import { joined } from "../../design/class-names.ts";
 import { Loaded } from "../../design/loaded.tsx";
 import { MenuButton } from "../../design/menu.tsx";
@@ -20,8 +20,8 @@ import { MergePanel } from "../../design/merge-panel.tsx";
 import { Notice } from "../../design/notice.tsx";
 import { PageHeader } from "../../design/page.tsx";
 import { UnsavedGuard, useSaveKey } from "../../design/unsaved-guard.tsx";
-import { EmptyState, ErrorPanel, Skeleton } from "../../design/view-states.tsx";
-import { ProjectTabs } from "../../shell/project-tabs.tsx";
+import { EmptyState, Skeleton } from "../../design/view-states.tsx";
+import { ProjectEditorHead } from "../../shell/project-editor.tsx";
 import css from "./process-page.module.css";
 import { StepForm } from "./step-form.tsx";
 import { gapsOf, isDisabled, kindName, kinds, moved, newStep } from "./steps.ts";
@@ -88,54 +88,20 @@ function Editor({ space, project, process }: { space: string; project: Project |
 
   return (
     <>
-      <PageHeader
+      <ProjectEditorHead
         title="Process"
-        within={[project?.Name ?? "", "Projects"].filter(Boolean)}
-        above={
-          <Link to="/app/$space/projects/$project" params={params}>
-            {project?.Name ?? "Project"}
-          </Link>
-        }
-        beside={
-          <p className="muted" role="status">
-            {draft.isChanged
-              ? "There are changes that are not saved."
-              : draft.base.Version === 0
-                ? "Nothing is saved yet."
-                : `Version ${draft.base.Version}, saved.`}
-          </p>
-        }
-        actions={
-          <>
-            {steps.length > 0 && !draft.isChanged && (
-              <ButtonLink href={{ to: "/app/$space/projects/$project", params, search: { new: true } }}>Create release</ButtonLink>
-            )}
-            {steps.length > 0 && adder}
-            {draft.isChanged && (
-              <Button
-                onPress={() => {
-                  draft.adopt(process);
-                  setRemoved(undefined);
-                }}
-              >
-                Throw changes away
-              </Button>
-            )}
-            <Button weight="primary" isDisabled={saving.isOff} isPending={saving.isPending} onPress={saveNow}>
-              {draft.theirs === undefined ? "Save" : "Put together and save"}
-            </Button>
-          </>
-        }
-      />
-      <ProjectTabs space={space} project={params.project} />
-      <div className={css["messages"]}>
-        {saving.error !== null && (
-          <ErrorPanel
-            title={saving.isUnknown ? "It is not known whether the process was saved" : "The process was not saved"}
-            error={saving.error}
-          />
-        )}
-        {saving.isReadingTheirs && <Notice>Reading what somebody else saved meanwhile …</Notice>}
+        subject="the process was"
+        space={space}
+        slug={params.project}
+        project={project}
+        draft={draft}
+        saving={saving}
+        adder={steps.length > 0 && adder}
+        onThrowAway={() => {
+          draft.adopt(process);
+          setRemoved(undefined);
+        }}
+      >
         {removed !== undefined && draft.isChanged && !steps.some((one) => one.Id === removed.step.Id) && (
           <Notice
             isSpoken
@@ -154,7 +120,7 @@ function Editor({ space, project, process }: { space: string; project: Project |
             {isolated(removed.step.Name)} is removed when you save.
           </Notice>
         )}
-      </div>
+      </ProjectEditorHead>
       {draft.theirs !== undefined && (
         <MergePanel
           what="The process"

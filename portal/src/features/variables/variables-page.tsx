@@ -2,7 +2,7 @@
 // that a filter hides; what somebody else saved meanwhile is put together with them.
 
 import { useQuery } from "@tanstack/react-query";
-import { Link, getRouteApi } from "@tanstack/react-router";
+import { getRouteApi } from "@tanstack/react-router";
 import { KeyRound, Plus, TriangleAlert } from "lucide-react";
 import { useState } from "react";
 import { Button as PlainButton, Input, Label, SearchField } from "react-aria-components";
@@ -13,7 +13,7 @@ import { differencesIn, isSame, removedBy } from "../../api/row-merge.ts";
 import { comparable, scopeTexts } from "../../api/variable-texts.ts";
 import { saveVariables, variablesQuery } from "../../api/variables.ts";
 import { isolated } from "../../design/isolated.ts";
-import { Button, ButtonLink } from "../../design/button.tsx";
+import { Button } from "../../design/button.tsx";
 import fieldCss from "../../design/field.module.css";
 import { Loaded } from "../../design/loaded.tsx";
 import { MergePanel } from "../../design/merge-panel.tsx";
@@ -21,10 +21,10 @@ import { Notice } from "../../design/notice.tsx";
 import { PageHeader } from "../../design/page.tsx";
 import { Table } from "../../design/table.tsx";
 import { UnsavedGuard, useSaveKey } from "../../design/unsaved-guard.tsx";
-import { EmptyState, ErrorPanel, Skeleton } from "../../design/view-states.tsx";
+import { EmptyState, Skeleton } from "../../design/view-states.tsx";
 import { ambiguousIds, fitsFilter, newVariable, shownValue } from "./variable-rows.ts";
 import { VariableDialog } from "./variable-dialog.tsx";
-import { ProjectTabs } from "../../shell/project-tabs.tsx";
+import { ProjectEditorHead } from "../../shell/project-editor.tsx";
 import css from "./variables-page.module.css";
 
 const route = getRouteApi("/signed-in/app/$space/projects/$project/variables");
@@ -86,45 +86,17 @@ function Editor({ space, project, set }: { space: string; project: Project | und
 
   return (
     <>
-      <PageHeader
+      <ProjectEditorHead
         title="Variables"
-        within={[project?.Name ?? "", "Projects"].filter(Boolean)}
-        above={
-          <Link to="/app/$space/projects/$project" params={params}>
-            {project?.Name ?? "Project"}
-          </Link>
-        }
-        beside={
-          <p className="muted" role="status">
-            {draft.isChanged
-              ? "There are changes that are not saved."
-              : draft.base.Version === 0
-                ? "Nothing is saved yet."
-                : `Version ${draft.base.Version}, saved.`}
-          </p>
-        }
-        actions={
-          <>
-            {variables.length > 0 && !draft.isChanged && (
-              <ButtonLink href={{ to: "/app/$space/projects/$project", params, search: { new: true } }}>Create release</ButtonLink>
-            )}
-            {variables.length > 0 && <AddButton onPress={add} />}
-            {draft.isChanged && <Button onPress={() => draft.adopt(set)}>Throw changes away</Button>}
-            <Button weight="primary" isDisabled={saving.isOff} isPending={saving.isPending} onPress={saveNow}>
-              {draft.theirs === undefined ? "Save" : "Put together and save"}
-            </Button>
-          </>
-        }
-      />
-      <ProjectTabs space={space} project={params.project} />
-      <div className={css["messages"]}>
-        {saving.error !== null && (
-          <ErrorPanel
-            title={saving.isUnknown ? "It is not known whether the variables were saved" : "The variables were not saved"}
-            error={saving.error}
-          />
-        )}
-        {saving.isReadingTheirs && <Notice>Reading what somebody else saved meanwhile …</Notice>}
+        subject="the variables were"
+        space={space}
+        slug={params.project}
+        project={project}
+        draft={draft}
+        saving={saving}
+        adder={variables.length > 0 && <AddButton onPress={add} />}
+        onThrowAway={() => draft.adopt(set)}
+      >
         {isRemovedShown && (
           <Notice
             isSpoken
@@ -139,7 +111,7 @@ function Editor({ space, project, set }: { space: string; project: Project | und
             rest.
           </Notice>
         )}
-      </div>
+      </ProjectEditorHead>
       {draft.theirs !== undefined && (
         <MergePanel
           what="The set of variables"
