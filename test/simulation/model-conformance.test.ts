@@ -327,7 +327,8 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
       [guard, (tx) => commitPart(tx, taskId, part), (tx) => markProgress(tx, run, { logNext: 3, logState: { v: 1, level: "Verbose" } })],
       [guard, (tx) => markFirstGenerationStart(tx, run), (tx) => keepAgentTicket(tx, run, "20260101-1")],
       [guard, (tx) => commitPart(tx, taskId, part), (tx) => markDone(tx, run, done)],
-      [guard, (tx) => markDone(tx, run, done)],
+      // A second result of one effect in the same breath, so that it does not take luck to see that the first one stays.
+      [guard, (tx) => markDone(tx, run, done), (tx) => markDone(tx, run, { ...done, exitCode: 9, message: "another result" })],
       [guard, (tx) => putOutputVariables(tx, taskId, outputs), (tx) => listOutputVariables(tx, taskId)],
       [(tx) => lockTagOf(tx, tag), (tx) => finishOwnTask(tx, lease, finish), (tx) => promoteNext(tx, tag)],
       [(tx) => requestCancel(tx, cancelled, systemActor)],
