@@ -83,44 +83,47 @@ function factsText(key: string, space: string, sessions: string): string {
       LIMIT 1`;
 }
 
+/** Rows of a question beside a row `request`, and nothing where `runs` does not hold: then the question is not even asked. */
+function rowsBeside(question: string, runs: string): string {
+  return `LEFT JOIN LATERAL (SELECT true AS is_found, asked.* FROM (${question}) AS asked WHERE ${runs}) AS found ON true`;
+}
+const isSignedInSomewhere = "request.user_id IS NOT NULL AND request.space_id IS NOT NULL";
+
 /**
- * The facts, and beside them the rows of the question. The facts come as one text, because they stand beside each row. That a lateral subquery beside
- * a single row keeps its order is how PostgreSQL joins: there is no other way than one after the other.
+ * For one request: the values as they stand. The facts come as one text, because they stand beside each row. That a lateral subquery beside a row
+ * keeps its order is how PostgreSQL joins: there is no other way than one after the other.
  */
-function textWith(facts: string, question: string | undefined): string {
-  const request = `(SELECT f.user_id, f.space_id, row_to_json(f)::text AS request FROM (${facts}) AS f OFFSET 0) AS request`;
-  if (question === undefined) return request;
-  return `${request}
-       LEFT JOIN LATERAL (SELECT true AS is_found, asked.* FROM (${question}) AS asked) AS found
-         ON request.user_id IS NOT NULL AND request.space_id IS NOT NULL`;
+function textForOne(question: Question): string {
+  const placeholders = Array.from({ length: question.valueCount }, (_, n) => `$${n + 4}`);
+  return `SELECT request.request, found.*
+       FROM (SELECT f.user_id, f.space_id, row_to_json(f)::text AS request
+               FROM (${factsText("$1::bytea", "$2::text", "$3::bytea[]")}) AS f OFFSET 0) AS request
+       ${rowsBeside(question.text("request.space_id", placeholders), isSignedInSomewhere)}`;
 }
 
-interface Texts {
-  /** For one request. */
-  one: string;
-  /** For several, each with its number; undefined where the question's values do not fit in. */
-  several: string | undefined;
-}
-
-function textsOf(question: Question | undefined): Texts {
-  const columns = `request.request${question === undefined ? "" : ", found.*"}`;
-  const placeholders = Array.from({ length: question?.valueCount ?? 0 }, (_, n) => `$${n + 4}`);
-  const one = `SELECT ${columns} FROM ${textWith(factsText("$1::bytea", "$2::text", "$3::bytea[]"), question?.text("request.space_id", placeholders))}`;
-  const types = question === undefined ? [] : question.valueTypes;
-  if (types === undefined) return { one, several: undefined };
+/**
+ * For any number of requests, each with its number: the values of all as one array each. The arrays come out of subqueries, so that PostgreSQL expects
+ * the same of each number of them, and keeps one plan instead of making a new one each time. Those who ask the same question in the same space are
+ * told apart by nothing but who they are; its rows stand beside the first of them who is signed in.
+ */
+function textForMany(question: Question | undefined): string {
+  const types = question?.valueTypes ?? [];
   const names = types.map((_, n) => `value_${n}`);
-  const arrays = ["bytea", "text", "bytea", ...types].map((type, n) => `$${n + 1}::${type}[]`);
+  const arrays = ["bytea", "text", "bytea", "bigint", ...types].map((type, n) => `(SELECT $${n + 1}::${type}[])`);
   const sessions = Array.from({ length: sessionCookiesMax }, (_, n) => `substr(many.sessions, ${n * hashBytes + 1}, ${hashBytes})`);
-  const several = `SELECT many.n, ${columns}
-       FROM unnest(${arrays.join(", ")}) WITH ORDINALITY AS many (${["key", "space", "sessions", ...names, "n"].join(", ")})
-       CROSS JOIN LATERAL ${textWith(
-         factsText("many.key", "many.space", `ARRAY[${sessions.join(", ")}]`),
-         question?.text(
-           "request.space_id",
-           names.map((name) => `many.${name}`),
-         ),
-       )}`;
-  return { one, several };
+  const facts = factsText("many.key", "many.space", `ARRAY[${sessions.join(", ")}]`);
+  const requests = `unnest(${arrays.join(", ")}) WITH ORDINALITY AS many (${["key", "space", "sessions", "question", ...names, "number"].join(", ")})
+       CROSS JOIN LATERAL (SELECT f.user_id, f.space_id, row_to_json(f)::text AS request FROM (${facts}) AS f OFFSET 0) AS who`;
+  if (question === undefined) return `SELECT many.number AS request_number, who.request FROM ${requests}`;
+  const asked = question.text(
+    "request.space_id",
+    names.map((name) => `request.${name}`),
+  );
+  return `SELECT request.number AS request_number, request.request, found.*
+       FROM (SELECT many.*, who.*,
+                    row_number() OVER (PARTITION BY many.question, who.space_id ORDER BY who.user_id IS NULL, many.number) AS turn
+               FROM ${requests}) AS request
+       ${rowsBeside(asked, `${isSignedInSomewhere} AND request.turn = 1`)}`;
 }
 
 /** One request's question. */
@@ -130,7 +133,7 @@ interface Asked {
   values: readonly unknown[];
 }
 
-/** What was found for it. Requests that asked the same at once get the same object. */
+/** What was found for it. Requests that asked the same at once get the same objects, so nobody may change them. */
 export interface Found {
   readonly facts: RequestFacts;
   /** Rows of the question; empty without one. */
@@ -147,42 +150,50 @@ export interface RequestLookUp {
 
 export function createRequestLookUp(database: Queryable): RequestLookUp {
   const byQuestion = new Map<Question | undefined, SharedReads<Asked, Found>>();
-  const textsByQuestion = new WeakMap<Question, Texts>();
-  const factsTexts = textsOf(undefined);
+  const texts = new WeakMap<Question, string>();
+  const factsOnly = textForMany(undefined);
 
-  function textsFor(question: Question | undefined): Texts {
-    if (question === undefined) return factsTexts;
-    let texts = textsByQuestion.get(question);
-    if (texts === undefined) textsByQuestion.set(question, (texts = textsOf(question)));
-    return texts;
+  function textOf(question: Question | undefined): string {
+    if (question === undefined) return factsOnly;
+    let text = texts.get(question);
+    if (text === undefined) texts.set(question, (text = question.valueTypes ? textForMany(question) : textForOne(question)));
+    return text;
   }
 
-  async function askOne(texts: Texts, { credentials, space, values }: Asked): Promise<Found> {
+  async function askOne(text: string, { credentials, space, values }: Asked): Promise<Found> {
     const given = [credentials.keyHash ?? null, space, credentials.sessionHashes, ...values];
-    return foundIn(await database.query<FoundRow>(texts.one, given, preparedAs(texts.one)));
+    return foundIn(await database.query<FoundRow>(text, given, preparedAs(text)));
   }
 
-  async function askSeveral(several: string, all: readonly Asked[], valueCount: number): Promise<Found[]> {
+  async function askMany(text: string, all: readonly Asked[], valueCount: number): Promise<Found[]> {
+    const questions = numbered(all);
     const given: unknown[] = [
       all.map(({ credentials }) => credentials.keyHash ?? null),
       all.map(({ space }) => space),
       all.map(({ credentials }) => (credentials.sessionHashes.length === 0 ? null : Buffer.concat(credentials.sessionHashes))),
+      questions,
     ];
     for (let n = 0; n < valueCount; n++) given.push(all.map(({ values }) => values[n]));
+    const rows = await database.query<FoundRow & { request_number: number }>(text, given, preparedAs(text));
+    if (all.length === 1) return [foundIn(rows)];
     const byNumber = all.map((): FoundRow[] => []);
-    for (const row of await database.query<FoundRow & { n: number }>(several, given, preparedAs(several))) byNumber[row.n - 1]!.push(row);
-    return byNumber.map(foundIn);
+    for (const row of rows) byNumber[row.request_number - 1]!.push(row);
+    const found = byNumber.map(foundIn);
+    // The rows stand beside one of those who asked this question in this space.
+    const placeOf = ({ space }: RequestFacts, n: number): string => `${questions[n]} ${space?.id}`;
+    const shared = new Map<string, AlongsideRows>();
+    for (const [n, one] of found.entries()) if (one.rows.length > 0) shared.set(placeOf(one.facts, n), one.rows);
+    return found.map(({ facts }, n) => ({ facts, rows: (facts.caller && facts.space && shared.get(placeOf(facts, n))) ?? [] }));
   }
 
   function readsOf(question: Question | undefined): SharedReads<Asked, Found> {
     let reads = byQuestion.get(question);
     if (reads === undefined) {
-      const texts = textsFor(question);
+      const text = textOf(question);
+      const isPlain = question === undefined || question.valueTypes !== undefined;
       reads = createSharedReads<Asked, Found>({
         run: async (all) =>
-          all.length === 1 || texts.several === undefined
-            ? Promise.all(all.map((one) => askOne(texts, one)))
-            : askSeveral(texts.several, all, question?.valueCount ?? 0),
+          isPlain ? askMany(text, all, question?.valueCount ?? 0) : Promise.all(all.map((one) => askOne(text, one))),
         onIdle: () => byQuestion.delete(question),
       });
       byQuestion.set(question, reads);
@@ -203,6 +214,17 @@ function keyOf({ credentials: { keyHash, sessionHashes }, space, values }: Asked
   const who = keyHash === undefined ? `s${sessionHashes.map((hash) => hash.toString("latin1")).join("")}` : `k${keyHash.toString("latin1")}`;
   const where = space === null ? "default" : `in ${space}`;
   return `${who.length}${who}${where}${values.length === 0 ? "" : `\u0000${JSON.stringify(values)}`}`;
+}
+
+/** Equal numbers for equal questions. */
+function numbered(all: readonly Asked[]): number[] {
+  const numbers = new Map<string, number>();
+  return all.map(({ values }) => {
+    const key = values.length === 0 ? "" : JSON.stringify(values);
+    const known = numbers.get(key);
+    if (known === undefined) numbers.set(key, numbers.size);
+    return known ?? numbers.size - 1;
+  });
 }
 
 type FoundRow = Record<string, unknown> & { request: string; is_found?: boolean | null };

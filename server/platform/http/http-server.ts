@@ -21,7 +21,7 @@ import {
   requireSignedIn,
   sessionHashes,
 } from "../access/access.ts";
-import type { Alongside, Caller, Found, RequestFacts } from "../access/access.ts";
+import type { Alongside, AlongsideRows, Caller, Found, RequestFacts } from "../access/access.ts";
 import type { Database, Transaction } from "../database/database.ts";
 import { hashApiKey } from "../secrets/secrets.ts";
 import { obeyMethodOverride, readAddress } from "./address.ts";
@@ -125,7 +125,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
   const servers = new Set<Server>();
   const lookUp = createRequestLookUp(parts.database);
   /** Answers by what they were made of and by address, as long as a request is there that has it. */
-  const sharedTexts = new WeakMap<Found, Map<string, string | Buffer>>();
+  const sharedTexts = new WeakMap<AlongsideRows, Map<string, string | Buffer>>();
   let closing = false;
 
   const app = fastify({
@@ -348,8 +348,8 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
   function textFromRows({ route, write }: PreparedRoute, request: FastifyRequest, known: Known, found: Found): string | Buffer {
     const { linkPrefix } = known.address;
     const key = `${linkPrefix} ${request.url}`;
-    let texts = sharedTexts.get(found);
-    if (texts === undefined) sharedTexts.set(found, (texts = new Map()));
+    let texts = sharedTexts.get(found.rows);
+    if (texts === undefined) sharedTexts.set(found.rows, (texts = new Map()));
     let text = texts.get(key);
     if (text === undefined) {
       const document = route.answerFromRows!({ rows: found.rows, space: found.facts.space!, query: known.query });
