@@ -168,8 +168,7 @@ const kinds: [Kind, Spread][] = [
 ];
 for (const [kind, spread] of kinds) {
   const loads = new Map<Place, Load[]>(places.map((place) => [place, []]));
-  for (let round = 0; round < counts.rounds; round++)
-    for (const place of places) loads.get(place)!.push(await load(place, kind, spread));
+  for (let round = 0; round < counts.rounds; round++) for (const place of places) loads.get(place)!.push(await load(place, kind, spread));
   const middle = (place: Place, of: keyof Load): number =>
     percentile(
       loads.get(place)!.map((one) => one[of]),

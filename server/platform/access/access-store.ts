@@ -192,8 +192,7 @@ export function createRequestLookUp(database: Queryable): RequestLookUp {
       const text = textOf(question);
       const isPlain = question === undefined || question.valueTypes !== undefined;
       reads = createSharedReads<Asked, Found>({
-        run: async (all) =>
-          isPlain ? askMany(text, all, question?.valueCount ?? 0) : Promise.all(all.map((one) => askOne(text, one))),
+        run: async (all) => (isPlain ? askMany(text, all, question?.valueCount ?? 0) : Promise.all(all.map((one) => askOne(text, one)))),
         onIdle: () => byQuestion.delete(question),
       });
       byQuestion.set(question, reads);
@@ -211,7 +210,8 @@ export function createRequestLookUp(database: Queryable): RequestLookUp {
 
 /** Equal for requests that ask the same as the same caller. Hashes have a fixed length, so nothing can be taken for something else. */
 function keyOf({ credentials: { keyHash, sessionHashes }, space, values }: Asked): string {
-  const who = keyHash === undefined ? `s${sessionHashes.map((hash) => hash.toString("latin1")).join("")}` : `k${keyHash.toString("latin1")}`;
+  const who =
+    keyHash === undefined ? `s${sessionHashes.map((hash) => hash.toString("latin1")).join("")}` : `k${keyHash.toString("latin1")}`;
   const where = space === null ? "default" : `in ${space}`;
   return `${who.length}${who}${where}${values.length === 0 ? "" : `\u0000${JSON.stringify(values)}`}`;
 }
