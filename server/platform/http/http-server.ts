@@ -344,7 +344,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     if (write === undefined || answer.contentType !== undefined) {
       return reply.header("content-type", answer.contentType ?? "text/plain; charset=utf-8").send(answer.body);
     }
-    return sendJson(sendable(write.text(answer.body, linkPrefix)), reply);
+    return sendJson(sendable(write.body(answer.body, linkPrefix)), reply);
   }
 
   /** Made once for all requests with the same address that share what was found. */
@@ -356,7 +356,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     let text = texts.get(key);
     if (text === undefined) {
       const document = route.answerFromRows!({ rows: found.rows, space: found.facts.space!, query: known.query });
-      texts.set(key, (text = sendable(write!.text(document, linkPrefix))));
+      texts.set(key, (text = sendable(write!.body(document, linkPrefix))));
     }
     return text;
   }
@@ -436,8 +436,8 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
 }
 
 /** A long text is made into bytes once here, instead of being measured and joined with the headers first. */
-function sendable(text: string): string | Buffer {
-  return text.length > joinedTextMax ? Buffer.from(text) : text;
+function sendable(body: string | Buffer): string | Buffer {
+  return typeof body === "string" && body.length > joinedTextMax ? Buffer.from(body) : body;
 }
 
 interface RouteConfig {

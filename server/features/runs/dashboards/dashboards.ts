@@ -123,15 +123,16 @@ async function presentDashboard(db: Queryable, caller: Caller, spaceId: string, 
       environmentRows.map((one) => one.id),
     ),
   ]);
-  const previous = wanted.withPrevious
-    ? await store.listPreviousSuccesses(
+  // Everything else is put together meanwhile.
+  const previousRows = wanted.withPrevious
+    ? store.listPreviousSuccesses(
         db,
         found.filter((one) => one.state !== "Success"),
       )
-    : [];
+    : Promise.resolve([]);
   const reach = createReach(phases, filter.environmentIds);
   const tenanted = shownProjects.some((one) => one.tenanted_deployment_mode !== "Untenanted");
-  return {
+  const document = {
     Id: null,
     Projects: shownProjects.map((row) => ({
       Id: row.id,
@@ -157,13 +158,16 @@ async function presentDashboard(db: Queryable, caller: Caller, spaceId: string, 
       };
     }),
     Environments: shownEnvironments.map((row) => ({ Id: row.id, Name: row.name, Links: { Self: `${base}/environments/${row.id}` } })),
-    Tenants: tenanted ? await presentTenants(db, spaceId, shownProjects, wanted.tenantIds) : [],
     Items: found.map((row) => presentItem(spaceId, row, "current")),
-    PreviousItems: previous.map((row) => presentItem(spaceId, row, "previous")),
     ProjectLimit: projectsMax,
     IsFiltered: wanted.projectIds !== undefined || among !== undefined || wanted.releaseId !== undefined || wanted.tenantIds !== undefined,
     Links: { Self: `${base}/dashboard` },
   };
+  const [previous, shownTenants] = await Promise.all([
+    previousRows,
+    tenanted ? presentTenants(db, spaceId, shownProjects, wanted.tenantIds) : [],
+  ]);
+  return { ...document, Tenants: shownTenants, PreviousItems: previous.map((row) => presentItem(spaceId, row, "previous")) };
 }
 
 async function presentTenants(
