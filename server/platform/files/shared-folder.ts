@@ -291,11 +291,7 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
     return { bytes, sha256: hash.digest("hex") };
   }
 
-  async function receive(
-    file: string,
-    content: AsyncIterable<Uint8Array>,
-    also: readonly HashAlgorithm[] = [],
-  ): Promise<ReceivedFile> {
+  async function receive(file: string, content: AsyncIterable<Uint8Array>, also: readonly HashAlgorithm[] = []): Promise<ReceivedFile> {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     let bytes = 0;
     let unsynced = 0;

@@ -104,7 +104,9 @@ async function listShown(db: Queryable, spaceId: string, shown: Shown, releaseId
         })
       : await store.listLatestOfReleases(db, [releaseId]);
   // One that was made since the list was read is in the next answer.
-  return found.filter((row) => shown.projectIds.has(row.project_id) && (releaseId !== undefined || shown.environmentIds.has(row.environment_id)));
+  return found.filter(
+    (row) => shown.projectIds.has(row.project_id) && (releaseId !== undefined || shown.environmentIds.has(row.environment_id)),
+  );
 }
 
 async function presentDashboard(db: Queryable, caller: Caller, spaceId: string, wanted: DashboardWanted) {
