@@ -115,7 +115,15 @@ export async function findTimedTask(
   db: Queryable,
   taskId: string,
 ): Promise<
-  | { tag: string | null; spaceId: string | null; name: string; description: string; relatedDocumentIds: string[]; expiresAt: Date | null; isExpired: boolean }
+  | {
+      tag: string | null;
+      spaceId: string | null;
+      name: string;
+      description: string;
+      relatedDocumentIds: string[];
+      expiresAt: Date | null;
+      isExpired: boolean;
+    }
   | undefined
 > {
   const [row] = await db.query<{

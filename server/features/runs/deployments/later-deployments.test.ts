@@ -29,11 +29,13 @@ const timers = () => createTaskTimers({ database: node.database, log: { warn: (f
 const passHours = (taskId: string, hours: number) =>
   node.database.execute(`UPDATE task_timers SET due_at = due_at - $2 * interval '1 hour' WHERE task_id = $1`, [taskId, hours]);
 const queue = async (): Promise<[string, boolean][]> =>
-  (
-    await node.database.query<{ task_id: string; is_head: boolean }>(`SELECT task_id, is_head FROM task_queue ORDER BY position`)
-  ).map((row) => [row.task_id, row.is_head]);
+  (await node.database.query<{ task_id: string; is_head: boolean }>(`SELECT task_id, is_head FROM task_queue ORDER BY position`)).map(
+    (row) => [row.task_id, row.is_head],
+  );
 const clear = () =>
-  node.database.execute(`WITH gone AS (DELETE FROM task_queue) UPDATE tasks SET state = 'Success', started_at = now(), completed_at = now() WHERE completed_at IS NULL`);
+  node.database.execute(
+    `WITH gone AS (DELETE FROM task_queue) UPDATE tasks SET state = 'Success', started_at = now(), completed_at = now() WHERE completed_at IS NULL`,
+  );
 const reasonsOf = async (taskId: string): Promise<[string, string][]> =>
   (await node.get(`/api/tasks/${taskId}/waiting`)).Reasons.map((one: Json) => [one.Kind, one.Message]);
 
@@ -97,11 +99,16 @@ test("one that no node has started by its expiry times out, and the next of its 
 test("when both times have passed while no node was there, it times out and never starts", async () => {
   const later = await deploy({ QueueTime: inHours(1), QueueTimeExpiry: inHours(2) });
   assert.match((await reasonsOf(later.TaskId))[0]![1], /if no node has started it by .*, it ends as timed out/);
-  await passHours(later.TaskId, 5);
   await node.database.execute(`UPDATE tasks SET expires_at = expires_at - interval '5 hours' WHERE id = $1`, [later.TaskId]);
-  await timers().look();
+  // A look that comes to the start and dies before it comes to the expiry must not have started it either.
+  await node.database.execute(`UPDATE task_timers SET due_at = due_at - interval '5 hours' WHERE task_id = $1 AND action = 'start'`, [
+    later.TaskId,
+  ]);
+  assert.deepEqual(await timers().look(), [later.TaskId]);
   assert.equal((await node.get(later.Links.Task)).State, "TimedOut");
   assert.deepEqual(await queue(), []);
+  await passHours(later.TaskId, 5);
+  assert.deepEqual(await timers().look(), []);
 });
 
 test("one that was started in time is not touched by its expiry, also when it is queued again after an answer", async () => {
@@ -111,7 +118,10 @@ test("one that was started in time is not touched by its expiry, also when it is
     await passHours(deployment.TaskId, 1);
     assert.deepEqual(await timers().look(), []);
     assert.equal((await node.get(deployment.Links.Task)).State, "Queued");
-    assert.deepEqual((await queue()).map(([id]) => id), [deployment.TaskId]);
+    assert.deepEqual(
+      (await queue()).map(([id]) => id),
+      [deployment.TaskId],
+    );
     await clear();
   }
 });
