@@ -147,12 +147,8 @@ test("a deployment for later says when it starts, waits until then, and can be c
   assert.ok(Math.abs(Date.parse(task.QueueTime) - Date.now() - 3_600_000) < 120_000, `It starts at ${task.QueueTime}.`);
   await page.getByText(/It starts in (59|60) minutes|It starts in 1 hour/).waitFor();
   await portal.checkAccess(page, "a task that starts later");
-  await page.getByRole("button", { name: "Cancel" }).click();
-  await page
-    .getByRole("dialog")
-    .getByRole("button", { name: /Cancel/ })
-    .last()
-    .click();
+  await page.getByRole("button", { name: "Cancel", exact: true }).click();
+  await page.getByRole("button", { name: "Cancel the task" }).click();
   await page.getByText("Canceled").first().waitFor();
   assert.deepEqual(faults, []);
 });

@@ -124,7 +124,7 @@ function TaskHeader({ space, details }: { space: string; details: TaskDetails })
             {isRunning && <span className="tabular">{progressText(details)}</span>}
             {task.StartTime === null ? (
               <span>
-                queued <TimeText at={task.QueueTime} />
+                {Date.parse(task.QueueTime) > Date.now() ? "starts" : "queued"} <TimeText at={task.QueueTime} />
               </span>
             ) : (
               <span>
