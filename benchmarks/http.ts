@@ -2,7 +2,7 @@
 // of the same framework that answers the same document in the same schema, both under the same load by the same client, in turn. The bare one
 // runs no statement at all; then one SELECT of the same rows; then one more for the API key, which is what an answer that is refused at the
 // next request when a key is deleted has to ask for. All connections ask the same with the same key, or each has its own key and resource.
-//   npm run bench:http -- --connections 20 --seconds 4 --rounds 3
+//   npm run bench:http -- --connections 20 --seconds 3 --rounds 3
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -21,7 +21,7 @@ const warmUpMs = 1_000;
 const answerBytesMax = 4 * 1024 * 1024;
 const answerDeadlineMs = 10_000;
 
-const counts = readCounts({ connections: 20, seconds: 4, rounds: 3 });
+const counts = readCounts({ connections: 20, seconds: 3, rounds: 3 });
 
 interface Place {
   name: string;
