@@ -1,8 +1,8 @@
 // What one GET of a resource and of a list of 30 costs beside the bare web framework: a real server process on a real PostgreSQL, and a process
 // of the same framework that answers the same document in the same schema, both under the same load by the same client, in turn. The bare one
 // runs no statement at all; then one SELECT of the same rows; then one more for the API key, which is what an answer that is refused at the
-// next request when a key is deleted has to ask for.
-//   npm run bench:http -- --connections 20 --seconds 4 --rounds 3
+// next request when a key is deleted has to ask for. All connections ask the same with the same key, or each has its own key and resource.
+//   npm run bench:http -- --connections 20 --seconds 3 --rounds 3
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -21,15 +21,18 @@ const warmUpMs = 1_000;
 const answerBytesMax = 4 * 1024 * 1024;
 const answerDeadlineMs = 10_000;
 
-const counts = readCounts({ connections: 20, seconds: 4, rounds: 3 });
+const counts = readCounts({ connections: 20, seconds: 3, rounds: 3 });
 
 interface Place {
   name: string;
   port: number;
   pid: number;
-  paths: Record<Kind, string>;
+  /** What the n-th connection asks for. */
+  pathOf(kind: Kind, n: number): string;
 }
 type Kind = "one" | "list";
+/** Whether all connections ask the same with one key, or each with its own. */
+type Spread = "the same" | "each its own";
 
 interface Load {
   perSecond: number;
@@ -73,16 +76,19 @@ function ask(port: number, request: Buffer, untilMs: number, expected: number): 
   });
 }
 
-async function load(place: Place, kind: Kind): Promise<Load> {
-  const headers = `Host: 127.0.0.1:${place.port}\r\nX-Octopus-ApiKey: ${apiKey}\r\nAccept: application/json\r\n`;
-  const request = Buffer.from(`GET ${place.paths[kind]} HTTP/1.1\r\n${headers}\r\n`);
-  const text = await (
-    await fetch(`http://127.0.0.1:${place.port}${place.paths[kind]}`, { headers: { "X-Octopus-ApiKey": apiKey } })
-  ).arrayBuffer();
-  const run = async (ms: number): Promise<number[]> =>
-    (
-      await Promise.all(Array.from({ length: counts.connections }, () => ask(place.port, request, performance.now() + ms, text.byteLength)))
-    ).flat();
+async function load(place: Place, kind: Kind, spread: Spread): Promise<Load> {
+  const asked: { request: Buffer; expected: number }[] = [];
+  for (let n = 0; n < counts.connections; n++) {
+    const path = place.pathOf(kind, spread === "the same" ? 0 : n);
+    const key = spread === "the same" ? apiKey : keys[n]!;
+    const headers = `Host: 127.0.0.1:${place.port}\r\nX-Octopus-ApiKey: ${key}\r\nAccept: application/json\r\n`;
+    const answer = await fetch(`http://127.0.0.1:${place.port}${path}`, { headers: { "X-Octopus-ApiKey": key } });
+    asked.push({ request: Buffer.from(`GET ${path} HTTP/1.1\r\n${headers}\r\n`), expected: (await answer.arrayBuffer()).byteLength });
+  }
+  const run = async (ms: number): Promise<number[]> => {
+    const untilMs = performance.now() + ms;
+    return (await Promise.all(asked.map(({ request, expected }) => ask(place.port, request, untilMs, expected)))).flat();
+  };
   await run(warmUpMs);
   const secondsBefore = await processorSeconds(place.pid);
   const startedAtMs = performance.now();
@@ -107,14 +113,23 @@ const server = await startServer({
   args: ["--dbConnectionString", `Host=${host};Port=${port};Username=${user};Password=${password};Database=${database}`],
 });
 const { url } = server.ready;
-let first = "";
+const ids: string[] = [];
 for (let n = 0; n < environments; n++) {
   const body = { Name: `Environment ${n}`, Description: "Where it runs for everybody" };
-  const { Id } = await call(url, "POST", "/environments", body);
-  first ||= Id;
+  ids.push((await call(url, "POST", "/environments", body)).Id);
 }
-const paths = { one: `/api/Spaces-1/environments/${first}`, list: `/api/Spaces-1/environments?skip=0&take=${environments}` };
-const own: Place = { name: "Cuttle", port: 18_851, pid: server.child.pid!, paths };
+const first = ids[0]!;
+const keys: string[] = [];
+const { Id: userId } = await call(url, "GET", "/users/me");
+for (let n = 0; n < counts.connections; n++)
+  keys.push((await call(url, "POST", `/users/${userId}/apikeys`, { Purpose: `Connection ${n}` })).ApiKey);
+const list = `/api/Spaces-1/environments?skip=0&take=${environments}`;
+const own: Place = {
+  name: "Cuttle",
+  port: 18_851,
+  pid: server.child.pid!,
+  pathOf: (kind, n) => (kind === "one" ? `/api/Spaces-1/environments/${ids[n % ids.length]}` : list),
+};
 
 const key = { text: "SELECT user_id FROM api_keys WHERE hash = $1", values: [createHash("sha256").update(apiKey).digest("hex")] };
 const rows = {
@@ -128,14 +143,14 @@ const rows = {
 async function startBare(name: string, statements: Record<Kind, object[]>): Promise<Place> {
   const file = path.join(folder, `${name}.json`);
   const documents = {
-    one: await call(url, "GET", paths.one.slice("/api".length)),
-    list: await call(url, "GET", paths.list.slice("/api".length)),
+    one: await call(url, "GET", own.pathOf("one", 0).slice("/api".length)),
+    list: await call(url, "GET", own.pathOf("list", 0).slice("/api".length)),
   };
   await fs.writeFile(file, JSON.stringify({ ...documents, connection, statements }));
   const child = spawn(process.execPath, [path.join(import.meta.dirname, "bare-server.ts"), file], { stdio: ["ignore", "pipe", "inherit"] });
   process.once("exit", () => child.kill());
   const [said] = (await once(child.stdout, "data")) as [Buffer];
-  return { name, port: Number(said.toString()), pid: child.pid!, paths: { one: "/one", list: "/list" } };
+  return { name, port: Number(said.toString()), pid: child.pid!, pathOf: (kind) => `/${kind}` };
 }
 const places = [
   own,
@@ -145,9 +160,15 @@ const places = [
 ];
 
 const command = commandOf("bench:http", counts);
-for (const kind of ["one", "list"] as const) {
+const kinds: [Kind, Spread][] = [
+  ["one", "the same"],
+  ["one", "each its own"],
+  ["list", "the same"],
+  ["list", "each its own"],
+];
+for (const [kind, spread] of kinds) {
   const loads = new Map<Place, Load[]>(places.map((place) => [place, []]));
-  for (let round = 0; round < counts.rounds; round++) for (const place of places) loads.get(place)!.push(await load(place, kind));
+  for (let round = 0; round < counts.rounds; round++) for (const place of places) loads.get(place)!.push(await load(place, kind, spread));
   const middle = (place: Place, of: keyof Load): number =>
     percentile(
       loads.get(place)!.map((one) => one[of]),
@@ -156,10 +177,11 @@ for (const kind of ["one", "list"] as const) {
   const say = (place: Place): string =>
     `${place.name} ${Math.round(middle(place, "perSecond"))}/s, p50 ${middle(place, "p50").toFixed(1)} ms, p99 ${middle(place, "p99").toFixed(1)} ms, ` +
     `${Math.round(middle(place, "processorMicroseconds"))} µs of processor`;
+  const asking = spread === "the same" ? "" : kind === "one" ? ", each with its own key and resource" : ", each with its own key";
   for (const bare of places.slice(1)) {
     const share = middle(own, "perSecond") / middle(bare, "perSecond");
     sayRow({
-      what: `${kind === "one" ? "GET of one resource" : `list of ${environments}`}, ${counts.connections} connections, against ${bare.name}`,
+      what: `${kind === "one" ? "GET of one resource" : `list of ${environments}`}, ${counts.connections} connections${asking}, against ${bare.name}`,
       reach: `≥ ${reach}`,
       measured: `${share.toFixed(2)}: ${say(own)}; ${say(bare)}`,
       ofLimit: reach / share,

@@ -4,12 +4,16 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { make, startApiNode } from "../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../test/support/api-node.ts";
+import { DatabaseUnavailable, openDatabase } from "../platform/database/database.ts";
+import { createHttpServer } from "../platform/http/http.ts";
 import { hashPassword } from "../platform/secrets/secrets.ts";
 
 const password = "Correct horse 1!";
 let node: ApiNode;
 let ids: string[];
 let statements: string[] = [];
+/** What a statement passes before its answer is given out; it has run by then. */
+let afterEach: (() => Promise<void>) | undefined;
 before(async () => {
   node = await startApiNode(undefined);
   ids = [];
@@ -17,7 +21,11 @@ before(async () => {
   const { query } = node.database;
   node.database.query = ((...given: Parameters<typeof query>) => {
     statements.push(given[0]);
-    return query.apply(node.database, given);
+    const passing = afterEach;
+    return query.apply(node.database, given).then(async (rows) => {
+      await passing?.();
+      return rows;
+    });
   }) as typeof query;
 });
 after(() => node.close());
@@ -82,4 +90,130 @@ test("a session reads them too", async () => {
   assert.deepEqual([read.status, read.body.Name, read.statements], [200, "Prod", 1]);
   await node.database.execute("DELETE FROM sessions");
   assert.equal((await counted(`/api/environments/${ids[2]}`, { "X-Octopus-ApiKey": "", cookie })).status, 401);
+});
+
+/** Statements that are sent from now on have run when `ran` resolves, and say so to nobody before `giveOut`. */
+function holdStatements(): { ran: Promise<void>; giveOut: () => void } {
+  const ran = Promise.withResolvers<void>();
+  const out = Promise.withResolvers<void>();
+  afterEach = () => {
+    ran.resolve();
+    return out.promise;
+  };
+  return {
+    ran: ran.promise,
+    giveOut: () => {
+      afterEach = undefined;
+      out.resolve();
+    },
+  };
+}
+const withKey = (key: string) => ({ "X-Octopus-ApiKey": key });
+async function newKey(purpose: string): Promise<{ Id: string; ApiKey: string }> {
+  return node.post("/api/users/Users-1/apikeys", { Purpose: purpose });
+}
+
+test("S1, S2: what comes at once is one statement, and each gets its own answer or refusal", async () => {
+  const other = await node.post("/api/spaces", { Name: "Beside", SpaceManagersTeamMembers: ["Users-1"] });
+  const { ApiKey: second } = await newKey("second");
+  const asked: [string, string, number, string?][] = [
+    [`/api/environments/${ids[0]}`, node.adminKey, 200, "Dev"],
+    [`/api/environments/${ids[0]}`, second, 200, "Dev"],
+    [`/api/Spaces-1/environments/test`, second, 200, "Test"],
+    [`/api/environments/${ids[2]}`, node.adminKey, 200, "Prod"],
+    [`/api/environments/${ids[2]}`, node.nobodyKey, 403],
+    [`/api/environments/${ids[2]}`, "API-WRONG", 401],
+    [`/api/environments/${ids[2]}`, "", 401],
+    [`/api/${other.Id}/environments/${ids[2]}`, node.adminKey, 404],
+    [`/api/Spaces-404/environments/${ids[2]}`, node.adminKey, 404],
+    ["/api/environments/Environments-404", node.adminKey, 404],
+  ];
+  // While two are held, everything else waits for them and goes together.
+  const held = holdStatements();
+  const first = node.call("GET", `/api/environments/${ids[0]}`);
+  await held.ran;
+  const before = node.call("GET", `/api/environments/${ids[1]}`);
+  statements = [];
+  const answers = Promise.all(asked.map(([path, key]) => node.call("GET", path, undefined, withKey(key))));
+  held.giveOut();
+  for (const [n, answer] of (await answers).entries()) {
+    const [path, key, status, name] = asked[n]!;
+    assert.deepEqual([answer.status, answer.body.Name], [status, name], `${path} with ${key}: ${answer.text}`);
+  }
+  assert.ok(statements.length < asked.length, `${statements.length} statements`);
+  assert.deepEqual([(await first).body.Name, (await before).body.Name], ["Dev", "Test"]);
+});
+
+test("S1, S2: pages that are asked for at once by several callers are right for each of them", async () => {
+  const other = await node.post("/api/spaces", { Name: "Third", SpaceManagersTeamMembers: ["Users-1"] });
+  const { ApiKey: third } = await newKey("third");
+  const asked: [string, string, number, string[]?][] = [
+    ["/api/environments?take=2", node.adminKey, 200, ["Dev", "Test"]],
+    ["/api/environments?take=2", third, 200, ["Dev", "Test"]],
+    ["/api/environments?take=2", node.nobodyKey, 403],
+    ["/api/environments?take=2", "API-WRONG", 401],
+    ["/api/Spaces-1/environments?take=2", third, 200, ["Dev", "Test"]],
+    ["/api/environments?take=2&skip=2", third, 200, ["Prod"]],
+    [`/api/${other.Id}/environments?take=2`, node.adminKey, 200, []],
+    ["/api/environments?partialName=est", third, 200, ["Test"]],
+  ];
+  for (let round = 0; round < 5; round++) {
+    const answers = await Promise.all(asked.map(([path, key]) => node.call("GET", path, undefined, withKey(key))));
+    for (const [n, answer] of answers.entries()) {
+      const [path, key, status, names] = asked[n]!;
+      assert.deepEqual([answer.status, names && namesOf(answer.body)], [status, names], `${path} with ${key}: ${answer.text}`);
+      if (names?.length === 2) assert.match(answer.body.Links["Page.Next"], /environments\?skip=2&take=2$/);
+    }
+  }
+});
+
+test("S1: a key that another node deleted, and a row it changed, count for whatever is asked after the answer, whatever is under way", async (t) => {
+  const elsewhere = openDatabase({ connection: node.connection, applicationName: "cuttle-test-other", connectionsMax: 2 });
+  const server = createHttpServer({ database: elsewhere, routes: node.routes, nodeName: "other", reportFault: () => {} });
+  const [address] = await server.listen("http://127.0.0.1:0");
+  t.after(() => server.close(1_000));
+  t.after(() => elsewhere.close());
+  const change = async (method: string, path: string, body?: object): Promise<void> => {
+    const headers = { ...withKey(node.adminKey), ...(body && { "content-type": "application/json" }) };
+    const url = `http://127.0.0.1:${address!.port}${path}`;
+    assert.equal((await fetch(url, { method, headers, ...(body && { body: JSON.stringify(body) }) })).status, 200);
+  };
+  const at = `/api/environments/${ids[0]}`;
+  for (const [path, name] of [
+    [at, (body: Json) => body.Name],
+    ["/api/environments?take=1", (body: Json) => body.Items[0].Name],
+    ["/api/users/me", (body: Json) => body.Username],
+  ] as const) {
+    const key = await newKey("to be deleted");
+    const held = holdStatements();
+    const earlier = node.call("GET", path, undefined, withKey(key.ApiKey));
+    await held.ran;
+    // It says the same as the one under way, but is asked after the change.
+    await change("DELETE", `/api/users/Users-1/apikeys/${key.Id}`);
+    const later = node.call("GET", path, undefined, withKey(key.ApiKey));
+    const rowBefore = node.call("GET", path);
+    await change("PUT", at, { Name: "Renamed" });
+    const rowAfter = node.call("GET", path);
+    held.giveOut();
+    assert.deepEqual([(await earlier).status, (await later).status], [200, 401], path);
+    await rowBefore;
+    assert.equal(name((await rowAfter).body), path === "/api/users/me" ? "admin" : "Renamed");
+    await change("PUT", at, { Name: "Dev" });
+  }
+});
+
+test("a statement that fails fails all who share it, as their own would have, and nobody after them", async () => {
+  const paths = [`/api/environments/${ids[0]}`, `/api/environments/${ids[1]}`, "/api/environments", "/api/users/me"];
+  const held = holdStatements();
+  const under = node.call("GET", paths[0]!);
+  await held.ran;
+  afterEach = () => Promise.reject(new DatabaseUnavailable("a test", undefined));
+  const answers = Promise.all([...paths, ...paths].map((path) => node.call("GET", path)));
+  for (const answer of await answers) {
+    assert.equal(answer.status, 503, answer.text);
+    assert.equal(answer.headers.get("retry-after"), "2");
+  }
+  held.giveOut();
+  assert.equal((await under).status, 200);
+  for (const path of paths) assert.equal((await node.call("GET", path)).status, 200);
 });

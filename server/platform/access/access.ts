@@ -8,8 +8,18 @@ import type { Caller } from "./caller.ts";
 
 export type { PermissionName };
 export type { Caller } from "./caller.ts";
-export { lookUpRequest, lookUpRequestWith } from "./access-store.ts";
-export type { Alongside, AlongsideRows, Credentials, RequestFacts, SessionOfRequest, SpaceOfRequest } from "./access-store.ts";
+export { createRequestLookUp } from "./access-store.ts";
+export type {
+  Alongside,
+  AlongsideRows,
+  Credentials,
+  Found,
+  Question,
+  RequestFacts,
+  RequestLookUp,
+  SessionOfRequest,
+  SpaceOfRequest,
+} from "./access-store.ts";
 export type { SessionSecrets } from "./session.ts";
 export {
   csrfCookiePrefix,

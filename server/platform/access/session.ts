@@ -9,7 +9,9 @@ export const csrfCookiePrefix = "Octopus-Csrf-Token";
 export const csrfHeader = "x-octopus-csrf-token";
 
 /** Cookies of several installations may come along; a request with more than this was not made by a browser. */
-const sessionCookiesMax = 8;
+export const sessionCookiesMax = 8;
+/** Of SHA-256. */
+export const hashBytes = 32;
 const secretBytes = 32;
 
 export interface SessionSecrets {

@@ -10,6 +10,8 @@ export { findDatabaseHosts, openDatabase } from "./pool.ts";
 export { DatabaseTooOld, migrate, SchemaTooNew } from "./migrate.ts";
 export type { MigrationStep } from "./migrate.ts";
 export { preparedAs } from "./prepared-text.ts";
+export { createSharedReads } from "./shared-reads.ts";
+export type { SharedReads } from "./shared-reads.ts";
 export { nextId } from "./ids.ts";
 export type { Collection } from "./ids.ts";
 export { EmbeddedPostgresError, startEmbeddedPostgres } from "./embedded-postgres.ts";

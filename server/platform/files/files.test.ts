@@ -136,6 +136,39 @@ test("a file comes in pieces of any size, is hashed on the way, and is moved to 
   await assert.rejects(folder.move("incoming/3", "kept/none"), { kind: "not-found" });
 });
 
+test("files of every size, several at once, have the right hashes, and one that fails costs the others nothing", async (t) => {
+  const folder = await setup(t);
+  const mib = 1024 * 1024;
+  async function* pieces(seed: number, size: number, failsAt = Infinity): AsyncGenerator<Uint8Array> {
+    const piece = Buffer.alloc(65_000);
+    for (let at = 0; at < size; at += piece.length) {
+      if (at >= failsAt) throw new Error("gone");
+      for (let n = 0; n < 8; n++) piece.writeUInt32LE((seed * 31 + at + n) >>> 0, n * 8_000);
+      const part = piece.subarray(0, Math.min(piece.length, size - at));
+      yield part;
+      // Its memory is used for the next one.
+      part.fill(0xee);
+    }
+  }
+  const digests = async (seed: number, size: number) => {
+    const [sha256, sha1] = [createHash("sha256"), createHash("sha1")];
+    for await (const piece of pieces(seed, size)) for (const hash of [sha256, sha1]) hash.update(piece);
+    return { bytes: size, sha256: sha256.digest("hex"), sha1: sha1.digest("hex") };
+  };
+  const sizes = [0, 1, mib - 1, mib, 3 * mib, 3 * mib + 1, 4 * mib, 4 * mib + 1, 5 * mib, 9 * mib + 77];
+  const failing = [2 * mib, 6 * mib].map((at) => assert.rejects(folder.receive(`in/failing-${at}`, pieces(1, 9 * mib, at)), /gone/));
+  const written = await Promise.all(sizes.map((size, n) => folder.receive(`in/${n}`, pieces(n, size), ["sha1"])));
+  await Promise.all(failing);
+  for (const [n, size] of sizes.entries()) {
+    const expected = await digests(n, size);
+    assert.deepEqual(written[n], expected, `of ${size} bytes`);
+    assert.equal((await folder.readOnce(`in/${n}`, expected)).length, size);
+  }
+  assert.equal((await fs.readdir(path.join(folder.root, "in"))).length, sizes.length);
+  const { sha1: _unasked, ...expected } = await digests(1, 6 * mib);
+  assert.deepEqual(await folder.receive("in/after", pieces(1, 6 * mib)), expected);
+});
+
 test("a file whose sender or disk fails in the middle is gone, and its name can be used again", async (t) => {
   const folder = await setup(t);
   async function* failing(): AsyncGenerator<Uint8Array> {

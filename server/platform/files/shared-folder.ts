@@ -10,6 +10,8 @@ import type { Dir } from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createCallGate } from "./call-gate.ts";
+import { createHashThread, hashedPiecesMax } from "./hash-thread.ts";
+import type { HashAlgorithm } from "./hash-thread.ts";
 import { describeFailure, SharedFolderError, systemCode } from "./shared-folder-error.ts";
 
 const nameCharactersMax = 100;
@@ -58,6 +60,11 @@ export interface WrittenFile {
   sha256: string;
 }
 
+export interface ReceivedFile extends WrittenFile {
+  /** Where it was asked for. */
+  sha1?: string;
+}
+
 /** What lies in a folder, as the file system says it. */
 export interface FolderEntry {
   name: string;
@@ -77,9 +84,10 @@ export interface SharedFolder {
   writeOnce(file: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<WrittenFile>;
   /**
    * Takes a file that comes in pieces of any size, with little memory. It has its name from the beginning, so that whoever stored the
-   * name can clean up after a process that died meanwhile; after a rejection it is gone. `move` it once it is complete.
+   * name can clean up after a process that died meanwhile; after a rejection it is gone. `move` it once it is complete. A piece of the
+   * content is not needed any more when the next one is asked for. `also`: further hashes of it.
    */
-  receive(file: string, content: AsyncIterable<Uint8Array>): Promise<WrittenFile>;
+  receive(file: string, content: AsyncIterable<Uint8Array>, also?: readonly HashAlgorithm[]): Promise<ReceivedFile>;
   /** Gives a received file its lasting name, which says what is in it: a file of that name and length is kept, and the other dropped. */
   move(from: string, to: string): Promise<void>;
   /** Reads a file written once and checks it against what the database says. */
@@ -104,6 +112,7 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
   const timeoutMs = options.timeoutMs ?? timeoutMsDefault;
   const staleRetryMs = options.staleRetryMs ?? staleRetryMsDefault;
   const gate = createCallGate(options.placesMax ?? placesMaxDefault);
+  const hashThread = createHashThread();
   const root = await gate.run({ doing: `open ${options.root}`, timeoutMs }, async () => {
     try {
       await fs.mkdir(options.root, { mode: 0o750 });
@@ -282,9 +291,8 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
     return { bytes, sha256: hash.digest("hex") };
   }
 
-  async function receive(file: string, content: AsyncIterable<Uint8Array>): Promise<WrittenFile> {
+  async function receive(file: string, content: AsyncIterable<Uint8Array>, also: readonly HashAlgorithm[] = []): Promise<ReceivedFile> {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    const hash = crypto.createHash("sha256");
     let bytes = 0;
     let unsynced = 0;
     const handle = await onFile(
@@ -296,34 +304,50 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
       },
       (late) => void late.close().catch(() => undefined),
     );
+    const hash = hashThread.begin(["sha256", ...also]);
+    /** When each piece in memory has been written and hashed; the oldest first. */
+    const inUse: { memory: SharedArrayBuffer; free: Promise<unknown> }[] = [];
+    async function freeMemory(): Promise<SharedArrayBuffer> {
+      if (inUse.length < hashedPiecesMax) return new SharedArrayBuffer(receivePieceBytes);
+      const { memory, free } = inUse.shift()!;
+      await free;
+      return memory;
+    }
     let writing = Promise.resolve();
     try {
-      for await (const piece of gathered(content)) {
-        hash.update(piece);
+      for await (const { memory, length } of gathered(content, freeMemory)) {
+        const hashed = hash.update(memory, length);
+        hashed.catch(() => undefined);
         await writing;
-        bytes += piece.length;
-        unsynced += piece.length;
+        bytes += length;
+        unsynced += length;
         const sync = unsynced >= unsyncedBytesMax;
         if (sync) unsynced = 0;
-        // Written while the next piece comes in. The next turn or the end sees how it went.
+        // Written while the next pieces come in. A later turn or the end sees how it went.
         writing = onFile(file, "write", async () => {
-          await handle.writeFile(piece);
+          await handle.writeFile(Buffer.from(memory, 0, length));
           if (sync) await handle.datasync();
         });
-        writing.catch(() => undefined);
+        const free = Promise.all([writing, hashed]);
+        free.catch(() => undefined);
+        inUse.push({ memory, free });
       }
       await writing;
-      await onFile(file, "finish", async (place) => {
-        await handle.sync();
-        await handle.close();
-        await syncFolder(path.dirname(place));
-      });
+      const [{ sha256, sha1 }] = await Promise.all([
+        hash.digest(),
+        onFile(file, "finish", async (place) => {
+          await handle.sync();
+          await handle.close();
+          await syncFolder(path.dirname(place));
+        }),
+      ]);
+      return { bytes, sha256: sha256!, ...(sha1 === undefined ? {} : { sha1 }) };
     } catch (error) {
+      hash.drop();
       void handle.close().catch(() => undefined);
       await remove(file).catch(() => undefined);
       throw error;
     }
-    return { bytes, sha256: hash.digest("hex") };
   }
 
   async function move(from: string, to: string): Promise<void> {
@@ -464,24 +488,31 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
   return { root, createPart, readPart, writeOnce, receive, move, readOnce, remove, list, removeFolder, identity, check, space };
 }
 
-/** Pieces of one size, in two buffers that take turns: a piece is good until the second next one is asked for. */
-async function* gathered(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const buffers = [Buffer.allocUnsafe(receivePieceBytes), Buffer.allocUnsafe(receivePieceBytes)];
-  let filling = buffers[0]!;
+/** Pieces of one size, each in memory that is free again. */
+async function* gathered(
+  content: AsyncIterable<Uint8Array>,
+  freeMemory: () => Promise<SharedArrayBuffer>,
+): AsyncGenerator<{ memory: SharedArrayBuffer; length: number }> {
+  let memory: SharedArrayBuffer | undefined;
+  let filling: Uint8Array = new Uint8Array();
   let filled = 0;
   for await (const piece of content) {
     for (let taken = 0; taken < piece.length;) {
+      if (memory === undefined) {
+        memory = await freeMemory();
+        filling = new Uint8Array(memory);
+      }
       const part = piece.subarray(taken, taken + receivePieceBytes - filled);
       filling.set(part, filled);
       filled += part.length;
       taken += part.length;
       if (filled < receivePieceBytes) continue;
-      yield filling;
-      filling = filling === buffers[0] ? buffers[1]! : buffers[0]!;
+      yield { memory, length: filled };
+      memory = undefined;
       filled = 0;
     }
   }
-  if (filled > 0) yield filling.subarray(0, filled);
+  if (memory !== undefined && filled > 0) yield { memory, length: filled };
 }
 
 /** Answers the name again; throws kind refused for one that is not ours. */

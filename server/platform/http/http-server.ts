@@ -14,15 +14,14 @@ import {
   anonymous,
   csrfHeader,
   csrfMatches,
+  createRequestLookUp,
   isSignedIn,
-  lookUpRequest,
-  lookUpRequestWith,
   mayDo,
   requirePermission,
   requireSignedIn,
   sessionHashes,
 } from "../access/access.ts";
-import type { Alongside, AlongsideRows, Caller, RequestFacts } from "../access/access.ts";
+import type { Alongside, AlongsideRows, Caller, Found, RequestFacts } from "../access/access.ts";
 import type { Database, Transaction } from "../database/database.ts";
 import { hashApiKey } from "../secrets/secrets.ts";
 import { obeyMethodOverride, readAddress } from "./address.ts";
@@ -93,8 +92,10 @@ interface PreparedRoute {
 interface Known {
   address: Address;
   facts?: RequestFacts;
-  /** What the route asked together with them. */
-  rows?: AlongsideRows | undefined;
+  /** What the route asked together with them, when it found something. */
+  found?: Found | undefined;
+  /** The query as the route reads it, once it was read. */
+  query?: unknown;
 }
 
 const addressOf = Symbol("address");
@@ -122,6 +123,9 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
   const nodeName = parts.nodeName.replace(/[^\x20-\x7e]/g, "?");
   const everyHeader = { ...securityHeaders, "octopus-node": nodeName };
   const servers = new Set<Server>();
+  const lookUp = createRequestLookUp(parts.database);
+  /** Answers by what they were made of and by address, as long as a request is there that has it. */
+  const sharedTexts = new WeakMap<AlongsideRows, Map<string, string | Buffer>>();
   let closing = false;
 
   const app = fastify({
@@ -148,13 +152,16 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     if (routeOf(request)?.uploadBytesMax !== undefined) done(null, undefined);
     else done(problem.unsupportedMediaType(request.headers["content-type"] ?? "none"), undefined);
   });
-  app.addHook("onRequest", async (request, reply) => {
+  // These two stand before every request: with a callback they cost it no turn of a promise.
+  app.addHook("onRequest", (request, reply, done) => {
     reply.headers(everyHeader);
     if (routeOf(request)?.uploadBytesMax === undefined) limitReceiving(request.raw, reply.raw);
+    done();
   });
-  app.addHook("onSend", async (_request, reply) => {
+  app.addHook("onSend", (_request, reply, _payload, done) => {
     // A kept connection would hold up the close until the grace ends.
     if (closing) reply.header("connection", "close");
+    done();
   });
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply));
   app.setNotFoundHandler(async (request, reply) => {
@@ -202,18 +209,20 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
   /** Who is calling, in which space, and may they: before the body is even read. */
   async function admit(prepared: PreparedRoute, request: FastifyRequest): Promise<void> {
     const known = (request.raw as Marked)[addressOf]!;
-    const { facts, rows } = await factsOf(prepared.route, request, known.address, alongsideOf(prepared, request));
+    const { facts, found } = await factsOf(prepared.route, request, known.address, alongsideOf(prepared, request, known));
     known.facts = facts;
-    known.rows = rows;
+    if (found !== undefined && found.rows.length > 0) known.found = found;
   }
 
   /** What the route reads in the statement that says who is calling; nothing for a request that it cannot read, which `run` will refuse. */
-  function alongsideOf({ route, readQuery }: PreparedRoute, request: FastifyRequest): Alongside | undefined {
+  function alongsideOf({ route, readQuery }: PreparedRoute, request: FastifyRequest, known: Known): Alongside | undefined {
     if (route.alongside === undefined) return undefined;
     const params = request.params as Record<string, string>;
     const faults: string[] = [];
     const query = readQuery === undefined ? {} : readQuery(request.query, "", faults);
-    return faults.length > 0 || !Object.values(params).every(isStorable) ? undefined : route.alongside({ params, query });
+    if (faults.length > 0 || !Object.values(params).every(isStorable)) return undefined;
+    known.query = query;
+    return route.alongside({ params, query });
   }
 
   /** @throws Problem when the caller may not do this, or not any more */
@@ -222,7 +231,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     request: FastifyRequest,
     address: Address,
     alongside?: Alongside,
-  ): Promise<{ facts: RequestFacts; rows?: AlongsideRows | undefined }> {
+  ): Promise<{ facts: RequestFacts; found?: Found }> {
     const { space } = address;
     if (route.scope === "system" && space !== undefined) throw problem.notFound("address", request.url);
     // Whoever calls a route that is open to anyone, the answer is the same, also while there is no database to ask.
@@ -232,10 +241,8 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     if (space !== undefined && !isStorable(space)) throw problem.notFound("space", space);
     const keyHash = key === undefined ? undefined : hashApiKey(key);
     const credentials = { keyHash, sessionHashes: keyHash === undefined ? sessionHashes(request.headers.cookie) : [] };
-    const { facts, rows } =
-      alongside === undefined
-        ? { facts: await lookUpRequest(parts.database, credentials, space ?? null) }
-        : await lookUpRequestWith(parts.database, credentials, space ?? null, alongside);
+    const found = await lookUp.find(credentials, space ?? null, alongside);
+    const { facts } = found;
     if (key !== undefined && facts.caller === undefined && route.permission !== "anyone") throw problem.credentialNotValid(kind);
     // A browser sends its cookies whatever page asks it to; only our own page knows the second secret.
     if (facts.session !== undefined && route.changes && !csrfMatches(request.headers[csrfHeader], facts.session.csrfHash)) {
@@ -256,12 +263,16 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
         "The server is in maintenance: until that ends, only administrators may change anything.",
         maintenanceRetrySeconds,
       );
-    return { facts: { ...facts, space: needsSpace ? facts.space : undefined }, rows };
+    return { facts: needsSpace ? facts : { ...facts, space: undefined }, found };
   }
 
   async function run(prepared: PreparedRoute, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { route } = prepared;
     const known = (request.raw as Marked)[addressOf]!;
+    if (known.found !== undefined && route.answerFromRows !== undefined) {
+      reply.code(200);
+      return sendJson(textFromRows(prepared, request, known, known.found), reply);
+    }
     const caller: Caller = known.facts!.caller ?? anonymous;
     const params = request.params as Record<string, string>;
     for (const value of Object.values(params))
@@ -287,7 +298,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     let answer: Answer;
     if (!route.changes) {
       const asked = prepared.readBody && { body: readBody(prepared.readBody, request) };
-      answer = await handler(Object.assign(base, { db: parts.database, rows: known.rows, ...asked }));
+      answer = await handler(Object.assign(base, { db: parts.database, ...asked }));
     } else if (route.uploadBytesMax !== undefined) {
       answer = await withIncomingFile(request.raw, route.uploadBytesMax, (incoming) =>
         handler(Object.assign(base, { database: parts.database, incoming })),
@@ -333,10 +344,25 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     if (write === undefined || answer.contentType !== undefined) {
       return reply.header("content-type", answer.contentType ?? "text/plain; charset=utf-8").send(answer.body);
     }
-    const text = write.text(answer.body, linkPrefix);
-    // A long text is made into bytes once here, instead of being measured and joined with the headers first.
-    const isLong = text.length > joinedTextMax;
-    return reply.header("content-type", "application/json; charset=utf-8").send(isLong ? Buffer.from(text) : text);
+    return sendJson(sendable(write.body(answer.body, linkPrefix)), reply);
+  }
+
+  /** Made once for all requests with the same address that share what was found. */
+  function textFromRows({ route, write }: PreparedRoute, request: FastifyRequest, known: Known, found: Found): string | Buffer {
+    const { linkPrefix } = known.address;
+    const key = `${linkPrefix} ${request.url}`;
+    let texts = sharedTexts.get(found.rows);
+    if (texts === undefined) sharedTexts.set(found.rows, (texts = new Map()));
+    let text = texts.get(key);
+    if (text === undefined) {
+      const document = route.answerFromRows!({ rows: found.rows, space: found.facts.space!, query: known.query });
+      texts.set(key, (text = sendable(write!.body(document, linkPrefix))));
+    }
+    return text;
+  }
+
+  function sendJson(text: string | Buffer, reply: FastifyReply): FastifyReply {
+    return reply.header("content-type", "application/json; charset=utf-8").send(text);
   }
 
   function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -407,6 +433,11 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
       await app.close();
     },
   };
+}
+
+/** A long text is made into bytes once here, instead of being measured and joined with the headers first. */
+function sendable(body: string | Buffer): string | Buffer {
+  return typeof body === "string" && body.length > joinedTextMax ? Buffer.from(body) : body;
 }
 
 interface RouteConfig {

@@ -15,11 +15,16 @@ const partsBeforeFileMax = 20;
 /** What boundaries, part headers and small fields add to a file. */
 const formBytesMax = 1024 * 1024;
 const boundaryCharactersMax = 70; // RFC 2046
+/** Pieces from this size on have memory of their own; those of a large file are 64 KiB. */
+const ownMemoryMin = 16 * 1024;
 
 export interface IncomingFile {
   /** Without folders; undefined when the client named none. */
   fileName: string | undefined;
-  /** Can be read once. Throws Problem when the body ends early, is no form, or grows past the limit. */
+  /**
+   * Can be read once. Throws Problem when the body ends early, is no form, or grows past the limit. The memory of a piece is taken back when the
+   * next one is asked for: who needs it longer copies it.
+   */
   content: AsyncIterable<Buffer>;
 }
 
@@ -86,6 +91,7 @@ async function* bodyPieces(request: IncomingMessage, fileBytesMax: number): Asyn
       bytes += piece.length;
       if (bytes > fileBytesMax + formBytesMax) throw problem.tooLarge("The file", fileBytesMax, "bytes");
       yield piece;
+      giveBack(piece);
     }
   } catch (error) {
     if (error instanceof Problem) throw error;
@@ -98,11 +104,22 @@ async function* bodyPieces(request: IncomingMessage, fileBytesMax: number): Asyn
   return undefined;
 }
 
+/**
+ * Frees the memory of a piece that nobody needs any more. Left to the garbage collector, the pieces of a large file keep it busy with little else: it
+ * looks through all of the heap each time that some tens of megabytes of them have come together.
+ */
+function giveBack({ buffer, byteLength }: Buffer): void {
+  // Small ones lie in memory that they share.
+  if (buffer instanceof ArrayBuffer && byteLength >= ownMemoryMin && buffer.byteLength === byteLength) buffer.transfer(0);
+}
+
 async function firstFile(source: AsyncIterator<Buffer>, boundary: string): Promise<IncomingFile> {
   const delimiter = Buffer.from(`\r\n--${boundary}`);
   let held: Buffer = Buffer.from("\r\n"); // so that the first delimiter looks like every other
 
   async function more(): Promise<void> {
+    // The piece it lies in is gone when the next one is asked for.
+    held = Buffer.from(held);
     const next = await source.next();
     if (next.done === true)
       throw problem.invalid("The multipart form ended before its closing boundary, so the file is not complete. Nothing was stored.");
@@ -120,7 +137,7 @@ async function firstFile(source: AsyncIterator<Buffer>, boundary: string): Promi
         if (last.length > 0) yield last;
         return;
       }
-      const tail = held.subarray(Math.max(0, held.length - tailMax));
+      const tail = Buffer.from(held.subarray(Math.max(0, held.length - tailMax)));
       const safe = held.subarray(0, held.length - tail.length);
       held = Buffer.alloc(0);
       if (safe.length > 0) yield safe;

@@ -38,8 +38,6 @@ export interface RequestContext<P extends string, S extends RouteScope, Q extend
 
 export interface ReadContext<P extends string, S extends RouteScope, Q extends TSchema | undefined> extends RequestContext<P, S, Q> {
   readonly db: Queryable;
-  /** What the route asked `alongside`; undefined when it asked nothing. */
-  readonly rows: AlongsideRows | undefined;
 }
 
 export interface AskContext<
@@ -111,9 +109,18 @@ interface Described<P extends string, S extends RouteScope, Q extends TSchema | 
   answer: TSchema | "text" | "file" | "events" | "nothing";
   /**
    * Rows that are read in the same statement that says who is calling, for reads so frequent that a second statement is felt. Only in a space.
-   * What it finds is handed to the handler after the caller's permission was checked, as everywhere.
+   * What it finds is handed to `answerFromRows` after the caller's permission was checked, as everywhere.
    */
   alongside?(asked: { params: PathParams<P>; query: Q extends TSchema ? Static<Q> : Record<string, never> }): Alongside;
+  /**
+   * The document of the answer when `alongside` found rows; when it found none, the handler answers. It sees nothing but this, because requests that
+   * asked the same at once share one answer.
+   */
+  answerFromRows?(found: {
+    readonly rows: AlongsideRows;
+    readonly space: SpaceOfRequest;
+    readonly query: Q extends TSchema ? Static<Q> : Record<string, never>;
+  }): unknown;
   /**
    * Also called by NuGet clients, which send their API key in X-NuGet-ApiKey or as the password of Basic, and want to be asked for it.
    */
@@ -121,7 +128,7 @@ interface Described<P extends string, S extends RouteScope, Q extends TSchema | 
 }
 
 /** One route, as the server sees it. Made by the functions below. */
-export interface Route extends Omit<Described<string, RouteScope, TSchema | undefined>, "alongside"> {
+export interface Route extends Omit<Described<string, RouteScope, TSchema | undefined>, "alongside" | "answerFromRows"> {
   method: "GET" | "POST" | "PUT" | "DELETE";
   changes: boolean;
   /** The handler opens its transactions itself. */
@@ -132,6 +139,7 @@ export interface Route extends Omit<Described<string, RouteScope, TSchema | unde
   /** The answer holds a secret that is shown once, so it may not be stored for an Idempotency-Key. */
   answerHoldsSecret?: boolean;
   alongside?(asked: { params: Record<string, string>; query: unknown }): Alongside;
+  answerFromRows?(found: { rows: AlongsideRows; space: SpaceOfRequest; query: unknown }): unknown;
   handler(context: never): Promise<Answer>;
 }
 

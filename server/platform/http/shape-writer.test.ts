@@ -12,7 +12,7 @@ test("an answer has its listed members only, times with an offset, and null for 
     Name: null,
     Tags: [],
   });
-  assert.equal(write.text({ At: new Date(0), Secret: 1 }, ""), '{"At":"1970-01-01T00:00:00.000+00:00","Name":null,"Tags":[]}');
+  assert.equal(write.body({ At: new Date(0), Secret: 1 }, ""), '{"At":"1970-01-01T00:00:00.000+00:00","Name":null,"Tags":[]}');
   assert.ok(page(text()).properties.Items);
 });
 
@@ -42,16 +42,38 @@ test("the text is the JSON of the value, whatever is in it", () => {
     { All: [one("x"), { Id: many, Ids: many.slice(0, 40), Of: { Count: null } }], ById: { 2: one("b"), 1: one("a") }, Links: null },
   ];
   for (const document of documents)
-    assert.equal(write.text(document, ""), JSON.stringify(write.value(document, "")), JSON.stringify(document));
+    assert.equal(String(write.body(document, "")), JSON.stringify(write.value(document, "")), JSON.stringify(document));
   const prefixed = { All: [one("x")], Links: { Self: '/api/"' } };
-  assert.equal(write.text(prefixed, "/octopus"), JSON.stringify(write.value(prefixed, "/octopus")));
-  assert.match(write.text(prefixed, "/octopus"), /"\/octopus\/api\/x"/);
+  assert.equal(String(write.body(prefixed, "/octopus")), JSON.stringify(write.value(prefixed, "/octopus")));
+  assert.match(String(write.body(prefixed, "/octopus")), /"\/octopus\/api\/x"/);
 });
 
 test("a list that is changed between two texts is written anew", () => {
   const write = compileWriter(object({ Ids: list(id()) }));
   const ids = Array.from({ length: 50 }, (_, n) => `A-${n}`);
-  const before = write.text({ Ids: ids }, "");
+  const before = String(write.body({ Ids: ids }, ""));
   ids[0] = "B-0";
-  assert.notEqual(write.text({ Ids: ids }, ""), before);
+  assert.notEqual(String(write.body({ Ids: ids }, "")), before);
+});
+
+test("a long document is the same JSON as bytes, whichever of its lists are long and however often they stand in it", () => {
+  const entry = object({ Id: id(), Ids: list(id()), Notes: list(object({ Note: text(), Late: optional(list(id())) })), Links: links() });
+  const write = compileWriter(object({ First: optional(list(entry)), Items: list(entry), Of: object({ Ids: list(id()) }), End: flag() }));
+  const long = Array.from({ length: 500 }, (_, n) => `Environments-${n}-é😀"`);
+  const short = long.slice(0, 40);
+  const entryOf = (n: number) => ({
+    Id: `Entry-${n}`,
+    Ids: n % 3 === 0 ? long : n % 3 === 1 ? short : [],
+    Notes: n % 50 === 0 ? long.map((Note) => ({ Note, ...(n === 0 ? {} : { Late: short }) })) : [],
+    Links: { Self: "/api/x" },
+  });
+  for (const count of [1, 300]) {
+    const document = { Items: Array.from({ length: count }, (_, n) => entryOf(n)), Of: { Ids: long }, End: true };
+    for (const prefix of ["", "/octopus"]) {
+      const body = write.body(document, prefix);
+      assert.ok(body instanceof Buffer);
+      assert.equal(body.toString("utf8"), JSON.stringify(write.value(document, prefix)));
+    }
+  }
+  assert.equal(typeof write.body({ Items: [], Of: {}, End: false }, ""), "string");
 });

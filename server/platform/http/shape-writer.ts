@@ -7,8 +7,8 @@ import type { TSchema } from "@cuttle/contract/rest/shapes";
 export interface ShapeWriter {
   /** The document as the client will see it. */
   value(value: unknown, linkPrefix: string): unknown;
-  /** The JSON text of that document. */
-  text(value: unknown, linkPrefix: string): string;
+  /** The JSON text of that document; of a long one its bytes, because a long text would first be built and then copied into them. */
+  body(value: unknown, linkPrefix: string): string | Buffer;
 }
 
 interface Schema {
@@ -23,21 +23,42 @@ interface Schema {
 /** What one text is made with. */
 interface Writing {
   readonly linkPrefix: string;
-  /** Long lists that stand in a document many times, such as the environments of each project, are made into text once. */
-  readonly lists: Map<readonly unknown[], string>;
+  /** Long lists that stand in a document many times, such as the environments of each project, are made into text or bytes once. */
+  readonly lists: Map<readonly unknown[], string | Buffer>;
+  /** What is ready of a long document. */
+  readonly pieces: Buffer[];
 }
 
 interface Writer {
   value(value: unknown, linkPrefix: string): unknown;
   text(value: unknown, writing: Writing): string;
+  /** Only of what may be long: its text behind `before`. What is ready may go to the pieces; what it gives back stands behind them. */
+  append?(value: unknown, writing: Writing, before: string): string;
 }
 
+/** A text of this length becomes a piece: joining pieces costs little, and V8 puts a text of so many parts together within its caches. */
+const pieceTextMin = 16 * 1024;
+/** A list of this length becomes a piece of its own, so that it is copied only once for each place where it stands. */
+const sharedPieceTextMin = 2 * 1024;
 /** Shorter lists cost less than finding them again; and only of plain entries does every writer make the same text. */
 const sharedListMin = 32;
 
 export function compileWriter(shape: TSchema): ShapeWriter {
-  const { value, text } = compile(shape as Schema);
-  return { value, text: (document, linkPrefix) => text(document, { linkPrefix, lists: new Map() }) };
+  const writer = compile(shape as Schema);
+  return {
+    value: writer.value,
+    body(document, linkPrefix) {
+      const writing: Writing = { linkPrefix, lists: new Map(), pieces: [] };
+      const rest = append(writer, document, writing, "");
+      if (writing.pieces.length === 0) return rest;
+      writing.pieces.push(Buffer.from(rest));
+      return Buffer.concat(writing.pieces);
+    },
+  };
+}
+
+function append(writer: Writer, value: unknown, writing: Writing, before: string): string {
+  return writer.append === undefined ? before + writer.text(value, writing) : writer.append(value, writing, before);
 }
 
 function compile(schema: Schema): Writer {
@@ -78,18 +99,40 @@ const plain: Writer = {
 };
 
 function writeList(item: Writer): Writer {
+  function text(value: unknown, writing: Writing): string {
+    if (!Array.isArray(value) || value.length === 0) return "[]";
+    let all = `[${item.text(value[0], writing)}`;
+    for (let n = 1; n < value.length; n++) all += `,${item.text(value[n], writing)}`;
+    return `${all}]`;
+  }
+  function shared(value: unknown[], writing: Writing): string | Buffer {
+    let known = writing.lists.get(value);
+    if (known === undefined) {
+      const all = text(value, writing);
+      writing.lists.set(value, (known = all.length < sharedPieceTextMin ? all : Buffer.from(all)));
+    }
+    return known;
+  }
   return {
     value: (value, linkPrefix) => (Array.isArray(value) ? value.map((one) => item.value(one, linkPrefix)) : []),
-    text(value, writing) {
-      if (!Array.isArray(value) || value.length === 0) return "[]";
-      const isShared = item === plain && value.length >= sharedListMin;
-      const known = isShared ? writing.lists.get(value) : undefined;
-      if (known !== undefined) return known;
-      let text = `[${item.text(value[0], writing)}`;
-      for (let n = 1; n < value.length; n++) text += `,${item.text(value[n], writing)}`;
-      text += "]";
-      if (isShared) writing.lists.set(value, text);
-      return text;
+    text,
+    append(value, writing, before) {
+      if (!Array.isArray(value) || value.length === 0) return `${before}[]`;
+      if (item === plain) {
+        if (value.length < sharedListMin) return before + text(value, writing);
+        const all = shared(value, writing);
+        if (typeof all === "string") return before + all;
+        writing.pieces.push(Buffer.from(before), all);
+        return "";
+      }
+      let all = `${before}[`;
+      for (let n = 0; n < value.length; n++) {
+        all = append(item, value[n], writing, n === 0 ? all : `${all},`);
+        if (all.length < pieceTextMin) continue;
+        writing.pieces.push(Buffer.from(all));
+        all = "";
+      }
+      return `${all}]`;
     },
   };
 }
@@ -140,6 +183,21 @@ function writeObject(schema: Schema): Writer {
       }
       return text === "" ? "{}" : `${text}}`;
     },
+    ...(members.some(({ write }) => write.append !== undefined) && {
+      append(value: unknown, writing: Writing, before: string) {
+        if (typeof value !== "object" || value === null) return `${before}null`;
+        const source = value as Record<string, unknown>;
+        let text = before;
+        let isEmpty = true;
+        for (const { name, first, later, write, always } of members) {
+          const member = source[name];
+          if (member === undefined && !always) continue;
+          text = append(write, member, writing, text + (isEmpty ? first : later));
+          isEmpty = false;
+        }
+        return isEmpty ? `${text}{}` : `${text}}`;
+      },
+    }),
   };
 }
 

@@ -4,7 +4,7 @@
 import { problem } from "../../base/problems.ts";
 import { preparedAs } from "../database/database.ts";
 import type { Queryable, Transaction } from "../database/database.ts";
-import type { Alongside } from "../access/access.ts";
+import type { Alongside, Question } from "../access/access.ts";
 import type { ResourceTable } from "./resource-table.ts";
 
 export type StoredRow = Record<string, unknown> & { id: string; space_id: string };
@@ -15,16 +15,15 @@ export interface Condition {
   values: readonly unknown[];
 }
 
+/** The conditions as SQL, given that of each value. */
+function conditionsText(conditions: readonly { sql: string }[], valueAt: (n: number) => string): string {
+  let n = 0;
+  const sql = conditions.map((condition) => `(${condition.sql.replaceAll("$?", () => valueAt(n++))})`);
+  return sql.length === 0 ? "true" : sql.join(" AND ");
+}
+
 function withValues(conditions: readonly Condition[], first: number): { sql: string; values: unknown[] } {
-  const values: unknown[] = [];
-  const sql = conditions.map((condition) => {
-    let n = 0;
-    return `(${condition.sql.replaceAll("$?", () => {
-      values.push(condition.values[n++]);
-      return `$${first + values.length - 1}`;
-    })})`;
-  });
-  return { sql: sql.length === 0 ? "true" : sql.join(" AND "), values };
+  return { sql: conditionsText(conditions, (n) => `$${first + n}`), values: conditions.flatMap(({ values }) => values) };
 }
 
 const columnTexts = new WeakMap<ResourceTable, string>();
@@ -38,8 +37,8 @@ function columns(table: ResourceTable): string {
   return text;
 }
 
-function pageText(table: ResourceTable, where: string, first: number): string {
-  return `SELECT ${columns(table)}, count(*) OVER () AS total FROM ${table.name} r WHERE ${where} ORDER BY ${table.orderBy} OFFSET $${first} LIMIT $${first + 1}`;
+function pageText(table: ResourceTable, where: string, skip: string, take: string): string {
+  return `SELECT ${columns(table)}, count(*) OVER () AS total FROM ${table.name} r WHERE ${where} ORDER BY ${table.orderBy} OFFSET ${skip} LIMIT ${take}`;
 }
 
 /** A page of rows in the table's order, and how many there are in all. */
@@ -50,23 +49,65 @@ export async function listRows(
   window: { skip: number; take: number },
 ): Promise<{ rows: StoredRow[]; total: number }> {
   const where = withValues(conditions, 1);
-  const text = pageText(table, where.sql, where.values.length + 1);
+  const text = pageText(table, where.sql, `$${where.values.length + 1}`, `$${where.values.length + 2}`);
   const rows = await db.query<StoredRow & { total: number }>(text, [...where.values, window.skip, window.take], preparedAs(text));
   if (rows[0] !== undefined) return { rows, total: rows[0].total };
   const [count] = await db.query<{ total: number }>(`SELECT count(*) AS total FROM ${table.name} r WHERE ${where.sql}`, where.values);
   return { rows, total: count?.total ?? 0 };
 }
 
-/** The same page in the statement that says who is asking; each row has the `total`. Nothing of it says how many there are when none is in the page. */
-export function pageAlongside(table: ResourceTable, conditions: readonly Condition[], window: { skip: number; take: number }): Alongside {
-  return (space, first) => {
-    const where = withValues([{ sql: `r.space_id = ${space}`, values: [] }, ...conditions], first);
-    return { text: pageText(table, where.sql, first + where.values.length), values: [...where.values, window.skip, window.take] };
+interface TableQuestions {
+  row: Question;
+  /** By the conditions; the first is the page without any. */
+  pages: Map<string, Question>;
+}
+const tableQuestions = new WeakMap<ResourceTable, TableQuestions>();
+/** Combinations of filters of one kind; what comes after them is asked alone. */
+const pageQuestionsMax = 64;
+
+function questionsOf(table: ResourceTable): TableQuestions {
+  let known = tableQuestions.get(table);
+  if (known === undefined) {
+    const row: Question = {
+      text: (space, [given, exact]) => rowText(table, space, given!, exact!),
+      valueCount: 2,
+      valueTypes: ["text", "text"],
+    };
+    tableQuestions.set(table, (known = { row, pages: new Map([["", pageQuestion(table, [], 0)]]) }));
+  }
+  return known;
+}
+
+function pageQuestion(table: ResourceTable, conditions: readonly { sql: string }[], valueCount: number): Question {
+  return {
+    text: (space, values) => {
+      const where = conditionsText([{ sql: `r.space_id = ${space}` }, ...conditions], (n) => values[n]!);
+      return pageText(table, where, values[valueCount]!, values[valueCount + 1]!);
+    },
+    valueCount: valueCount + 2,
+    // Values of filters are of many types, lists among them.
+    ...(valueCount === 0 ? { valueTypes: ["bigint", "bigint"] } : {}),
   };
 }
 
-function rowText(table: ResourceTable, space: string, first: number): string {
-  const [given, exact] = [`$${first}`, `$${first + 1}`];
+/** The same page in the statement that says who is asking; each row has the `total`. Nothing of it says how many there are when none is in the page. */
+export function pageAlongside(table: ResourceTable, conditions: readonly Condition[], window: { skip: number; take: number }): Alongside {
+  const { pages } = questionsOf(table);
+  const key = conditions.map(({ sql }) => sql).join(" AND ");
+  const values = conditions.flatMap((condition) => condition.values);
+  let question = pages.get(key);
+  if (question === undefined) {
+    question = pageQuestion(
+      table,
+      conditions.map(({ sql }) => ({ sql })),
+      values.length,
+    );
+    if (pages.size < pageQuestionsMax) pages.set(key, question);
+  }
+  return { question, values: [...values, window.skip, window.take] };
+}
+
+function rowText(table: ResourceTable, space: string, given: string, exact: string): string {
   const bySlug = table.slug ? ` OR lower(r.slug) = lower(${given})` : "";
   return `SELECT ${columns(table)} FROM ${table.name} r WHERE r.space_id = ${space} AND (r.id = ${exact} OR lower(r.id) = lower(${given})${bySlug}) ORDER BY (lower(r.id) = lower(${given})) DESC LIMIT 1`;
 }
@@ -79,14 +120,14 @@ export async function findRow(
   idOrSlug: string,
   lock: "" | "FOR UPDATE" = "",
 ): Promise<StoredRow | undefined> {
-  const text = `${rowText(table, "$1", 2)} ${lock && "FOR UPDATE OF r"}`;
+  const text = `${rowText(table, "$1", "$2", "$3")} ${lock && "FOR UPDATE OF r"}`;
   const [row] = await db.query<StoredRow>(text, [spaceId, idOrSlug, idOrSlug], preparedAs(text));
   return row;
 }
 
 /** The same row in the statement that says who is asking. */
 export function rowAlongside(table: ResourceTable, idOrSlug: string): Alongside {
-  return (space, first) => ({ text: rowText(table, space, first), values: [idOrSlug, idOrSlug] });
+  return { question: questionsOf(table).row, values: [idOrSlug, idOrSlug] };
 }
 
 /** Makes saves of one kind in one space wait for each other, so that checks of names, slugs and defaults hold. Ends with the transaction. */

@@ -227,12 +227,12 @@ export function defineResource(definition: ResourceDefinition): Resource {
       query,
       answer: pageShape(definition.answer),
       alongside: ({ query: wanted }) => store.pageAlongside(table, conditions(wanted), pageWanted(wanted)),
-      handler: async ({ db, rows, space, query: wanted }) => {
-        const found = (rows ?? []) as readonly (StoredRow & { total: number })[];
-        // An empty page does not say how many there are.
-        if (found[0] === undefined) return ok(await list(db, space.id, wanted));
-        return ok(presentPage(space.id, found, found[0].total, wanted));
+      answerFromRows: ({ rows, space, query: wanted }) => {
+        const found = rows as readonly (StoredRow & { total: number })[];
+        return presentPage(space.id, found, found[0]!.total, wanted);
       },
+      // An empty page does not say how many there are.
+      handler: async ({ db, space, query: wanted }) => ok(await list(db, space.id, wanted)),
     }),
     read({
       path: `/${path}/all`,
@@ -248,10 +248,9 @@ export function defineResource(definition: ResourceDefinition): Resource {
       permission: permissions.view,
       answer: definition.answer,
       alongside: ({ params }) => store.rowAlongside(table, params.id),
-      handler: async ({ rows, params }) => {
-        const row = rows?.[0] as StoredRow | undefined;
-        if (row === undefined) throw problem.notFound(noun, params.id);
-        return ok(present(row));
+      answerFromRows: ({ rows }) => present(rows[0] as StoredRow),
+      handler: async ({ params }) => {
+        throw problem.notFound(noun, params.id);
       },
     }),
     change({

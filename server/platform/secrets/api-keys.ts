@@ -13,5 +13,5 @@ export function newApiKey(): string {
 
 /** What is stored and looked up: SHA-256 of the key's text, 32 bytes. */
 export function hashApiKey(text: string): Buffer {
-  return crypto.createHash("sha256").update(text, "utf8").digest();
+  return crypto.hash("sha256", text, "buffer");
 }

@@ -1,8 +1,7 @@
 // Where the files of packages lie in the shared folder, and how one comes and goes. An upload has a row before it has a file; a file has
 // a row before it has its lasting name; a row goes only after its file. So whatever dies when, the database knows what is left over.
 
-import { createHash, randomUUID } from "node:crypto";
-import type { Hash } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { Readable } from "node:stream";
 import type { Problem } from "../../../base/problems.ts";
 import { problem } from "../../../base/problems.ts";
@@ -55,15 +54,14 @@ export async function takeIn<T>(
   uploads += 1;
   const uploadId = randomUUID();
   const incoming = incomingOf(uploadId);
-  // Clients of this API compare files by it. A thread of its own for it costs more than it saves: the pieces have to be copied there.
-  const sha1 = createHash("sha1");
   let file: StoredFile | undefined;
   try {
     if ((await folder.space()).belowFloor) throw problem.storageFull("packages");
     await store.insertUpload(database, uploadId);
-    const written = await folder.receive(incoming, watched(database, uploadId, content, sha1));
+    const written = await folder.receive(incoming, watched(database, uploadId, content), ["sha1"]);
     await work.check({ bytes: written.bytes, read: (from, to) => folder.readPart(incoming, from, to) });
-    const complete = { ...written, sha1: sha1.digest("hex") };
+    // Clients of this API compare files by their SHA-1.
+    const complete: StoredFile = { bytes: written.bytes, sha256: written.sha256, sha1: written.sha1! };
     file = complete;
     if (!(await database.transaction((tx) => store.claimFile(tx, uploadId, complete)))) throw takenForAbandoned();
     await folder.move(incoming, fileOf(complete.sha256));
@@ -85,14 +83,13 @@ export function takenForAbandoned(): Problem {
   return problem.unavailable("The upload stood still for too long and was given up. Nothing was stored; repeat it.");
 }
 
-async function* watched(database: Database, uploadId: string, content: AsyncIterable<Uint8Array>, sha1: Hash): AsyncGenerator<Uint8Array> {
+async function* watched(database: Database, uploadId: string, content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let touchedAtMs = performance.now();
   for await (const piece of content) {
     if (performance.now() - touchedAtMs > touchEveryMs) {
       if (!(await store.touchUpload(database, uploadId))) throw takenForAbandoned();
       touchedAtMs = performance.now();
     }
-    sha1.update(piece);
     yield piece;
   }
 }

@@ -352,9 +352,9 @@ test("a full disk or a silent shared folder is said as such, and nothing stays",
   const node = await startApiNode(t, {
     folder: (real) => ({
       ...real,
-      async receive(file, content) {
+      async receive(file, content, also) {
         for await (const piece of content) if (piece.length > 0) throw new SharedFolderError(kind, "the folder says no");
-        return await real.receive(file, content);
+        return await real.receive(file, content, also);
       },
     }),
   });

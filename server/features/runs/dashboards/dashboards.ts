@@ -85,15 +85,28 @@ function inOrderOf(inOrder: readonly string[], lists: Iterable<readonly string[]
   return inOrder.filter((id) => own.has(id));
 }
 
-async function listShown(
-  db: Queryable,
-  spaceId: string,
-  filter: { projectIds: readonly string[]; environmentIds: readonly string[]; tenantIds: readonly string[] | undefined },
-  releaseId: string | undefined,
-): Promise<ItemRow[]> {
-  if (releaseId === undefined) return store.listLatest(db, spaceId, filter);
-  const shown = new Set(filter.projectIds);
-  return (await store.listLatestOfReleases(db, [releaseId])).filter((row) => shown.has(row.project_id));
+interface Shown {
+  projectIds: ReadonlySet<string>;
+  environmentIds: ReadonlySet<string>;
+  /** Whether these are all there are, so that nothing has to be looked for among them. */
+  allProjects: boolean;
+  allEnvironments: boolean;
+  tenantIds: readonly string[] | undefined;
+}
+
+async function listShown(db: Queryable, spaceId: string, shown: Shown, releaseId: string | undefined): Promise<ItemRow[]> {
+  const found =
+    releaseId === undefined
+      ? await store.listLatest(db, spaceId, {
+          projectIds: shown.allProjects ? undefined : [...shown.projectIds],
+          environmentIds: shown.allEnvironments ? undefined : [...shown.environmentIds],
+          tenantIds: shown.tenantIds,
+        })
+      : await store.listLatestOfReleases(db, [releaseId]);
+  // One that was made since the list was read is in the next answer.
+  return found.filter(
+    (row) => shown.projectIds.has(row.project_id) && (releaseId !== undefined || shown.environmentIds.has(row.environment_id)),
+  );
 }
 
 async function presentDashboard(db: Queryable, caller: Caller, spaceId: string, wanted: DashboardWanted) {
@@ -109,13 +122,16 @@ async function presentDashboard(db: Queryable, caller: Caller, spaceId: string, 
     (row) =>
       (among === undefined || among.has(row.id.toLowerCase())) && mayDo(caller, "EnvironmentView", { ...sees, environmentId: row.id }),
   );
-  const filter = {
-    projectIds: shownProjects.map((one) => one.id),
-    environmentIds: shownEnvironments.map((one) => one.id),
+  const environmentIds = shownEnvironments.map((one) => one.id);
+  const shown: Shown = {
+    projectIds: new Set(shownProjects.map((one) => one.id)),
+    environmentIds: new Set(environmentIds),
+    allProjects: wanted.projectIds === undefined && projectRows.length < projectsMax && shownProjects.length === projectRows.length,
+    allEnvironments: shownEnvironments.length === environmentRows.length,
     tenantIds: wanted.tenantIds,
   };
   const [found, groups, phases] = await Promise.all([
-    listShown(db, spaceId, filter, wanted.releaseId),
+    listShown(db, spaceId, shown, wanted.releaseId),
     store.listGroups(db, [...new Set(shownProjects.map((one) => one.project_group_id))]),
     phasesOfLifecycles(
       db,
@@ -123,15 +139,16 @@ async function presentDashboard(db: Queryable, caller: Caller, spaceId: string, 
       environmentRows.map((one) => one.id),
     ),
   ]);
-  const previous = wanted.withPrevious
-    ? await store.listPreviousSuccesses(
+  // Everything else is put together meanwhile.
+  const previousRows = wanted.withPrevious
+    ? store.listPreviousSuccesses(
         db,
         found.filter((one) => one.state !== "Success"),
       )
-    : [];
-  const reach = createReach(phases, filter.environmentIds);
+    : Promise.resolve([]);
+  const reach = createReach(phases, environmentIds);
   const tenanted = shownProjects.some((one) => one.tenanted_deployment_mode !== "Untenanted");
-  return {
+  const document = {
     Id: null,
     Projects: shownProjects.map((row) => ({
       Id: row.id,
@@ -152,18 +169,21 @@ async function presentDashboard(db: Queryable, caller: Caller, spaceId: string, 
       return {
         Id: group.id,
         Name: group.name,
-        EnvironmentIds: lists.size === 1 ? [...lists][0] : inOrderOf(filter.environmentIds, lists),
+        EnvironmentIds: lists.size === 1 ? [...lists][0] : inOrderOf(environmentIds, lists),
         Links: { Self: `${base}/projectgroups/${group.id}` },
       };
     }),
     Environments: shownEnvironments.map((row) => ({ Id: row.id, Name: row.name, Links: { Self: `${base}/environments/${row.id}` } })),
-    Tenants: tenanted ? await presentTenants(db, spaceId, shownProjects, wanted.tenantIds) : [],
     Items: found.map((row) => presentItem(spaceId, row, "current")),
-    PreviousItems: previous.map((row) => presentItem(spaceId, row, "previous")),
     ProjectLimit: projectsMax,
     IsFiltered: wanted.projectIds !== undefined || among !== undefined || wanted.releaseId !== undefined || wanted.tenantIds !== undefined,
     Links: { Self: `${base}/dashboard` },
   };
+  const [previous, shownTenants] = await Promise.all([
+    previousRows,
+    tenanted ? presentTenants(db, spaceId, shownProjects, wanted.tenantIds) : [],
+  ]);
+  return { ...document, Tenants: shownTenants, PreviousItems: previous.map((row) => presentItem(spaceId, row, "previous")) };
 }
 
 async function presentTenants(
