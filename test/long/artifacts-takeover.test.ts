@@ -136,9 +136,10 @@ async function stage(): Promise<Stage> {
         ],
       );
       const said: string[] = [];
-      for await (const entry of readTaskLog({ database, folder, taskId }))
-        if (entry.kind === "line" && !entry.text.startsWith("##")) said.push(entry.text);
-        else if (entry.kind === "progress") said.push(`${entry.percentage} ${entry.message}`);
+      for await (const piece of readTaskLog({ database, folder, taskId }))
+        for (const entry of piece)
+          if (entry.kind === "line" && !entry.text.startsWith("##")) said.push(entry.text);
+          else if (entry.kind === "progress") said.push(`${entry.percentage} ${entry.message}`);
       assert.deepEqual(said, [
         "before",
         "40 nearly",

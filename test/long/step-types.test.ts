@@ -126,7 +126,7 @@ async function stage(plan: Plan, stepTypes: readonly StepType[] = createStepType
       }),
     async log(taskId: string): Promise<LogEntry[]> {
       const entries: LogEntry[] = [];
-      for await (const entry of readTaskLog({ database, folder, taskId })) entries.push(entry);
+      for await (const piece of readTaskLog({ database, folder, taskId })) entries.push(...piece);
       return entries;
     },
     /** What ran where, by the last line of each script. */

@@ -167,9 +167,10 @@ function finalState(database: Database, taskId: string, deadlineMs?: number): Pr
 
 async function linesOf(set: Stage, taskId: string, block: string): Promise<string[]> {
   const lines: string[] = [];
-  for await (const entry of readTaskLog({ database: set.database, folder: set.folder, taskId })) {
-    if (entry.kind === "line" && entry.block === block && entry.category === "Info") lines.push(entry.text);
-  }
+  for await (const piece of readTaskLog({ database: set.database, folder: set.folder, taskId }))
+    for (const entry of piece) {
+      if (entry.kind === "line" && entry.block === block && entry.category === "Info") lines.push(entry.text);
+    }
   return lines;
 }
 

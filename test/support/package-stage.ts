@@ -202,7 +202,8 @@ export async function createPackageStage(): Promise<PackageStage> {
     },
     async log(taskId) {
       const lines: string[] = [];
-      for await (const entry of readTaskLog({ database, folder: logs, taskId })) if (entry.kind === "line") lines.push(entry.text);
+      for await (const piece of readTaskLog({ database, folder: logs, taskId }))
+        for (const entry of piece) if (entry.kind === "line") lines.push(entry.text);
       return lines;
     },
     read: (machine, file) => readFile(path.resolve(agents.applications(machine), file), "utf8").catch(() => undefined),
