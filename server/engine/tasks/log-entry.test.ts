@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeEntry, logCategories, siftOf } from "./log-entry.ts";
-import type { LogEntry } from "./log-entry.ts";
+import { encodeEntry, siftOf } from "./log-entry.ts";
+import type { LogEntry , logCategories} from "./log-entry.ts";
 
 const texts = [
   "plain",
