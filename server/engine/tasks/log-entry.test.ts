@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeEntry, siftOf } from "./log-entry.ts";
-import type { LogEntry , logCategories} from "./log-entry.ts";
+import type { LogEntry, logCategories } from "./log-entry.ts";
 
 const texts = [
   "plain",
