@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openDatabase } from "../../platform/database/database.ts";
+import { within } from "../../../test/support/eventually.ts";
 import { endTask, queueTask, writeLog } from "../../../test/support/log-writer.ts";
 import { createMemoryLogFolder } from "../../../test/support/memory-log-folder.ts";
 import { startPostgres } from "../../../test/support/postgres.ts";
@@ -28,7 +29,7 @@ test("readers at the node that commits lines do not wait for its next look", { t
   for (let n = 1; n <= 3; n++) {
     const next = items.next();
     await log.append([line]);
-    const { value } = await next;
+    const { value } = await within(`line ${n} is heard of`, next);
     assert.equal(value?.kind === "entries" && value.after.lines, n);
   }
   // Of other tasks nothing is asked for.
