@@ -159,7 +159,7 @@ export const mutants: readonly Mutant[] = [
     pattern: "never passed over",
   },
   {
-    rule: "rule 11",
+    rule: "live log",
     name: "readers wait for the next look although their node has committed lines",
     file: "server/engine/tasks/task-log-feed.ts",
     find: "if (followed.has(taskId)) lookSoon();",
