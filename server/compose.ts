@@ -244,6 +244,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     const eventStreams = createEventStreams({
       reportFault: (error) => log.error({ err: error }, "A stream of events broke off; its reader connects anew."),
     });
+    const logFeed = createTaskLogFeed({ database, folder: logFolder });
     const http = createHttpServer({
       database,
       nodeName: config.nodeName,
@@ -252,7 +253,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
         database,
         secrets,
         logFolder,
-        logFeed: createTaskLogFeed({ database, folder: logFolder }),
+        logFeed,
         logIndex: createTaskLogIndex({ folder: logFolder }),
         eventStreams,
         packageFolder: shared,
@@ -297,6 +298,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     const url = `http://${host.includes(":") ? `[${host}]` : host}:${first.port}${first.virtualDirectory}`;
 
     const engine = createTaskEngine({
+      onLogGrown: logFeed.grew,
       database,
       renewals,
       folder: logFolder,

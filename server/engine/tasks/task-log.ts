@@ -61,6 +61,8 @@ export function createTaskLog(parts: {
   writeRetryMs?: number;
   /** False while this node cannot reach the folder at all: then another node should go on, and nothing is tried again here. */
   isAble?: () => boolean;
+  /** Hears of each commit of lines. */
+  onGrown?: () => void;
 }): TaskLogWriter {
   const pending: Pending[] = [];
   const writeRetryMs = parts.writeRetryMs ?? writeRetryMsDefault;
@@ -123,6 +125,7 @@ export function createTaskLog(parts: {
           }
           for (const one of batch) await one.also?.(tx);
         });
+        if (size > 0) parts.onGrown?.();
         for (const one of batch) one.resolve();
       } catch (error) {
         broken = error;
