@@ -68,6 +68,8 @@ export interface Example {
   waitUntilHealthy(signal: AbortSignal): Promise<void>;
   /** The last release and its last deployment, if there is one; `environment` is where that went. */
   findLast(): Promise<{ release: Release; taskId: string | null; environment: string | null } | null>;
+  /** The release that was deployed well to each environment last; null where there is none. */
+  findPresent(): Promise<{ environment: string; release: Release | null }[]>;
   /** Whether a task has ended. */
   isOver(taskId: string): Promise<boolean>;
   /** A release of variables, scripts and package as they are now, with the next version. */
@@ -324,6 +326,22 @@ export function createExample(rest: RestClient, folder: string, { settings, secr
     return found;
   }
 
+  async function findPresent(): Promise<{ environment: string; release: Release | null }[]> {
+    if (project === null) throw new Error("prepare() comes first");
+    const found: { environment: string; release: Release | null }[] = [];
+    for (const { Id, Name } of environments.values()) {
+      const query = `projects=${project.Id}&environments=${Id}&take=${deploymentsLookedAt}`;
+      let release: Release | null = null;
+      for (const deployment of (await rest.get<Page<Deployment>>(`${space}/deployments?${query}`)).Items) {
+        if (!(await rest.get<{ FinishedSuccessfully: boolean }>(`/api/tasks/${deployment.TaskId}`)).FinishedSuccessfully) continue;
+        release = await rest.get<Release>(`${space}/releases/${deployment.ReleaseId}`);
+        break;
+      }
+      found.push({ environment: Name, release });
+    }
+    return found;
+  }
+
   async function releaseAfter(after: string | null, isBroken: boolean): Promise<Release> {
     if (project === null) throw new Error("prepare() comes first");
     await putProcess(project.Id);
@@ -363,6 +381,7 @@ export function createExample(rest: RestClient, folder: string, { settings, secr
     prepare,
     waitUntilHealthy,
     findLast,
+    findPresent,
     isOver,
     createRelease,
     createBrokenRelease,

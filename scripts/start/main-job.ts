@@ -301,8 +301,21 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
       const later = example.environments.slice(example.environments.indexOf(last.environment) + 1);
       return (await follow(last.taskId, last.release.Version, last.environment)) && (await deployRelease(last.release, later));
     }
-    const release = last?.release ?? (await example.createRelease(null));
-    return await deployRelease(release);
+    if (last === null) return await deployRelease(await example.createRelease(null));
+    const isRight = await deployAgain(last.release);
+    lastVersion = last.release.Version;
+    return isRight;
+  }
+
+  /** To each environment what was there when this was stopped: the newest release may be one that failed. `release` where nothing was. */
+  async function deployAgain(release: { Id: string; Version: string }): Promise<boolean> {
+    const present = await example.findPresent();
+    let next = release;
+    for (const there of present) {
+      next = there.release ?? next;
+      if (!(await deployRelease(next, [there.environment]))) return false;
+    }
+    return true;
   }
 
   /** From one environment to the next, as long as all goes well. */
