@@ -134,7 +134,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
       if (next.message === undefined) continue;
       dueMessages.push({ message: next.message, stepRunId: row.id, sequence: cursor });
       hasAftermath ||= script.messages.hasAftermath(next.message);
-      entries.push(...script.messages.entriesOf(next.message, shown?.at ?? next.at));
+      entries.push(...script.messages.entriesOf(next.message, next.at));
       const refusal = script.messages.refuse(next.message);
       if (refusal !== undefined) entries.push(line(script.block, "Error", refusal));
     }
@@ -302,10 +302,11 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
         judged.message = `The script on ${script.machineName} was ended: ${limitText(script)} has passed.`;
       return finish(judged, entries, doubt === undefined);
     }
-    if (entries.length > 0 || row.state === "intended") {
+    const hasPrinted = entries.length > 0 || dueMessages.length > 0;
+    if (hasPrinted || row.state === "intended") {
       if (row.state === "intended") row.state = "started";
       await commit(entries, storeProgress);
-      if (entries.length > 0) {
+      if (hasPrinted) {
         pauseMs = statusPauseMs.first;
         printedAtMs = run.clock.monotonicMs();
       }

@@ -86,9 +86,9 @@ export function defineMachines(askForHealthCheck: AskForHealthCheck): Resource {
     beforeSave: async (tx, save) => {
       const { values } = save;
       const faults: string[] = [];
-      if ((values["EnvironmentIds"] as string[]).length === 0) faults.push("EnvironmentIds must name at least one environment.");
+      if ((values["EnvironmentIds"] as string[]).length === 0) faults.push("Name at least one environment (EnvironmentIds).");
       const roles = distinctRoles(values["Roles"] as string[]);
-      if (roles.length === 0) faults.push("Roles must name at least one role.");
+      if (roles.length === 0) faults.push("Name at least one target tag (Roles).");
       await saveEndpoint(tx, save, faults);
       values["Roles"] = roles;
     },
