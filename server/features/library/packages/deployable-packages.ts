@@ -101,7 +101,7 @@ async function cutIntoBlocks(file: ReadableFile): Promise<Block[]> {
   const blocks: Block[] = [];
   for (let at = 0; at < file.bytes; at += fileBlockBytes) {
     const piece = await file.read(at, Math.min(file.bytes, at + fileBlockBytes));
-    blocks.push({ sha256: createHash("sha256").update(piece).digest("hex"), bytes: piece.length });
+    blocks.push({ sha256: createHash("sha256").update(piece).digest("hex"), bytes: piece.length, isPlain: true });
   }
   return blocks;
 }
