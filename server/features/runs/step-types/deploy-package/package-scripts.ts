@@ -202,7 +202,7 @@ export function composeFailure(target: PackageOnTarget, stagesOf: PackageStages)
 }
 
 function beginning(target: PackageOnTarget): string {
-  return `cuttle_journal cuttle-journal-failed.xml || return
+  return `cuttle_journal failed || return
   cuttle_accept ${target.owner} ${target.archiveSha256}
   cuttle_unpack ${cacheGroup(target.packageId)} ${target.archiveSha256} "$cuttle_folder" ${target.plainBlocks} || return 1
   cuttle_installed_to "$cuttle_folder"`;
@@ -215,26 +215,23 @@ function ending({ custom }: PackageStages): string {
   cuttle_stage PostDeploy`;
 }
 
-function filesOf({ own, journal, forgotten }: PackageStages): ScriptFile[] {
-  const texts: [string, string][] = [
-    ...stages.flatMap((stage): [string, string][] => (own[stage] === undefined ? [] : [[`${stage}.step.sh`, unixText(own[stage])]])),
-    ["cuttle-journal-failed.xml", `${writeEntry({ ...journal, wasSuccessful: false })}\n`],
-    ["cuttle-journal-good.xml", `${writeEntry({ ...journal, wasSuccessful: true })}\n`],
-    ["cuttle-forgotten-ids", lines(forgotten.ids.filter((id) => /^[A-Za-z0-9._-]+$/.test(id)))],
-    ["cuttle-forgotten-folders", lines(forgotten.folders)],
-  ];
-  return texts.map(([Name, text]) => {
-    const bytes = Buffer.from(text, "utf8");
-    return {
-      Name,
-      Contents: {
-        length: bytes.length,
-        async *open() {
-          yield bytes;
+function filesOf({ own }: PackageStages): ScriptFile[] {
+  return stages.flatMap((stage): ScriptFile[] => {
+    const text = own[stage];
+    if (text === undefined) return [];
+    const bytes = Buffer.from(unixText(text), "utf8");
+    return [
+      {
+        Name: `${stage}.step.sh`,
+        Contents: {
+          length: bytes.length,
+          async *open() {
+            yield bytes;
+          },
         },
+        EncryptionPassword: null,
       },
-      EncryptionPassword: null,
-    };
+    ];
   });
 }
 
@@ -242,16 +239,17 @@ function unixText(script: string): string {
   return `${script.replaceAll("\r\n", "\n")}\n`;
 }
 
-function lines(texts: readonly string[]): string {
-  return texts
+/** An array of bash. */
+function words(texts: readonly string[]): string {
+  return `(${texts
     .filter((text) => !text.includes("\n"))
-    .map((text) => `${text}\n`)
-    .join("");
+    .map(bashWord)
+    .join(" ")})`;
 }
 
 function functions(
   target: PackageOnTarget,
-  { runsPackaged, removesPackaged, custom, journal, skips, installationVariables }: PackageStages,
+  { runsPackaged, removesPackaged, custom, journal, forgotten, skips, installationVariables }: PackageStages,
 ): string {
   return `${targetCacheFunctions}
 cuttle_workspace="$PWD"
@@ -259,6 +257,10 @@ cuttle_running="$cuttle_cache/running/${target.owner}"
 cuttle_folder=${bashWord(target.folder)}
 cuttle_current="$cuttle_folder"
 cuttle_custom=${bashWord(custom?.folder ?? "")}
+cuttle_good=${bashWord(`${writeEntry({ ...journal, wasSuccessful: true })}\n`)}
+cuttle_failed=${bashWord(`${writeEntry({ ...journal, wasSuccessful: false })}\n`)}
+cuttle_forgotten_ids=${words(forgotten.ids.filter((id) => /^[A-Za-z0-9._-]+$/.test(id)))}
+cuttle_forgotten_folders=${words(forgotten.folders)}
 cuttle_kept=(${(custom?.exclusions ?? []).map(bashWord).join(" ")})
 
 # What a script sets, a later one of this deployment reads.
@@ -363,12 +365,14 @@ cuttle_copy() {
   cuttle_installed_to "$cuttle_custom"
 }
 
-# file with the entry. Puts it into the journal in place of an older one of this deployment; forgotten ones go.
+# good or failed. Puts the entry into the journal in place of an older one of this deployment; with a good one, the forgotten go.
 cuttle_journal() {
-  local file="\${TentacleJournal:-$TentacleHome/DeploymentJournal.xml}" text now status
+  local file="\${TentacleJournal:-$TentacleHome/DeploymentJournal.xml}" text="$cuttle_failed" id now status
   local -A gone=([${bashWord(journal.id)}]=1)
-  if [ "$1" = cuttle-journal-good.xml ]; then while IFS= read -r text; do gone[$text]=1; done < "$cuttle_workspace/cuttle-forgotten-ids"; fi
-  IFS= read -r -d '' text < "$cuttle_workspace/$1"
+  if [ "$1" = good ]; then
+    text="$cuttle_good"
+    for id in "\${cuttle_forgotten_ids[@]}"; do gone[$id]=1; done
+  fi
   TZ=UTC0 printf -v now '%(%Y-%m-%d %H:%M:%S)T' -1
   cuttle_lock
   cuttle_write_journal
@@ -410,13 +414,13 @@ cuttle_other_entries() {
 cuttle_end() {
   local code="$1" folder left
   if [ "$code" = 0 ]; then
-    cuttle_journal cuttle-journal-good.xml || code=1
-    while IFS= read -r folder; do
+    cuttle_journal good || code=1
+    for folder in "\${cuttle_forgotten_folders[@]}"; do
       case "$folder" in
         */../* | */..) ;;
         "$TentacleApplications/"*) write_verbose "Removing $folder, which is older than what is kept."; rm -rf -- "$folder" ;;
       esac
-    done < "$cuttle_workspace/cuttle-forgotten-folders"
+    done
     cuttle_forget ${cacheGroup(target.packageId)}
   else
     cuttle_stage DeployFailed
