@@ -237,6 +237,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     const eventStreams = createEventStreams({
       reportFault: (error) => log.error({ err: error }, "A stream of events broke off; its reader connects anew."),
     });
+    const packages = createDeployablePackages({ database, folder: shared });
     const http = createHttpServer({
       database,
       nodeName: config.nodeName,
@@ -249,6 +250,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
         logIndex: createTaskLogIndex({ folder: logFolder }),
         eventStreams,
         packageFolder: shared,
+        prepareArchives: packages.prepare,
         installationId,
         certificate: { thumbprint: identity.thumbprint, signatureAlgorithm: "sha256RSA" },
         nodeName: config.nodeName,
@@ -296,7 +298,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
       handlers: [
         createDeployTask({
           agents,
-          stepTypes: createStepTypes({ packages: createDeployablePackages({ database, folder: shared }) }),
+          stepTypes: createStepTypes({ packages }),
           outputCipher: secrets,
           messageHandlers: [createArtifactMessages({ database, folder: shared, agents })],
           webUrl: url,

@@ -22,6 +22,7 @@ import { findProjectByText, getProjectId, projectOfVariables, projects, versioni
 import { freezeVariables } from "../variables/variables.ts";
 import { newestVersionWithin } from "../../library/feeds/feeds.ts";
 import { newestVersion } from "../../library/library.ts";
+import type { PrepareArchives } from "../../library/library.ts";
 import * as store from "./release-store.ts";
 import type { ReleaseFilter, ReleaseRow } from "./release-store.ts";
 import { isReleaseVersion, nextVersion } from "./release-version.ts";
@@ -91,6 +92,12 @@ export async function getRelease(
   return row;
 }
 
+/** What follows the making of a release. */
+interface MadeRelease {
+  afterCreate: AfterReleaseCreate;
+  prepareArchives: PrepareArchives;
+}
+
 interface NewRelease {
   project: Document;
   /** The first one that the packages fit; where they fit none, the first one is refused. */
@@ -99,7 +106,7 @@ interface NewRelease {
   notes: string | null | undefined;
   ignoreChannelRules: boolean;
   customFields: Record<string, string | null>;
-  afterCreate: AfterReleaseCreate;
+  made: MadeRelease;
   selectedPackages: readonly GivenSelection[];
   /** The version of a package for which none was selected. */
   otherwise: (use: PackageUse, action: ProcessAction, step: ProcessStep, channel: Document) => Promise<string | undefined>;
@@ -175,8 +182,22 @@ async function createRelease(tx: Transaction, spaceId: string, actor: Actor, wan
     relatedDocumentIds: [id, projectId, channel.Id],
   });
   const release = await getRelease(tx, spaceId, id);
-  await wanted.afterCreate(tx, release);
+  // Only begun, and of use even if this transaction fails: it depends on the feed alone.
+  wanted.made.prepareArchives(packagesToUnpack(spaceId, steps, selected));
+  await wanted.made.afterCreate(tx, release);
   return release;
+}
+
+function packagesToUnpack(spaceId: string, steps: readonly ProcessStep[], selected: readonly SelectedPackage[]) {
+  return steps.flatMap((step) =>
+    step.Actions.flatMap((action) =>
+      packagesOf(action).flatMap((use) => {
+        const version = selectedVersion(selected, step, action, use.name);
+        const isKept = use.name !== "" && use.properties["Extract"]?.toLowerCase() === "false";
+        return version === undefined || isKept || use.isNotAcquired === true ? [] : [{ ...use, spaceId, version }];
+      }),
+    ),
+  );
 }
 
 /** Gives a release the variables as they are now; everything else of it stays frozen. @throws Problem 404 */
@@ -215,7 +236,7 @@ async function createByCommand(
   spaceId: string,
   actor: Actor,
   body: Static<typeof CreateReleaseCommand>,
-  afterCreate: AfterReleaseCreate,
+  made: MadeRelease,
 ): Promise<ReleaseRow> {
   const project = await findProjectByText(tx, spaceId, body.ProjectName);
   if (body.GitRef || body.GitCommit)
@@ -236,7 +257,7 @@ async function createByCommand(
     notes: body.ReleaseNotes,
     ignoreChannelRules: body.IgnoreChannelRules ?? false,
     customFields: body.CustomFields ?? {},
-    afterCreate,
+    made,
     selectedPackages: [],
     otherwise: async (use, action, step, channel) => {
       const wished = wishedVersion(wishes, use, action, step) ?? version;
@@ -302,10 +323,13 @@ async function releasePage(db: Queryable, spaceId: string, wanted: Static<typeof
 export function releaseRoutes({
   beforeReleaseDelete: beforeDelete,
   afterReleaseCreate: afterCreate,
+  prepareArchives,
 }: {
   beforeReleaseDelete: BeforeReleaseDelete;
   afterReleaseCreate: AfterReleaseCreate;
+  prepareArchives: PrepareArchives;
 }): Route[] {
+  const made = { afterCreate, prepareArchives };
   return [
     read({
       path: "/releases",
@@ -399,7 +423,7 @@ export function releaseRoutes({
           notes: body.ReleaseNotes,
           ignoreChannelRules: wanted.ignoreChannelRules ?? body.IgnoreChannelRules ?? false,
           customFields: body.CustomFields ?? {},
-          afterCreate,
+          made,
           selectedPackages: body.SelectedPackages ?? [],
           otherwise: async () => undefined,
         });
@@ -414,7 +438,7 @@ export function releaseRoutes({
       body: CreateReleaseCommand,
       answer: CreateReleaseResponse,
       handler: async ({ tx, space, actor, body }) => {
-        const row = await createByCommand(tx, space.id, actor, body, afterCreate);
+        const row = await createByCommand(tx, space.id, actor, body, made);
         return created({ ReleaseId: row.id, ReleaseVersion: row.version }, `/api/${space.id}/releases/${row.id}`);
       },
     }),
