@@ -245,6 +245,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
       reportFault: (error) => log.error({ err: error }, "A stream of events broke off; its reader connects anew."),
     });
     const logFeed = createTaskLogFeed({ database, folder: logFolder });
+    const packages = createDeployablePackages({ database, folder: shared });
     const http = createHttpServer({
       database,
       nodeName: config.nodeName,
@@ -257,6 +258,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
         logIndex: createTaskLogIndex({ folder: logFolder }),
         eventStreams,
         packageFolder: shared,
+        prepareArchives: packages.prepare,
         installationId,
         certificate: { thumbprint: identity.thumbprint, signatureAlgorithm: "sha256RSA" },
         nodeName: config.nodeName,
@@ -305,7 +307,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
       handlers: [
         createDeployTask({
           agents,
-          stepTypes: createStepTypes({ packages: createDeployablePackages({ database, folder: shared }) }),
+          stepTypes: createStepTypes({ packages }),
           outputCipher: secrets,
           messageHandlers: [createArtifactMessages({ database, folder: shared, agents })],
           webUrl: url,

@@ -110,6 +110,7 @@ export async function startApiNode(
     logIndex: createTaskLogIndex({ folder: logFolder }),
     eventStreams,
     packageFolder,
+    prepareArchives: () => {},
     installationId,
     certificate: { thumbprint: "ab".repeat(20), signatureAlgorithm: "sha256RSA" },
     nodeName: "test",

@@ -61,6 +61,8 @@ export interface ScriptOnTarget {
   files: readonly ScriptFile[];
   arguments: readonly string[];
   isolation: "full" | "none";
+  /** So long the answer to its start may wait for its end. */
+  quietMs?: number | undefined;
   /** Of all secrets known by now: asked for once the body is made, and again when a line has made a secret. */
   masker: () => LineMasker;
   timeLimit?: TimeLimit | undefined;
@@ -233,7 +235,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     // What a Windows agent runs; others take the entry for their shell.
     ScriptBody: body.powerShell,
     TaskId: script.taskId,
-    DurationToWaitForScriptToFinish: startWaitMsOf(script.agent),
+    DurationToWaitForScriptToFinish: startWaitMsOf(script.agent, script.quietMs),
     Isolation: script.isolation === "full" ? scriptIsolationLevel.fullIsolation : scriptIsolationLevel.noIsolation,
     ScriptIsolationMutexTimeout: isolationMutexTimeoutNoneMs,
     IsolationMutexName: null,

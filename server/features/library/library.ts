@@ -24,7 +24,7 @@ export {
 export type { LifecyclePhase, LifecycleProgress, PhaseProgress, Verdict } from "./lifecycles/lifecycles.ts";
 export { incomingArchiveFolder } from "./package-archives/package-archives.ts";
 export { createDeployablePackages, newestVersion, sweepPackageFiles } from "./packages/packages.ts";
-export type { DeployablePackages, FoundPackage, PackageFolder } from "./packages/packages.ts";
+export type { DeployablePackages, FoundPackage, PackageFolder, PrepareArchives } from "./packages/packages.ts";
 
 export interface LibraryParts {
   database: Database;

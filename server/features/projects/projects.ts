@@ -10,6 +10,7 @@ import { processRoutes } from "./processes/processes.ts";
 import { fillProjectGroups, projectGroups } from "./project-groups/project-groups.ts";
 import { getProjectId, projectOfVariables, projectRoutes, projects } from "./projects/projects.ts";
 import { releaseRoutes } from "./releases/releases.ts";
+import type { PrepareArchives } from "../library/library.ts";
 import type { AfterReleaseCreate, BeforeReleaseDelete } from "./releases/releases.ts";
 import { findValuesOfTenant, tenantVariableRoutes } from "./tenant-variables/tenant-variables.ts";
 import { tenantRoutes } from "./tenants/tenants.ts";
@@ -58,6 +59,7 @@ export interface ProjectsParts {
   secrets: Secrets;
   beforeReleaseDelete: BeforeReleaseDelete;
   afterReleaseCreate: AfterReleaseCreate;
+  prepareArchives: PrepareArchives;
 }
 
 export function projectsRoutes(parts: ProjectsParts): Route[] {

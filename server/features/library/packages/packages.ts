@@ -27,7 +27,7 @@ import type { PackageRow } from "./package-store.ts";
 import { idOfPackage, storePackage } from "./store-package.ts";
 
 export { createDeployablePackages, newestVersion } from "./deployable-packages.ts";
-export type { DeployablePackages, FoundPackage } from "./deployable-packages.ts";
+export type { DeployablePackages, FoundPackage, PrepareArchives, WantedPackage } from "./deployable-packages.ts";
 export { sweepPackageFiles } from "./package-files.ts";
 export type { PackageFolder } from "./package-files.ts";
 export { countPackages, findPackage, listPackageIds, listPackages } from "./package-store.ts";

@@ -23,6 +23,7 @@ import { freezeVariables, loadCurrentVariables, loadVariableSnapshots } from "..
 import type { ReleaseVariables } from "../variables/variables.ts";
 import { newestVersionWithin } from "../../library/feeds/feeds.ts";
 import { newestVersion } from "../../library/library.ts";
+import type { PrepareArchives } from "../../library/library.ts";
 import * as store from "./release-store.ts";
 import type { ReleaseFilter, ReleaseRow } from "./release-store.ts";
 import { donorPackageOf, nextReleaseVersion } from "./next-release-version.ts";
@@ -93,6 +94,12 @@ export async function getRelease(
   return row;
 }
 
+/** What follows the making of a release. */
+interface MadeRelease {
+  afterCreate: AfterReleaseCreate;
+  prepareArchives: PrepareArchives;
+}
+
 interface NewRelease {
   project: Document;
   /** The first one that the packages fit; where they fit none, the first one is refused. */
@@ -101,7 +108,7 @@ interface NewRelease {
   notes: string | null | undefined;
   ignoreChannelRules: boolean;
   customFields: Record<string, string | null>;
-  afterCreate: AfterReleaseCreate;
+  made: MadeRelease;
   selectedPackages: readonly GivenSelection[];
   /** The version of a package for which none was selected. */
   otherwise: (use: PackageUse, action: ProcessAction, step: ProcessStep, channel: Document) => Promise<string | undefined>;
@@ -177,8 +184,22 @@ async function createRelease(tx: Transaction, spaceId: string, actor: Actor, wan
     relatedDocumentIds: [id, projectId, channel.Id],
   });
   const release = await getRelease(tx, spaceId, id);
-  await wanted.afterCreate(tx, release);
+  // Only begun, and of use even if this transaction fails: it depends on the feed alone.
+  wanted.made.prepareArchives(packagesToUnpack(spaceId, steps, selected));
+  await wanted.made.afterCreate(tx, release);
   return release;
+}
+
+function packagesToUnpack(spaceId: string, steps: readonly ProcessStep[], selected: readonly SelectedPackage[]) {
+  return steps.flatMap((step) =>
+    step.Actions.flatMap((action) =>
+      packagesOf(action).flatMap((use) => {
+        const version = selectedVersion(selected, step, action, use.name);
+        const isKept = use.name !== "" && use.properties["Extract"]?.toLowerCase() === "false";
+        return version === undefined || isKept || use.isNotAcquired === true ? [] : [{ ...use, spaceId, version }];
+      }),
+    ),
+  );
 }
 
 /** Gives a release the variables as they are now; everything else of it stays frozen. @throws Problem 404 */
@@ -234,7 +255,7 @@ async function createByCommand(
   spaceId: string,
   actor: Actor,
   body: Static<typeof CreateReleaseCommand>,
-  afterCreate: AfterReleaseCreate,
+  made: MadeRelease,
 ): Promise<ReleaseRow> {
   const project = await findProjectByText(tx, spaceId, body.ProjectName);
   if (body.GitRef || body.GitCommit)
@@ -255,7 +276,7 @@ async function createByCommand(
     notes: body.ReleaseNotes,
     ignoreChannelRules: body.IgnoreChannelRules ?? false,
     customFields: body.CustomFields ?? {},
-    afterCreate,
+    made,
     selectedPackages: [],
     otherwise: async (use, action, step, channel) => {
       const wished = wishedVersion(wishes, use, action, step) ?? version;
@@ -321,10 +342,13 @@ async function releasePage(db: Queryable, spaceId: string, wanted: Static<typeof
 export function releaseRoutes({
   beforeReleaseDelete: beforeDelete,
   afterReleaseCreate: afterCreate,
+  prepareArchives,
 }: {
   beforeReleaseDelete: BeforeReleaseDelete;
   afterReleaseCreate: AfterReleaseCreate;
+  prepareArchives: PrepareArchives;
 }): Route[] {
+  const made = { afterCreate, prepareArchives };
   return [
     read({
       path: "/releases",
@@ -419,7 +443,7 @@ export function releaseRoutes({
           notes: body.ReleaseNotes,
           ignoreChannelRules: wanted.ignoreChannelRules ?? body.IgnoreChannelRules ?? false,
           customFields: body.CustomFields ?? {},
-          afterCreate,
+          made,
           selectedPackages: body.SelectedPackages ?? [],
           otherwise: async () => undefined,
         });
@@ -434,7 +458,7 @@ export function releaseRoutes({
       body: CreateReleaseCommand,
       answer: CreateReleaseResponse,
       handler: async ({ tx, space, actor, body }) => {
-        const row = await createByCommand(tx, space.id, actor, body, afterCreate);
+        const row = await createByCommand(tx, space.id, actor, body, made);
         return created({ ReleaseId: row.id, ReleaseVersion: row.version }, `/api/${space.id}/releases/${row.id}`);
       },
     }),
