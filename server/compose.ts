@@ -250,7 +250,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
         eventStreams,
         packageFolder: shared,
         installationId,
-        certificate: { thumbprint: identity.thumbprint, signatureAlgorithm: "sha256RSA" },
+        certificate: { thumbprint: identity.thumbprint, signatureAlgorithm: "sha256RSA", pem: identity.certificatePem },
         nodeName: config.nodeName,
         nodeChanged: () =>
           void registry.refresh().then(
