@@ -196,6 +196,11 @@ test("a release says how its packages were built and which are gone from the fee
   assert.deepEqual([build.PackageId, build.Version, build.BuildNumber, build.Commits[0].Id], ["Acme.Built", "1.0.1", "7", "abc"]);
   assert.deepEqual((await node.get(`/api/projects/${project.Id}/releases`)).Items[0].BuildInformation, [build]);
   assert.deepEqual((await node.get(`/api/projects/${project.Id}/releases/1.0.0`)).BuildInformation, [build]);
+  const channels = (await node.get(`/api/projects/${project.Id}/channels`)).Items;
+  const other = await node.post("/api/channels", { Name: "Other", ProjectId: project.Id });
+  const ofChannel = (channel: Json): string => channel.Links.Releases.replace(/\{.*/, "/1.0.0");
+  assert.equal((await node.get(ofChannel(channels[0]))).Id, release.Id);
+  assert.equal((await node.call("GET", ofChannel(other))).status, 404);
   const missing = `/api/Spaces-1/releases/${release.Id}/missingpackages`;
   assert.deepEqual(await node.get(missing), { Packages: [{ Id: "Acme.Built", Version: "1.0.1" }] });
 });

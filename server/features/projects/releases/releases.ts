@@ -351,6 +351,18 @@ export function releaseRoutes({
       },
     }),
     read({
+      path: "/channels/{id}/releases/{version}",
+      scope: "space",
+      permission: "ReleaseView",
+      answer: Release,
+      handler: async ({ db, space, params }) => {
+        const channel = await channels.get(db, space.id, params.id);
+        const row = await store.findReleaseByVersion(db, String(channel["ProjectId"]), params.version);
+        if (row === undefined || row.channel_id !== channel.Id) throw problem.notFound("release", params.version);
+        return ok(await presentWhole(db, row));
+      },
+    }),
+    read({
       path: "/projects/{id}/releases/{version}",
       scope: "space",
       permission: "ReleaseView",
