@@ -229,6 +229,11 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
       return counted(row === undefined ? 0 : 1);
     },
 
+    /** No task of the model starts later or gives up. */
+    async "task-timers-delete"() {
+      return answer([]);
+    },
+
     async "task-warned"(tx, [id]) {
       const row = await update(
         tx,
