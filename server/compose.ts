@@ -260,7 +260,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
         packageFolder: shared,
         prepareArchives: packages.prepare,
         installationId,
-        certificate: { thumbprint: identity.thumbprint, signatureAlgorithm: "sha256RSA" },
+        certificate: { thumbprint: identity.thumbprint, signatureAlgorithm: "sha256RSA", pem: identity.certificatePem },
         nodeName: config.nodeName,
         nodeChanged: () =>
           void registry.refresh().then(

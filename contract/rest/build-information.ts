@@ -8,20 +8,27 @@ const WorkItem = object({ Id: text(), LinkUrl: text(), Source: text(), Descripti
 const build = { BuildEnvironment: text(), BuildNumber: text(), BuildUrl: text(), Branch: text() };
 const source = { VcsType: text(), VcsRoot: text(), VcsCommitNumber: text() };
 
-export const MappedBuildInformation = object({
-  Id: id(),
+const mapped = {
   PackageId: text(),
   Version: text(),
   ...build,
   ...source,
   VcsCommitUrl: orNull(text()),
   IssueTrackerName: orNull(text()),
-  IncompleteDataWarning: orNull(text()),
-  Created: time(),
   Commits: list(Commit),
   WorkItems: list(WorkItem),
+};
+
+export const MappedBuildInformation = object({
+  Id: id(),
+  ...mapped,
+  IncompleteDataWarning: orNull(text()),
+  Created: time(),
   Links: links(),
 });
+
+/** How a package of a release was built. */
+export const ReleaseBuildInformation = object(mapped);
 
 export const BuildInformationBody = written({
   PackageId: text(),

@@ -10,7 +10,7 @@ import { describeApi, ok, read } from "../platform/http/http.ts";
 import type { EventStreams, Route } from "../platform/http/http.ts";
 import type { Secrets } from "../platform/secrets/secrets.ts";
 import { infrastructureFillers, infrastructureRoutes } from "./infrastructure/infrastructure.ts";
-import type { AgentArchives, AskForHealthCheck } from "./infrastructure/infrastructure.ts";
+import type { AgentArchives, AskForHealthCheck, ClusterCertificate } from "./infrastructure/infrastructure.ts";
 import { ensureBuiltInFeeds, libraryFillers, libraryRoutes } from "./library/library.ts";
 import type { PackageFolder, PrepareArchives } from "./library/library.ts";
 import { operationsRoutes } from "./operations/operations.ts";
@@ -46,7 +46,7 @@ export interface FeaturesParts {
   /** Version of the API to report; absent takes the one this server was written against. */
   compatibleVersion?: string;
   /** The cluster's certificate as agents know it. */
-  certificate: { thumbprint: string; signatureAlgorithm: string };
+  certificate: ClusterCertificate;
   nodeName: string;
   /** A node's record was changed through this node. */
   nodeChanged: () => void;

@@ -28,6 +28,8 @@ import {
 } from "./resource-values.ts";
 import { freeSlug, slugOf } from "./slug.ts";
 
+export { acrossSpacesQuery, readSpacesAsked } from "./across-spaces.ts";
+export type { SpacesAsked } from "./across-spaces.ts";
 export { pageOf, pageSizeDefault, pageSizeMax, pageWanted } from "./paging.ts";
 export type { Page, PageWanted } from "./paging.ts";
 export type { Document, ResourceDefinition, Save } from "./resource-definition.ts";

@@ -161,10 +161,10 @@ function Cap({ node }: { node: ServerNodeSummary }) {
 function RunningTasks({ space, node }: { space: string; node: ServerNodeSummary }) {
   const { data, isError, error } = useQuery(nodeDetailsQuery(node.Id));
   if (data === undefined) return isError ? <ErrorPanel title="Its tasks could not be read" error={error} /> : null;
-  const more = data.RunningTasks.length - tasksShown;
+  const more = data.RunningTasks - tasksShown;
   return (
     <ul className={css["tasks"]} aria-label={`Tasks that run on ${node.Name}`}>
-      {data.RunningTasks.slice(0, tasksShown).map((task) => (
+      {data.Tasks.slice(0, tasksShown).map((task) => (
         <li key={task.Id}>
           <Link to="/app/$space/tasks/$task" params={{ space: spaceOf(task.Links["Self"]) ?? space, task: task.Id }}>
             {task.Description}

@@ -134,7 +134,7 @@ function ConnectionFacts({ machine, connection }: { machine: Machine; connection
         </>
       )}
       <dt>Last check</dt>
-      <dd>{connection.LastChecked === null ? "Never" : <TimeText at={connection.LastChecked} />}</dd>
+      <dd>{machine.HealthCheckedAt ? <TimeText at={machine.HealthCheckedAt} /> : "Never"}</dd>
       {machine.OperatingSystem !== "Unknown" && (
         <>
           <dt>System</dt>

@@ -1,7 +1,7 @@
 // Deployment targets: agents with environments and roles. A new one is handed to whoever checks health, in the same transaction.
 
 import { Type } from "typebox";
-import { DiscoveredMachine, Machine, MachineBody } from "@cuttle/contract/rest/machines";
+import { DiscoveredMachine, EnvironmentsSummary, Machine, MachineBody } from "@cuttle/contract/rest/machines";
 import type { DiscoverAgent } from "../../../engine/agents/agents.ts";
 import { ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
@@ -10,6 +10,7 @@ import type { Resource } from "../../../platform/resources/resources.ts";
 import {
   anyOf,
   askForCheck,
+  countEach,
   discoveryRoute,
   endpointFields,
   endpointFilters,
@@ -17,6 +18,7 @@ import {
   pageBelow,
   presentEndpoint,
   saveEndpoint,
+  summaryRoute,
   texts,
 } from "../endpoints/endpoints.ts";
 import type { AskForHealthCheck } from "../endpoints/endpoints.ts";
@@ -134,6 +136,21 @@ export function machineRoutes(machines: Resource, discoverAgent: DiscoverAgent):
       find: machinePolicies.get,
       sql: "r.machine_policy_id = $?",
       permission: "MachinePolicyView",
+    }),
+    summaryRoute({
+      path: "environments",
+      permission: "EnvironmentView",
+      owners: environments,
+      machines,
+      ownersMember: "EnvironmentIds",
+      entries: { list: "EnvironmentSummaries", owner: "Environment" },
+      hideEmpty: "hideEmptyEnvironments",
+      filters,
+      answer: EnvironmentsSummary,
+      alsoCount: (some) => ({
+        MachineTenantSummaries: countEach(some.flatMap((machine) => machine["TenantIds"] as string[])),
+        MachineTenantTagSummaries: countEach(some.flatMap((machine) => machine["TenantTags"] as string[])),
+      }),
     }),
     read({
       path: "/machineroles/all",

@@ -26,6 +26,7 @@ import * as store from "./package-store.ts";
 import type { PackageRow } from "./package-store.ts";
 import { idOfPackage, storePackage } from "./store-package.ts";
 
+export { listMissingVersions } from "./package-store.ts";
 export { createDeployablePackages, newestVersion } from "./deployable-packages.ts";
 export type { DeployablePackages, FoundPackage, PrepareArchives, WantedPackage } from "./deployable-packages.ts";
 export { sweepPackageFiles } from "./package-files.ts";

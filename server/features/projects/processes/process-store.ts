@@ -83,6 +83,16 @@ export async function findSnapshotSteps(db: Queryable, snapshotId: string): Prom
   return row && readStoredSteps(snapshotId, row.format_version, row.steps);
 }
 
+/** The steps of several frozen copies; one that is not there has no entry. */
+export async function listSnapshotSteps(db: Queryable, snapshotIds: readonly string[]): Promise<Map<string, ProcessStep[]>> {
+  if (snapshotIds.length === 0) return new Map();
+  const rows = await db.query<{ id: string; format_version: number; steps: unknown }>(
+    `SELECT id, format_version, steps FROM process_snapshots WHERE id = ANY ($1)`,
+    [snapshotIds],
+  );
+  return new Map(rows.map((row) => [row.id, readStoredSteps(row.id, row.format_version, row.steps)]));
+}
+
 /** The frozen copy as a process. */
 export async function findSnapshot(db: Queryable, spaceId: string, snapshotId: string): Promise<StoredProcess | undefined> {
   const [row] = await db.query<Omit<Row, "snapshot_id" | "version"> & { process_version: number }>(

@@ -19,7 +19,7 @@ import type { StoredProcess } from "./process-store.ts";
 import type { ProcessStep } from "./process.ts";
 
 export type { ProcessAction, ProcessStep, StoredProperties, StoredProperty } from "./process.ts";
-export { findSnapshotSteps, findSnapshotVersion } from "./process-store.ts";
+export { findSnapshotSteps, findSnapshotVersion, listSnapshotSteps } from "./process-store.ts";
 
 export const processIdOf = (projectId: string) => `deploymentprocess-${projectId}`;
 

@@ -3,7 +3,7 @@
 import { Type } from "typebox";
 import { page } from "@cuttle/contract/rest/shapes";
 import type { Static } from "@cuttle/contract/rest/shapes";
-import { CreateReleaseCommand, CreateReleaseResponse, Release, ReleaseBody } from "@cuttle/contract/rest/releases";
+import { CreateReleaseCommand, CreateReleaseResponse, MissingPackages, Release, ReleaseBody } from "@cuttle/contract/rest/releases";
 import { ReleaseTemplate } from "@cuttle/contract/rest/deployment-processes";
 import { problem } from "../../../base/problems.ts";
 import type { Actor } from "../../../platform/audit/audit.ts";
@@ -22,8 +22,9 @@ import { findProjectByText, getProjectId, projectOfVariables, projects } from ".
 import { freezeVariables, loadCurrentVariables, loadVariableSnapshots } from "../variables/variables.ts";
 import type { ReleaseVariables } from "../variables/variables.ts";
 import { newestVersionWithin } from "../../library/feeds/feeds.ts";
-import { newestVersion } from "../../library/library.ts";
 import type { PrepareArchives } from "../../library/library.ts";
+import { nameOfFeed, newestVersion } from "../../library/library.ts";
+import { findBuildsOfReleases, findMissingPackages } from "./release-packages.ts";
 import * as store from "./release-store.ts";
 import type { ReleaseFilter, ReleaseRow } from "./release-store.ts";
 import { donorPackageOf, nextReleaseVersion } from "./next-release-version.ts";
@@ -42,7 +43,8 @@ export type BeforeReleaseDelete = (tx: Transaction, release: ReleaseRow) => Prom
 /** Extension point: what a new release sets going, in the transaction that makes it. */
 export type AfterReleaseCreate = (tx: Transaction, release: ReleaseRow) => Promise<void>;
 
-export function presentRelease(row: ReleaseRow) {
+/** `builds`: how its packages were built, where the document says it. */
+export function presentRelease(row: ReleaseRow, builds: readonly object[] = []) {
   const base = `/api/${row.space_id}`;
   const self = `${base}/releases/${row.id}`;
   return {
@@ -56,7 +58,7 @@ export function presentRelease(row: ReleaseRow) {
     IgnoreChannelRules: row.ignore_channel_rules,
     SelectedPackages: row.selected_packages,
     SelectedGitResources: [],
-    BuildInformation: [],
+    BuildInformation: builds,
     CustomFields: row.custom_fields,
     VersionControlReference: null,
     ProjectDeploymentProcessSnapshotId: row.process_snapshot_id,
@@ -71,6 +73,7 @@ export function presentRelease(row: ReleaseRow) {
       DeploymentPreviews: `${self}/deployments/previews`,
       Progression: `${self}/progression`,
       ProjectDeploymentProcessSnapshot: `${base}/deploymentprocesses/${row.process_snapshot_id}`,
+      MissingPackages: `${self}/missingpackages`,
       SnapshotVariables: `${self}/snapshot-variables`,
       ...(row.variable_snapshot_id === null ? {} : { ProjectVariableSnapshot: `${base}/variables/${row.variable_snapshot_id}` }),
       Defects: `${self}/defects`,
@@ -80,6 +83,16 @@ export function presentRelease(row: ReleaseRow) {
       Web: `/app#/${row.space_id}/releases/${row.id}`,
     },
   };
+}
+
+/** With how their packages were built. */
+async function presentReleases(db: Queryable, spaceId: string, rows: readonly ReleaseRow[]) {
+  const builds = await findBuildsOfReleases(db, spaceId, rows);
+  return rows.map((row, n) => presentRelease(row, builds[n]));
+}
+
+async function presentWhole(db: Queryable, row: ReleaseRow) {
+  return (await presentReleases(db, row.space_id, [row]))[0]!;
 }
 
 /** @throws Problem 404 */
@@ -302,10 +315,10 @@ async function packageQuestions(db: Queryable, project: Document, steps: readonl
         PackageReferenceName: use.name,
         PackageId: use.packageId,
         FeedId: use.feedId,
-        FeedName: use.feedId,
+        FeedName: nameOfFeed(use.feedId),
         NuGetPackageId: use.packageId,
         NuGetFeedId: use.feedId,
-        NuGetFeedName: use.feedId,
+        NuGetFeedName: nameOfFeed(use.feedId),
         ProjectName: String(project["Name"]),
         IsResolvable: !use.packageId.includes("#{") && !use.feedId.includes("#{"),
         FixedVersion: null,
@@ -331,7 +344,7 @@ async function releasePage(db: Queryable, spaceId: string, wanted: Static<typeof
   );
   return pageOf({
     itemType: "Release",
-    items: rows.map(presentRelease),
+    items: await presentReleases(db, spaceId, rows),
     total,
     wanted: window,
     path: `/api/${spaceId}/${path}`,
@@ -381,6 +394,18 @@ export function releaseRoutes({
       },
     }),
     read({
+      path: "/channels/{id}/releases/{version}",
+      scope: "space",
+      permission: "ReleaseView",
+      answer: Release,
+      handler: async ({ db, space, params }) => {
+        const channel = await channels.get(db, space.id, params.id);
+        const row = await store.findReleaseByVersion(db, String(channel["ProjectId"]), params.version);
+        if (row === undefined || row.channel_id !== channel.Id) throw problem.notFound("release", params.version);
+        return ok(await presentWhole(db, row));
+      },
+    }),
+    read({
       path: "/projects/{id}/releases/{version}",
       scope: "space",
       permission: "ReleaseView",
@@ -388,7 +413,7 @@ export function releaseRoutes({
       handler: async ({ db, space, params }) => {
         const row = await store.findReleaseByVersion(db, await getProjectId(db, space.id, params.id), params.version);
         if (row === undefined) throw problem.notFound("release", params.version);
-        return ok(presentRelease(row));
+        return ok(await presentWhole(db, row));
       },
     }),
     read({
@@ -396,7 +421,15 @@ export function releaseRoutes({
       scope: "space",
       permission: "ReleaseView",
       answer: Release,
-      handler: async ({ db, space, params }) => ok(presentRelease(await getRelease(db, space.id, params.id))),
+      handler: async ({ db, space, params }) => ok(await presentWhole(db, await getRelease(db, space.id, params.id))),
+    }),
+    read({
+      path: "/releases/{id}/missingpackages",
+      scope: "space",
+      permission: "ReleaseView",
+      answer: MissingPackages,
+      handler: async ({ db, space, params }) =>
+        ok({ Packages: await findMissingPackages(db, space.id, await getRelease(db, space.id, params.id)) }),
     }),
     read({
       path: "/deploymentprocesses/{id}/template",
@@ -447,7 +480,7 @@ export function releaseRoutes({
           selectedPackages: body.SelectedPackages ?? [],
           otherwise: async () => undefined,
         });
-        return created(presentRelease(row));
+        return created(await presentWhole(tx, row));
       },
     }),
     change({
@@ -499,7 +532,7 @@ export function releaseRoutes({
           message: `Release ${version} was changed`,
           relatedDocumentIds: [row.id, row.project_id],
         });
-        return ok(presentRelease(await getRelease(tx, space.id, row.id)));
+        return ok(await presentWhole(tx, await getRelease(tx, space.id, row.id)));
       },
     }),
     change({
@@ -509,7 +542,7 @@ export function releaseRoutes({
       permission: "ReleaseEdit",
       answer: Release,
       handler: async ({ tx, space, actor, params }) => {
-        return ok(presentRelease(await refreshVariables(tx, space.id, actor, params.id)));
+        return ok(await presentWhole(tx, await refreshVariables(tx, space.id, actor, params.id)));
       },
     }),
     change({
