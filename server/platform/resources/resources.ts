@@ -254,15 +254,19 @@ export function defineResource(definition: ResourceDefinition): Resource {
         return ok(present(row));
       },
     }),
-    change({
-      method: "POST",
-      path: `/${path}`,
-      scope: "space",
-      permission: permissions.create,
-      body: definition.body,
-      answer: definition.answer,
-      handler: async ({ tx, space, actor, body }) => created(await create(tx, space.id, actor, body as object)),
-    }),
+    ...(definition.ownCreate
+      ? []
+      : [
+          change({
+            method: "POST",
+            path: `/${path}`,
+            scope: "space",
+            permission: permissions.create,
+            body: definition.body,
+            answer: definition.answer,
+            handler: async ({ tx, space, actor, body }) => created(await create(tx, space.id, actor, body as object)),
+          }),
+        ]),
     change({
       method: "PUT",
       path: one,
