@@ -139,6 +139,33 @@ test("`tenant variables list`: each template has a default, if only an empty one
   );
 });
 
+test("the dashboard of chosen tenants shows what was deployed for them, and nothing that was for nobody", async () => {
+  const made = await make.project(node, "On the board");
+  const project = await node.put(made.Links.Self, { ...made, TenantedDeploymentMode: "TenantedOrUntenanted" });
+  const dev = await make.environment(node, "Of the board");
+  const [lifecycle] = await node.get("/api/Spaces-1/lifecycles/all");
+  await node.put(lifecycle.Links.Self, { ...lifecycle, Phases: [{ Name: "Any", OptionalDeploymentTargets: [dev.Id] }] });
+  const tenant = await node.post("/api/Spaces-1/tenants", { Name: "Chosen", ProjectEnvironments: { [project.Id]: [dev.Id] } });
+  await make.process(node, project.Id);
+  const { Id: ReleaseId } = await make.release(node, project.Id, "1.0.0");
+  for (const TenantId of [null, tenant.Id]) await node.post("/api/Spaces-1/deployments", { ReleaseId, EnvironmentId: dev.Id, TenantId });
+  const shown = async (query: string): Promise<unknown[]> =>
+    (await node.get(`/api/Spaces-1/dashboard?projectId=${project.Id}${query}`)).Items.map((one: Json) => one.TenantId).sort();
+  assert.deepEqual(await shown(""), [tenant.Id, null]);
+  assert.deepEqual(await shown(`&selectedTenants=${tenant.Id}`), [tenant.Id]);
+});
+
+test("`release deploy` with questions: the releases of a project's channel are read below both", async () => {
+  const [project, other] = [await make.project(node, "Channelled"), await make.project(node, "Other")];
+  const release = await make.release(node, project.Id, "2.0.0");
+  const found = await node.get(`/api/Spaces-1/projects/${project.Id}/channels/${release.ChannelId}/releases`);
+  assert.deepEqual(
+    found.Items.map((one: Json) => one.Version),
+    ["2.0.0"],
+  );
+  assert.equal((await node.call("GET", `/api/Spaces-1/projects/${other.Id}/channels/${release.ChannelId}/releases`)).status, 404);
+});
+
 test("all processes of a space are a list", async () => {
   const project = await make.project(node, "With steps");
   await make.process(node, project.Id);

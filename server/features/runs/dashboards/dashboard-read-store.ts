@@ -48,7 +48,7 @@ export async function listLatest(db: Queryable, spaceId: string, filter: ItemFil
     `SELECT DISTINCT ON (d.project_id, d.environment_id, d.tenant_id) ${columns} FROM ${from}
       WHERE d.space_id = $1 AND d.is_latest AND ($2::text[] IS NULL OR d.project_id IN (SELECT unnest($2)))
         AND ($3::text[] IS NULL OR d.environment_id IN (SELECT unnest($3)))
-        AND ($4::text[] IS NULL OR d.tenant_id IS NULL OR d.tenant_id IN (SELECT unnest($4)))
+        AND ($4::text[] IS NULL OR d.tenant_id IN (SELECT unnest($4)))
       ORDER BY d.project_id, d.environment_id, d.tenant_id, d.number DESC`,
     [spaceId, filter.projectIds ?? null, filter.environmentIds ?? null, filter.tenantIds ?? null],
     { name: "dashboard-latest" },
