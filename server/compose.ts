@@ -20,7 +20,14 @@ import { createBuiltInWorker, isBuiltInWorker } from "./engine/built-in-worker/b
 import { createArtifactMessages, sweepArtifactFiles } from "./engine/artifacts/artifacts.ts";
 import { createLateCompleter } from "./engine/execution/execution.ts";
 import { createScheduler, scheduleLookMs } from "./engine/schedules/schedules.ts";
-import { createTaskEngine, createTaskLogFeed, createTaskLogIndex, enqueueTask } from "./engine/tasks/tasks.ts";
+import {
+  createTaskEngine,
+  createTaskLogFeed,
+  createTaskLogIndex,
+  createTaskTimers,
+  enqueueTask,
+  timerLookMs,
+} from "./engine/tasks/tasks.ts";
 import type { LogFiles, LogFolder } from "./engine/tasks/tasks.ts";
 import { createAgentArchives, findProxy, isPollingAgent } from "./features/infrastructure/infrastructure.ts";
 import { createRetentionTask, createSweepTask, retentionSchedule, sweepSchedule } from "./features/operations/operations.ts";
@@ -322,6 +329,10 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     await engine.start();
     wakeEngine = () => engine.wake();
     undo.push(() => engine.stop());
+    const taskTimers = createTaskTimers({ database, log });
+    const timers = createBackgroundLoop({ name: "timers of tasks", everyMs: timerLookMs, runOnce: () => taskTimers.look(), log });
+    timers.start();
+    undo.push(() => timers.stop());
     const scheduler = createScheduler({ database, sources: [healthSchedule, retentionSchedule, sweepSchedule], log });
     const schedules = createBackgroundLoop({ name: "schedules", everyMs: scheduleLookMs, runOnce: () => scheduler.look(), log });
     schedules.start();

@@ -37,6 +37,7 @@ const steps = "test/long/steps.test.ts";
 const interruptions = "server/features/runs/interruptions/interruptions.test.ts";
 
 const operating = "test/long/operating-process.test.ts";
+const later = "server/features/runs/deployments/later-deployments.test.ts";
 const variables = "server/features/projects/variables/variables.test.ts";
 const variableRoutes = "server/features/projects/variables/variable-routes.ts";
 const variableStore = "server/features/projects/variables/variable-store.ts";
@@ -49,6 +50,42 @@ const tenantVariables = "server/features/projects/tenant-variables/tenant-variab
 const xmlTransforms = "server/features/runs/file-values/xml-transforms.test.ts";
 
 export const mutants: readonly Mutant[] = [
+  {
+    rule: "D1",
+    name: "a task that has begun and waits in the queue again times out",
+    file: "server/engine/tasks/task-store.ts",
+    find: "WHERE task_id = $1 AND state = 'queued' AND epoch = 0`",
+    put: "WHERE task_id = $1 AND state = 'queued'`",
+    test: later,
+    pattern: "started in time is not touched",
+  },
+  {
+    rule: "D1",
+    name: "a task that times out leaves the next of its tag behind",
+    file: "server/engine/tasks/task-timers.ts",
+    find: "      await promoteNext(tx, task.tag);\n",
+    put: "",
+    test: later,
+    pattern: "the next of its place may start",
+  },
+  {
+    rule: "D8",
+    name: "a task that is cancelled before its time keeps its start",
+    file: "server/engine/tasks/tasks.ts",
+    find: 'if (was !== "running" && (await deleteTimers(tx, taskId)) && was === "gone") was = "queued";',
+    put: "",
+    test: later,
+    pattern: "cancelled before its time",
+  },
+  {
+    rule: "D3",
+    name: "a task whose both times have passed starts all the same",
+    file: "server/engine/tasks/task-timers.ts",
+    find: 'if (action === "start" && !task.isExpired) {',
+    put: 'if (action === "start") {',
+    test: later,
+    pattern: "times out and never starts",
+  },
   {
     rule: "D6",
     name: "an answered task that was passed and another one are both next",

@@ -104,7 +104,7 @@ export const TaskWaiting = object({
   IsWaiting: flag(),
   Reasons: list(
     object({
-      Kind: oneOf(["TasksAhead", "TaskCap", "NoNode", "Starting", "NodeLost", "AgentSilent", "Interruption"]),
+      Kind: oneOf(["Scheduled", "TasksAhead", "TaskCap", "NoNode", "Starting", "NodeLost", "AgentSilent", "Interruption"]),
       Message: text(),
       /** What it waits for: tasks, nodes or machines. */
       RelatedDocumentIds: list(id()),

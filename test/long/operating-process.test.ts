@@ -129,6 +129,18 @@ describe("operating a node", { ...linux, timeout: 180_000 }, () => {
     assert.equal((await node("--drain=false")).exitCode, 0);
   });
 
+  test("D1, D3: a deployment for later is kept by a node that is killed, and starts once, at its time", async () => {
+    const startsAt = Date.now() + 8_000;
+    const later = await observer.deploy(brief, 0, { QueueTime: new Date(startsAt).toISOString() });
+    assert.deepEqual(await kinds(later), ["Scheduled"]);
+    await server.kill();
+    await server.start();
+    assert.equal((await observer.final(later)).State, "Success");
+    const [trace] = observer.traces(later, 1);
+    assert.ok(trace!.atMs >= startsAt, `It began ${startsAt - trace!.atMs} ms before its time.`);
+    assert.deepEqual(await observer.faultsOf(later), []);
+  });
+
   test("a queued task says whether tasks before it, the cap, or nothing holds it up; a running one, which agent is silent", async () => {
     assert.equal((await node("--taskCap=1")).stdout, "Node node-1 runs up to 1 tasks at once.\n");
     await eventually(

@@ -124,3 +124,31 @@ test("a release of a project with a package takes its newest version", needsBrow
   await page.getByRole("cell", { name: "1.1.0" }).waitFor();
   assert.deepEqual(faults, []);
 });
+
+test("a deployment for later says when it starts, waits until then, and can be cancelled", needsBrowser, async (t) => {
+  const { page, faults, close } = await portal.open("/app/Spaces-1/projects/web-shop");
+  t.after(close);
+  await page.getByRole("link", { name: "1.2.3" }).first().click();
+  await page.getByRole("link", { name: "Deploy again …" }).click();
+  await page.getByText("Start later").click();
+  const at = page.getByLabel("Start at");
+  const first = await at.inputValue();
+  await page.getByLabel("Give up at").fill(first);
+  await page.getByText("It is given up before it starts.").first().waitFor();
+  assert.equal(await page.getByRole("button", { name: "Deploy to Production" }).isDisabled(), true);
+  await portal.checkAccess(page, "the deploy page with a time that cannot be");
+  await page.getByLabel("Give up at").fill("");
+  await at.fill("");
+  await page.getByText("Say when it starts").first().waitFor();
+  await at.fill(first);
+  await page.getByRole("button", { name: "Deploy to Production" }).click();
+  await page.waitForURL(/\/tasks\/ServerTasks-\d+$/);
+  const task = await portal.stage.api.get(`/api/tasks/${page.url().split("/").at(-1)!}`);
+  assert.ok(Math.abs(Date.parse(task.QueueTime) - Date.now() - 3_600_000) < 120_000, `It starts at ${task.QueueTime}.`);
+  await page.getByText(/It starts in (59|60) minutes|It starts in 1 hour/).waitFor();
+  await portal.checkAccess(page, "a task that starts later");
+  await page.getByRole("button", { name: "Cancel", exact: true }).click();
+  await page.getByRole("button", { name: "Cancel the task" }).click();
+  await page.getByText("Canceled").first().waitFor();
+  assert.deepEqual(faults, []);
+});

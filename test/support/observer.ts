@@ -50,7 +50,8 @@ export interface Observer {
     scripts?: readonly string[];
   }): Promise<ObservedProject>;
   /** Returns when the API has acknowledged it. */
-  deploy(project: ObservedProject, environment?: number): Promise<Acknowledged>;
+  /** `more`: further members of the request. */
+  deploy(project: ObservedProject, environment?: number, more?: object): Promise<Acknowledged>;
   /** Empty as long as the script has not begun. */
   traces(deployment: Acknowledged, step: number, machine?: number): Trace[];
   began(deployment: Acknowledged, step: number, deadlineMs?: number): Promise<Trace>;
@@ -140,10 +141,11 @@ export function createObserver(parts: { folder: string; api: ClusterApi }): Obse
       const release = await api.create("/api/releases", { ProjectId: project.Id, Version: "1.0.0" });
       return { id: project.Id, releaseId: release.Id, environmentIds, steps };
     },
-    async deploy(project, environment = 0) {
+    async deploy(project, environment = 0, more = {}) {
       const created = await api.create("/api/deployments", {
         ReleaseId: project.releaseId,
         EnvironmentId: project.environmentIds[environment],
+        ...more,
       });
       const machines = await api.get(`/api/machines/all`);
       const machineIds = machines

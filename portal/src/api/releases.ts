@@ -3,7 +3,7 @@
 import { queryOptions } from "@tanstack/react-query";
 import type { DeploymentTemplate, Release, ReleaseProgression } from "./documents.ts";
 import { keyOf } from "./queries.ts";
-import { api, path } from "./request.ts";
+import { api, path, withQuery } from "./request.ts";
 
 export const releaseQuery = (space: string, release: string) =>
   queryOptions({
@@ -36,14 +36,18 @@ export const deploymentTemplateQuery = (space: string, release: string) =>
 
 interface NextVersion {
   NextVersionIncrement: string | null;
+  VersioningPackageStepName: string | null;
 }
 
-/** The version that the project's way of counting gives next; null when it cannot tell. */
-export const nextVersionQuery = (space: string, process: string) =>
+/** What the project's way of counting gives next in a channel (undefined: the default one), or whose package gives it; both null when it cannot tell. */
+export const nextVersionQuery = (space: string, process: string, channel: string | undefined) =>
   queryOptions({
-    queryKey: keyOf("next-version", space, process),
-    queryFn: async ({ signal }) =>
-      (await api.get<NextVersion>(path`/${space}/deploymentprocesses/${process}/template`, { signal })).NextVersionIncrement,
+    queryKey: keyOf("next-version", space, process, channel ?? ""),
+    queryFn: async ({ signal }) => {
+      const address = withQuery(path`/${space}/deploymentprocesses/${process}/template`, { channel });
+      const { NextVersionIncrement, VersioningPackageStepName } = await api.get<NextVersion>(address, { signal });
+      return { version: NextVersionIncrement, packageOfStep: VersioningPackageStepName };
+    },
     staleTime: 0,
   });
 

@@ -62,6 +62,113 @@ export async function insertTask(tx: Transaction, task: NewTask): Promise<{ id: 
   return { id, isEligible: queued?.is_head === true };
 }
 
+/**
+ * Adds a task that has times of its own, without its place in the queue. It shows as queued from its start on, as clients expect.
+ * Times are ISO texts; null: at once, or never.
+ */
+export async function insertTimedTask(
+  tx: Transaction,
+  task: NewTask,
+  times: { startsAt: string | null; expiresAt: string | null },
+): Promise<string> {
+  const { id, number } = await nextId(tx, "ServerTasks");
+  await tx.execute(
+    `INSERT INTO tasks (id, number, space_id, name, description, arguments, arguments_version, state, concurrency_tag,
+                        project_id, environment_id, created_by, related_document_ids, queued_at, starts_at, expires_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, 'Queued', $8, $9, $10, $11, $12, greatest($13::timestamptz, now()), $13, $14)`,
+    [
+      id,
+      number,
+      task.spaceId,
+      task.name,
+      task.description,
+      JSON.stringify(task.arguments),
+      task.argumentsVersion,
+      task.concurrencyTag,
+      task.projectId ?? null,
+      task.environmentId ?? null,
+      task.actor.userId,
+      task.relatedDocumentIds ?? [],
+      times.startsAt,
+      times.expiresAt,
+    ],
+  );
+  return id;
+}
+
+/** Puts a stored task at the end of the queue; the tag's lock comes first. Undefined: it has ended meanwhile, or is there already. */
+export async function queueTask(tx: Transaction, taskId: string): Promise<{ isEligible: boolean } | undefined> {
+  const [queued] = await tx.query<{ is_head: boolean }>(
+    `INSERT INTO task_queue (task_id, position, tag, is_head, state)
+     SELECT t.id, nextval('task_positions'), t.concurrency_tag,
+            t.concurrency_tag IS NULL OR NOT EXISTS (SELECT 1 FROM task_queue q WHERE q.tag = t.concurrency_tag), 'queued'
+     FROM tasks t WHERE t.id = $1 AND t.completed_at IS NULL
+     ON CONFLICT (task_id) DO NOTHING
+     RETURNING is_head`,
+    [taskId],
+  );
+  return queued && { isEligible: queued.is_head };
+}
+
+/** A task that has times of its own. Undefined: it was deleted. */
+export async function findTimedTask(
+  db: Queryable,
+  taskId: string,
+): Promise<
+  | {
+      tag: string | null;
+      spaceId: string | null;
+      name: string;
+      description: string;
+      relatedDocumentIds: string[];
+      expiresAt: Date | null;
+      isExpired: boolean;
+    }
+  | undefined
+> {
+  const [row] = await db.query<{
+    concurrency_tag: string | null;
+    space_id: string | null;
+    name: string;
+    description: string;
+    related_document_ids: string[];
+    expires_at: Date | null;
+    is_expired: boolean;
+  }>(
+    `SELECT concurrency_tag, space_id, name, description, related_document_ids, expires_at, coalesce(expires_at <= now(), false) AS is_expired
+       FROM tasks WHERE id = $1`,
+    [taskId],
+  );
+  return (
+    row && {
+      tag: row.concurrency_tag,
+      spaceId: row.space_id,
+      name: row.name,
+      description: row.description,
+      relatedDocumentIds: row.related_document_ids,
+      expiresAt: row.expires_at,
+      isExpired: row.is_expired,
+    }
+  );
+}
+
+/**
+ * Ends a task that no node has ever started, in the queue or still outside of it. False: one has, or it has ended. The tag's lock comes first,
+ * `promoteNext` after it.
+ */
+export async function expireTask(tx: Transaction, taskId: string, message: string, where: "queued" | "outside"): Promise<boolean> {
+  if (where === "queued") {
+    const count = await tx.execute(`DELETE FROM task_queue WHERE task_id = $1 AND state = 'queued' AND epoch = 0`, [taskId]);
+    if (count === 0) return false;
+  }
+  const count = await tx.execute(
+    `UPDATE tasks SET state = 'TimedOut', completed_at = clock_timestamp(), error_message = $2, has_warnings_or_errors = true
+     WHERE id = $1 AND completed_at IS NULL`,
+    [taskId, message],
+  );
+  return count === 1;
+}
+
 /** Hints at a task on the channel of tasks; in a statement of its own, since transactions that notify commit one after the other. */
 export async function sendHint(database: Queryable, payload: string): Promise<void> {
   await database.execute(`SELECT pg_notify($1, $2)`, [taskChannel, payload], { name: "task-hint" });

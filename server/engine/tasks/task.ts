@@ -11,6 +11,14 @@ export type Json = null | boolean | number | string | Json[] | { [name: string]:
 export const taskStates = ["Queued", "Executing", "Cancelling", "Success", "Failed", "Canceled", "TimedOut"] as const;
 export type TaskState = (typeof taskStates)[number];
 
+/** When a task may start, and until when it must have been started; ISO texts, null: at once, never. Made by `readTimes`. */
+export interface TaskTimes {
+  startsAt: string | null;
+  expiresAt: string | null;
+  /** Whether the start is still to come, by the clock of the database. */
+  isLater: boolean;
+}
+
 /** Work to be done by some node of the cluster. */
 export interface NewTask {
   /** Null for work of the whole system. */
@@ -25,6 +33,8 @@ export interface NewTask {
   concurrencyTag: string | null;
   projectId?: string | null;
   environmentId?: string | null;
+  /** Without: at once, and whenever there is a place for it. */
+  times?: TaskTimes | undefined;
   actor: Actor;
   /** Ids of the documents this is about besides the task itself. */
   relatedDocumentIds?: readonly string[];

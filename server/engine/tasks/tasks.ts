@@ -3,7 +3,7 @@
 
 import type { Actor } from "../../platform/audit/audit.ts";
 import { recordEvent } from "../../platform/audit/audit.ts";
-import type { Transaction } from "../../platform/database/database.ts";
+import type { Queryable, Transaction } from "../../platform/database/database.ts";
 import { problem } from "../../base/problems.ts";
 import { encodeHint } from "./queue-hints.ts";
 import { eventCategory } from "./task-events.ts";
@@ -11,14 +11,17 @@ import {
   findTaskForCancel,
   finishQueuedTask,
   insertTask,
+  insertTimedTask,
   lockTagOf,
   lockTask,
   markCancel,
   promoteNext,
+  queueTask,
   resumePausedTask,
   taskChannel,
 } from "./task-store.ts";
-import type { NewTask } from "./task.ts";
+import type { NewTask, TaskTimes } from "./task.ts";
+import { deleteTimers, insertTimers, judgeTimes } from "./task-timer-store.ts";
 
 export type { BlockStatus, LogCategory, LogEntry, LogProgress } from "./log-entry.ts";
 export { logCategories, logFormatVersion } from "./log-entry.ts";
@@ -37,7 +40,9 @@ export { formatPosition, logStart, parsePosition } from "./task-log-position.ts"
 export { readTaskLog } from "./task-log-reader.ts";
 export type { FollowedTask } from "./task-log-store.ts";
 export { deleteEndedTasks } from "./task-store.ts";
-export type { ClaimedTask, Json, NewTask, TaskHandler, TaskLog, TaskOutcome, TaskRun, TaskState } from "./task.ts";
+export type { TaskTimers } from "./task-timers.ts";
+export { createTaskTimers, timerLookMs } from "./task-timers.ts";
+export type { ClaimedTask, Json, NewTask, TaskHandler, TaskLog, TaskOutcome, TaskRun, TaskState, TaskTimes } from "./task.ts";
 export { LeaseLost, taskStates } from "./task.ts";
 
 /**
@@ -45,6 +50,7 @@ export { LeaseLost, taskStates } from "./task.ts";
  * tag wakes nobody: whoever ends that one looks. Answers the task's id.
  */
 export async function enqueueTask(tx: Transaction, task: NewTask): Promise<string> {
+  if (task.times !== undefined) return await enqueueTimed(tx, task, task.times);
   const { id, isEligible } = await insertTask(tx, task);
   await recordEvent(tx, {
     spaceId: task.spaceId,
@@ -57,6 +63,48 @@ export async function enqueueTask(tx: Transaction, task: NewTask): Promise<strin
   return id;
 }
 
+/** As clients know it: no task is planned further ahead than this. */
+const aheadDaysMax = 30;
+
+/**
+ * The times a task is given, checked. `names` is what the request calls them. Undefined: it has none.
+ * @throws Problem 400 for a time that cannot be kept
+ */
+export async function readTimes(
+  db: Queryable,
+  wanted: { startsAt: string | null | undefined; expiresAt: string | null | undefined },
+  names: { startsAt: string; expiresAt: string },
+): Promise<TaskTimes | undefined> {
+  const startsAt = wanted.startsAt || null;
+  const expiresAt = wanted.expiresAt || null;
+  if (startsAt === null && expiresAt === null) return undefined;
+  const judged = await judgeTimes(db, { startsAt, expiresAt, aheadDaysMax });
+  const faults: string[] = [];
+  if (judged.isTooFarAhead) faults.push(`${names.startsAt} is more than ${aheadDaysMax} days ahead. Choose an earlier time.`);
+  if (judged.isExpired)
+    faults.push(`${names.expiresAt} must be after ${startsAt === null ? "now" : names.startsAt}, or the task would end before it starts.`);
+  if (judged.isExpiryTooFarAhead)
+    faults.push(`${names.expiresAt} is more than ${aheadDaysMax} days after the start. Choose an earlier time, or leave it out.`);
+  if (faults.length > 0) throw problem.invalid(faults);
+  return { startsAt, expiresAt, isLater: judged.isLater };
+}
+
+async function enqueueTimed(tx: Transaction, task: NewTask, times: TaskTimes): Promise<string> {
+  await lockTagOf(tx, times.isLater ? null : task.concurrencyTag);
+  const id = await insertTimedTask(tx, task, times);
+  await insertTimers(tx, id, { start: times.isLater ? times.startsAt : null, expire: times.expiresAt });
+  const queued = times.isLater ? undefined : await queueTask(tx, id);
+  await recordEvent(tx, {
+    spaceId: task.spaceId,
+    category: eventCategory(task.name, "Queued"),
+    actor: task.actor,
+    message: `${task.description} was queued${times.isLater ? `, to start at ${new Date(times.startsAt!).toISOString()}` : ""}`,
+    relatedDocumentIds: [id, ...(task.relatedDocumentIds ?? [])],
+  });
+  if (queued?.isEligible === true) tx.notify(taskChannel, encodeHint({ kind: "queued", taskId: id }));
+  return id;
+}
+
 /**
  * Asks for a task to be cancelled. A queued one is Canceled at once; a running one is told, whichever node runs it or takes it
  * over; one that has ended is left as it is.
@@ -66,7 +114,8 @@ export async function requestCancel(tx: Transaction, taskId: string, actor: Acto
   const found = await findTaskForCancel(tx, taskId);
   if (found === undefined) throw problem.notFound("task", taskId);
   await lockTagOf(tx, found.tag);
-  const was = await markCancel(tx, taskId);
+  let was = await markCancel(tx, taskId);
+  if (was !== "running" && (await deleteTimers(tx, taskId)) && was === "gone") was = "queued";
   if (was === "gone") return;
   await recordEvent(tx, {
     spaceId: found.spaceId,

@@ -86,7 +86,7 @@ test("what cannot be done is refused with a sentence, and leaves no task", async
   assert.match(await errorsOf(path, { ...good, EnvironmentId: "Environments-999" }), /no environment/);
   assert.match(await errorsOf(path, { ...good, EnvironmentId: prod.Id }), /first be deployed successfully to: Development/);
   assert.match(await errorsOf(path, { ...good, TenantId: "Tenants-1" }), /no tenant 'Tenants-1'/);
-  assert.match(await errorsOf(path, { ...good, QueueTime: "2030-01-01T00:00:00Z" }), /Scheduled deployments are not supported/);
+  assert.match(await errorsOf(path, { ...good, QueueTime: "2130-01-01T00:00:00Z" }), /QueueTime is more than 30 days ahead/);
   assert.match(await errorsOf(path, { ...good, FormValues: { a: "b" } }), /no prompted variable 'a'/);
   assert.match(await errorsOf(path, { ...good, SpecificMachineIds: ["Machines-999"] }), /no machine/);
   assert.match(await errorsOf(path, { ...good, SkipActions: ["nope"] }), /no step 'nope'/);

@@ -23,6 +23,8 @@ import { environmentsMax } from "./deploy-search.ts";
 import { EnvironmentPreview } from "./environment-preview.tsx";
 import type { Answers } from "./environment-preview.tsx";
 import { ReleaseDifferences } from "./release-differences.tsx";
+import { StartTimePanel, startTimeBody, startTimeFault } from "./start-time.tsx";
+import type { StartTime } from "./start-time.tsx";
 
 const route = getRouteApi("/signed-in/app/$space/releases/$release/deploy");
 
@@ -58,6 +60,8 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
   const goesBack = chosen.length > 0 && chosen.every(({ Id }) => newer(Id) !== undefined);
   const [answers, setAnswers] = useState<Readonly<Record<string, Answers>>>({});
   const [comments, setComments] = useState("");
+  const [start, setStart] = useState<StartTime>(null);
+  const startFault = startTimeFault(start);
   /** What was made already when one of several failed, and the name of each wish. Other words are another wish. */
   const made = useRef(new Map<string, Deployment>());
   const wishes = useRef(new Map<string, { text: string; key: string }>());
@@ -72,6 +76,7 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
         const body = {
           ReleaseId: release.Id,
           EnvironmentId: Id,
+          ...startTimeBody(start),
           ...(comments.trim() === "" ? {} : { Comments: comments }),
           ...(own === undefined ? {} : { FormValues: own.values, SkipActions: [...own.skipped] }),
           ...(own?.guidedFailure === undefined ? {} : { UseGuidedFailure: own.guidedFailure }),
@@ -164,6 +169,7 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
               <Replaced space={space} environment={Name} release={release} there={progression && releaseThere(progression, Id)} />
             </EnvironmentPreview>
           ))}
+          <StartTimePanel start={start} onChange={setStart} />
           <Panel>
             <TextField label="Comment" value={comments} onChange={setComments} rows={2} help="Stands beside the deployment for ever." />
           </Panel>
@@ -180,7 +186,12 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
             />
           )}
           <div className={css["actions"]}>
-            <Button weight="primary" isDisabled={chosen.length === 0} isPending={deploy.isPending} onPress={() => deploy.mutate()}>
+            <Button
+              weight="primary"
+              isDisabled={chosen.length === 0 || startFault !== undefined}
+              isPending={deploy.isPending}
+              onPress={() => deploy.mutate()}
+            >
               {chosen.length <= 1
                 ? chosen[0] === undefined
                   ? "Deploy"
@@ -189,7 +200,11 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
                     : `Deploy to ${isolated(chosen[0].Name)}`
                 : `Deploy to ${chosen.length} environments`}
             </Button>
-            {chosen.length === 0 && <span className="muted">Choose at least one environment.</span>}
+            {chosen.length === 0 ? (
+              <span className="muted">Choose at least one environment.</span>
+            ) : (
+              start !== null && <span className="muted">{startFault ?? "It waits for its time; until then it can be cancelled."}</span>
+            )}
           </div>
         </>
       )}

@@ -25,15 +25,20 @@ interface NewReleaseDialogProps {
 export function NewReleaseDialog({ space, project, isOpen, onLeave }: NewReleaseDialogProps) {
   const router = useRouter();
   const queries = useQueryClient();
-  const { data: next } = useQuery({ ...nextVersionQuery(space, project.DeploymentProcessId), enabled: isOpen });
   const { data: channels = [] } = useQuery({ ...channelsQuery(space, project.Id), enabled: isOpen });
   const [version, setVersion] = useState<string>();
   const [channel, setChannel] = useState<string>();
+  const { data: next } = useQuery({ ...nextVersionQuery(space, project.DeploymentProcessId, channel), enabled: isOpen });
   const [notes, setNotes] = useState("");
   /** One wish: pressed again after a lost answer, it is the same. Another input is another wish. */
   const wish = useRef({ text: "", key: "" });
 
-  const shown = version ?? next ?? "";
+  const packageOfStep = next?.packageOfStep ?? null;
+  const versionHelp =
+    packageOfStep === null
+      ? "The next one by the project's way of counting."
+      : `Left empty, it is that of the package of the step ${isolated(packageOfStep)}.`;
+  const shown = version ?? next?.version ?? "";
 
   const make = useMutation({
     mutationFn: () => {
@@ -84,7 +89,7 @@ export function NewReleaseDialog({ space, project, isOpen, onLeave }: NewRelease
           error={make.error}
         />
       )}
-      <TextField label="Version" value={shown} onChange={setVersion} autoFocus help="The next one by the project's way of counting." />
+      <TextField label="Version" value={shown} onChange={setVersion} autoFocus help={versionHelp} />
       {channels.length > 1 && (
         <Select
           label="Channel"

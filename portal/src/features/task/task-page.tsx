@@ -4,7 +4,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, getRouteApi, useLocation, useRouter } from "@tanstack/react-router";
 import { useCallback, useRef, useState } from "react";
 import { deploymentOfTaskQuery } from "../../api/deployments.ts";
-import type { Deployment } from "../../api/documents.ts";
+import type { Deployment, ServerTask } from "../../api/documents.ts";
 import { findWayBack, progressionQuery } from "../../api/projects.ts";
 import { nodeName } from "../../api/server-nodes.ts";
 import { cancelTask, rerunTask, taskDetailsQuery, taskWaitingQuery } from "../../api/tasks.ts";
@@ -15,7 +15,7 @@ import { Loaded } from "../../design/loaded.tsx";
 import { Notice } from "../../design/notice.tsx";
 import { PageHeader } from "../../design/page.tsx";
 import { StateLabel, shownState } from "../../design/state-label.tsx";
-import { TimeText, durationText } from "../../design/time-text.tsx";
+import { MomentText, TimeText, durationText } from "../../design/time-text.tsx";
 import { ErrorPanel, Skeleton } from "../../design/view-states.tsx";
 import { LogViewer } from "../../log/log-viewer.tsx";
 import type { LogViewerProps } from "../../log/log-viewer.tsx";
@@ -66,7 +66,7 @@ function TaskView({ space, details }: { space: string; details: TaskDetails }) {
     <div className={css["page"]}>
       <TaskHeader space={space} details={details} />
       {!task.IsCompleted && <WaitingQuestions space={space} task={task.Id} />}
-      {!task.IsCompleted && <WhyWaiting space={space} task={task.Id} />}
+      {!task.IsCompleted && <WhyWaiting space={space} task={task} />}
       {hasFailed && <FailureCard space={space} task={task} nodes={details.ActivityLogs} onGo={goToLine} />}
       <div className={css["columns"]}>
         <StepTree space={space} task={task.Id} nodes={details.ActivityLogs} onGo={goToLine} />
@@ -124,7 +124,7 @@ function TaskHeader({ space, details }: { space: string; details: TaskDetails })
             {isRunning && <span className="tabular">{progressText(details)}</span>}
             {task.StartTime === null ? (
               <span>
-                queued <TimeText at={task.QueueTime} />
+                {Date.parse(task.QueueTime) > Date.now() ? "starts" : "queued"} <TimeText at={task.QueueTime} />
               </span>
             ) : (
               <span>
@@ -206,15 +206,29 @@ function RollBack({ space, deployment }: { space: string; deployment: Deployment
   );
 }
 
-function WhyWaiting({ space, task }: { space: string; task: string }) {
-  const { data } = useQuery(taskWaitingQuery(space, task));
+function WhyWaiting({ space, task }: { space: string; task: ServerTask }) {
+  const { data } = useQuery(taskWaitingQuery(space, task.Id));
   if (data === undefined || !data.IsWaiting || data.Reasons.length === 0) return null;
   return (
     <Notice>
       <strong>Why it waits</strong>
       <ul className={css["reasons"]}>
         {data.Reasons.map((reason) => (
-          <li key={reason.Message}>{reason.Message}</li>
+          <li key={reason.Message}>
+            {reason.Kind === "Scheduled" ? (
+              <>
+                It starts <TimeText at={task.QueueTime} />, at <MomentText at={task.QueueTime} />
+                {task.QueueTimeExpiry !== null && (
+                  <>
+                    , and times out if no node has started it by <MomentText at={task.QueueTimeExpiry} />
+                  </>
+                )}
+                .
+              </>
+            ) : (
+              reason.Message
+            )}
+          </li>
         ))}
       </ul>
     </Notice>

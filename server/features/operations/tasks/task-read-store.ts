@@ -15,7 +15,9 @@ export interface TaskRow {
   state: string;
   concurrency_tag: string | null;
   project_id: string | null;
+  /** When it joined the queue, or will. */
   queued_at: Date;
+  expires_at: Date | null;
   started_at: Date | null;
   completed_at: Date | null;
   error_message: string | null;
@@ -26,7 +28,7 @@ export interface TaskRow {
   pending_interruptions: string[];
 }
 
-const columns = `t.id, t.number, t.space_id, t.name, t.description, t.arguments, t.arguments_version, t.related_document_ids, t.state, t.concurrency_tag, t.project_id, t.queued_at, t.started_at,
+const columns = `t.id, t.number, t.space_id, t.name, t.description, t.arguments, t.arguments_version, t.related_document_ids, t.state, t.concurrency_tag, t.project_id, t.queued_at, t.expires_at, t.started_at,
   t.completed_at, t.error_message, t.has_warnings_or_errors, t.server_node,
   extract(epoch FROM COALESCE(t.completed_at, now()) - t.started_at)::float8 AS lasted_s,
   ARRAY(SELECT DISTINCT i.type FROM interruptions i WHERE i.task_id = t.id AND i.answered_at IS NULL AND t.completed_at IS NULL) AS pending_interruptions`;

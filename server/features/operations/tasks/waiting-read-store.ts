@@ -38,6 +38,12 @@ export async function findQueuePlace(db: Queryable, taskId: string): Promise<Que
   );
 }
 
+/** When a task that is not in the queue yet will join it. Undefined: it is there, or has ended. */
+export async function findLaterStart(db: Queryable, taskId: string): Promise<Date | undefined> {
+  const [row] = await db.query<{ due_at: Date }>(`SELECT due_at FROM task_timers WHERE task_id = $1 AND action = 'start'`, [taskId]);
+  return row?.due_at;
+}
+
 export interface SilentMachine {
   id: string;
   name: string;

@@ -1,4 +1,4 @@
-// Why a task is not going on: an answer that a person has to give, tasks before it, no free place, no node that could take it, a node that was lost, an agent that is silent.
+// Why a task is not going on: the time it was asked to start at, an answer that a person has to give, tasks before it, no free place, no node that could take it, a node that was lost, an agent that is silent.
 // Without its database a node can say only that, which its answer 503 does.
 
 import { listNodes, offlineAfterMs } from "../../../platform/cluster/cluster.ts";
@@ -6,10 +6,10 @@ import type { ServerNode } from "../../../platform/cluster/cluster.ts";
 import type { Queryable } from "../../../platform/database/database.ts";
 import { listPendingInterruptions, listTasksAhead } from "./task-read-store.ts";
 import type { TaskRow } from "./task-read-store.ts";
-import { countRunning, eligibleCountMax, findQueuePlace, listSilentMachines } from "./waiting-read-store.ts";
+import { countRunning, eligibleCountMax, findLaterStart, findQueuePlace, listSilentMachines } from "./waiting-read-store.ts";
 
 export interface WaitingReason {
-  Kind: "TasksAhead" | "TaskCap" | "NoNode" | "Starting" | "NodeLost" | "AgentSilent" | "Interruption";
+  Kind: "Scheduled" | "TasksAhead" | "TaskCap" | "NoNode" | "Starting" | "NodeLost" | "AgentSilent" | "Interruption";
   Message: string;
   RelatedDocumentIds: string[];
 }
@@ -23,7 +23,7 @@ const relatedMax = 30;
 export async function whyWaiting(db: Queryable, task: TaskRow): Promise<WaitingReason[]> {
   if (task.completed_at !== null) return [];
   const place = await findQueuePlace(db, task.id);
-  if (place === undefined) return [];
+  if (place === undefined) return await reasonsOfTime(db, task);
   const asked = await listPendingInterruptions(db, task.id, relatedMax);
   if (asked.length > 0) {
     return asked.map(({ id, title }) => ({
@@ -58,6 +58,13 @@ export async function whyWaiting(db: Queryable, task: TaskRow): Promise<WaitingR
     ];
   }
   return await reasonsOfNodes(db, place.eligibleBefore);
+}
+
+async function reasonsOfTime(db: Queryable, task: TaskRow): Promise<WaitingReason[]> {
+  const at = await findLaterStart(db, task.id);
+  if (at === undefined) return [];
+  const expiry = task.expires_at === null ? "" : `; if no node has started it by ${task.expires_at.toISOString()}, it ends as timed out`;
+  return [{ Kind: "Scheduled", Message: `It was asked to start at ${at.toISOString()}${expiry}.`, RelatedDocumentIds: [] }];
 }
 
 async function reasonsOfNodes(db: Queryable, eligibleBefore: number): Promise<WaitingReason[]> {

@@ -77,10 +77,11 @@ export async function findReleaseByVersion(db: Queryable, projectId: string, ver
   return row;
 }
 
-export async function latestVersion(db: Queryable, projectId: string): Promise<string | undefined> {
-  const [row] = await db.query<{ version: string }>(`SELECT version FROM releases WHERE project_id = $1 ORDER BY number DESC LIMIT 1`, [
-    projectId,
-  ]);
+export async function latestVersion(db: Queryable, projectId: string, channelId: string | null = null): Promise<string | undefined> {
+  const [row] = await db.query<{ version: string }>(
+    `SELECT version FROM releases WHERE project_id = $1 AND ($2::text IS NULL OR channel_id = $2) ORDER BY number DESC LIMIT 1`,
+    [projectId, channelId],
+  );
   return row?.version;
 }
 

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isReleaseVersion, nextVersion } from "./release-version.ts";
 
+const nowMs = Date.UTC(2026, 2, 1, 14, 5, 9);
 const patch = "#{Octopus.Version.LastMajor}.#{Octopus.Version.LastMinor}.#{Octopus.Version.NextPatch}";
 
 test("the next version follows the template and the latest release", () => {
@@ -18,12 +19,37 @@ test("the next version follows the template and the latest release", () => {
     ["#{Octopus.Version.LastMajor}.0.0.#{Octopus.Version.NextRevision}", "1.0.0.8", "1.0.0.9"],
   ];
   for (const [template, latest, expected] of cases)
-    assert.deepEqual(nextVersion(template, latest), { ok: true, version: expected }, `${template} after ${latest}`);
+    assert.deepEqual(nextVersion(template, { latest, nowMs }), { ok: true, version: expected }, `${template} after ${latest}`);
 });
 
-test("a template with other variables or an impossible result says so", () => {
-  assert.equal(nextVersion("#{Project.Version}", "1.0.0").ok, false);
-  assert.equal(nextVersion("not a version", undefined).ok, false);
+test("date, time, the channel's own releases and the project's variables may stand in a template", () => {
+  const facts = {
+    latest: "3.0.9",
+    latestOfChannel: "2.4.1",
+    channelName: "hotfix",
+    variables: [
+      { name: "Product.Line", value: "#{Octopus.Date.Year}.7" },
+      { name: "Suffix", value: null },
+    ],
+    nowMs,
+  };
+  const cases: [string, string][] = [
+    ["#{Octopus.Date.Year}.#{Octopus.Date.Month}.#{Octopus.Date.Day}.#{Octopus.Version.NextRevision}", "2026.3.1.1"],
+    ["#{Octopus.Date.DayOfYear}.#{Octopus.Time.Hour}.#{Octopus.Time.Minute}#{Octopus.Time.Second}", "60.14.59"],
+    ["#{Octopus.Version.Channel.LastMajor}.#{Octopus.Version.Channel.LastMinor}.#{Octopus.Version.Channel.NextPatch}", "2.4.2"],
+    ["#{product.line}.#{Octopus.Version.NextPatch}-#{Octopus.Release.Channel.Name | ToUpper}#{Suffix}", "2026.7.10-HOTFIX"],
+  ];
+  for (const [template, expected] of cases) assert.deepEqual(nextVersion(template, facts), { ok: true, version: expected }, template);
+});
+
+test("a template with unknown variables or an impossible result says so", () => {
+  const reasonOf = (template: string): string => {
+    const next = nextVersion(template, { latest: "1.0.0", nowMs });
+    return next.ok ? assert.fail(next.version) : next.reason;
+  };
+  assert.match(reasonOf("#{Project.Version}.1"), /uses #\{Project\.Version\}, which no variable/);
+  assert.match(reasonOf("not a version"), /gives 'not a version', which is not a version/);
+  assert.match(reasonOf("1.#{unless"), /cannot be read/);
 });
 
 test("versions are letters, digits and . _ + -, beginning with a letter or digit", () => {

@@ -18,13 +18,15 @@ import { channels, channelsToChooseFrom, chooseChannel, faultsByRules, ruleFor }
 import type { ChannelRule } from "../channels/channels.ts";
 import { findSnapshotSteps, freezeProcess, getProcess } from "../processes/processes.ts";
 import type { ProcessAction, ProcessStep } from "../processes/processes.ts";
-import { findProjectByText, getProjectId, projectOfVariables, projects, versioningTemplateDefault } from "../projects/projects.ts";
-import { freezeVariables } from "../variables/variables.ts";
+import { findProjectByText, getProjectId, projectOfVariables, projects } from "../projects/projects.ts";
+import { freezeVariables, loadCurrentVariables, loadVariableSnapshots } from "../variables/variables.ts";
+import type { ReleaseVariables } from "../variables/variables.ts";
 import { newestVersionWithin } from "../../library/feeds/feeds.ts";
 import { newestVersion } from "../../library/library.ts";
 import * as store from "./release-store.ts";
 import type { ReleaseFilter, ReleaseRow } from "./release-store.ts";
-import { isReleaseVersion, nextVersion } from "./release-version.ts";
+import { donorPackageOf, nextReleaseVersion } from "./next-release-version.ts";
+import { isReleaseVersion } from "./release-version.ts";
 import { packagesOf, readVersionWish, selectedVersion, selectPackages, wishedVersion } from "./selected-packages.ts";
 import type { GivenSelection, PackageUse, SelectedPackage } from "./selected-packages.ts";
 
@@ -144,13 +146,13 @@ async function createRelease(tx: Transaction, spaceId: string, actor: Actor, wan
   if (project["IsDisabled"] === true)
     throw problem.invalid(`The project '${String(project["Name"])}' is disabled. Enable it before you create a release.`);
   await store.lockReleases(tx, projectId);
-  const version = wanted.version?.trim() || (await computedVersion(tx, project));
-  if (!isReleaseVersion(version))
-    throw problem.invalid(`'${version}' is not a version. Use letters, digits and . _ + - such as 1.0.0 or 2.1.0-beta.3.`);
-  if (await store.findReleaseByVersion(tx, projectId, version)) throw versionTaken(version);
+  const named = wanted.version?.trim() || undefined;
+  if (named !== undefined) await refuseVersion(tx, projectId, named);
   const { snapshotId, steps } = await freezeProcess(tx, spaceId, projectId);
   const { channel, selected } = await placeRelease(wanted, steps);
   const frozen = await freezeVariables(tx, spaceId, projectOfVariables(project));
+  const version = named ?? (await computedVersion(tx, { project, channel, steps, selected, frozen }));
+  if (named === undefined) await refuseVersion(tx, projectId, version);
   const { id, number } = await nextId(tx, "Releases");
   await store.insertRelease(tx, {
     id,
@@ -203,9 +205,26 @@ function versionTaken(version: string) {
   return problem.invalid(`The project already has a release ${version}. Use another version.`);
 }
 
-async function computedVersion(db: Queryable, project: Document): Promise<string> {
-  const template = (project["VersioningStrategy"] as { Template?: string | null } | null)?.Template || versioningTemplateDefault;
-  const next = nextVersion(template, await store.latestVersion(db, project.Id));
+/** @throws Problem 400 for what is no version or is taken */
+async function refuseVersion(tx: Transaction, projectId: string, version: string): Promise<void> {
+  if (!isReleaseVersion(version))
+    throw problem.invalid(`'${version}' is not a version. Use letters, digits and . _ + - such as 1.0.0 or 2.1.0-beta.3.`);
+  if (await store.findReleaseByVersion(tx, projectId, version)) throw versionTaken(version);
+}
+
+async function computedVersion(
+  tx: Transaction,
+  of: {
+    project: Document;
+    channel: Document;
+    steps: readonly ProcessStep[];
+    selected: readonly SelectedPackage[];
+    frozen: ReleaseVariables;
+  },
+): Promise<string> {
+  const { frozen } = of;
+  const variables = await loadVariableSnapshots(tx, [frozen.projectSnapshotId, ...frozen.librarySnapshotIds]);
+  const next = await nextReleaseVersion(tx, { ...of, variables, nowMs: Date.now() });
   if (!next.ok) throw problem.invalid(next.reason);
   return next.version;
 }
@@ -373,21 +392,22 @@ export function releaseRoutes({
       path: "/deploymentprocesses/{id}/template",
       scope: "space",
       permission: "ProcessView",
+      query: Type.Object({ channel: Type.Optional(Type.String()) }),
       answer: ReleaseTemplate,
-      handler: async ({ db, space, params }) => {
+      handler: async ({ db, space, params, query: wanted }) => {
         const process = await getProcess(db, space.id, params.id);
         const project = await projects.get(db, space.id, process.projectId);
-        const next = nextVersion(
-          String((project["VersioningStrategy"] as { Template?: string }).Template ?? versioningTemplateDefault),
-          await store.latestVersion(db, project.Id),
-        );
+        const channel = await chooseChannel(db, space.id, project.Id, wanted.channel);
+        const donor = donorPackageOf(project, process.steps)?.found;
+        const variables = await loadCurrentVariables(db, space.id, projectOfVariables(project));
+        const next = await nextReleaseVersion(db, { project, channel, steps: process.steps, variables, nowMs: Date.now() });
         return ok({
           Id: null,
           DeploymentProcessId: process.id,
           LastReleaseVersion: (await store.latestVersion(db, project.Id)) ?? null,
           NextVersionIncrement: next.ok ? next.version : null,
-          VersioningPackageStepName: null,
-          VersioningPackageReferenceName: null,
+          VersioningPackageStepName: donor?.action.Name ?? null,
+          VersioningPackageReferenceName: donor?.reference || null,
           Packages: await packageQuestions(db, project, process.steps),
           GitResources: [],
           Links: { Self: `/api/${space.id}/deploymentprocesses/${process.id}/template` },

@@ -138,6 +138,16 @@ async function freezeSet(tx: Transaction, set: { id: string; spaceId: string; ow
   return snapshotId;
 }
 
+/** A project's variables as they are now, with those of the library sets it includes. */
+export async function loadCurrentVariables(db: Queryable, spaceId: string, project: ProjectOfVariables): Promise<FrozenVariable[]> {
+  const found: FrozenVariable[] = [];
+  for (const ownerId of [project.id, ...project.includedLibrarySets]) {
+    const set = await store.findSet(db, spaceId, store.variableSetIdOf(ownerId));
+    if (set !== undefined) found.push(...set.variables.map((one) => freeze(one, set.owner.kind)));
+  }
+  return found;
+}
+
 /** What was frozen under an id. @throws Error for an id that names no snapshot, VariablesNotReadable for one of a newer version */
 export async function loadVariableSnapshot(tx: Queryable, snapshotId: string): Promise<{ variables: FrozenVariable[] }> {
   const snapshot = await store.findSnapshot(tx, null, snapshotId);

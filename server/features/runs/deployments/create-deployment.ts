@@ -8,6 +8,7 @@ import type { Queryable, Transaction } from "../../../platform/database/database
 import type { Document } from "../../../platform/resources/resources.ts";
 import type { Secrets } from "../../../platform/secrets/secrets.ts";
 import { enqueueTask } from "../../../engine/tasks/tasks.ts";
+import type { TaskTimes } from "../../../engine/tasks/tasks.ts";
 import { environments } from "../../infrastructure/infrastructure.ts";
 import {
   channels,
@@ -38,6 +39,8 @@ export interface NewDeployment {
   /** An environment in which a deployment of this release is just about to be a success. */
   succeeding?: string;
   comments: string | null;
+  /** Without: at once, and whenever there is a place for it. */
+  times?: TaskTimes | undefined;
   forcePackageDownload: boolean;
   forcePackageRedeployment: boolean;
   /** Ids or names of actions. */
@@ -120,6 +123,7 @@ export async function createDeployment(tx: Transaction, caller: Caller, wanted: 
     concurrencyTag: [project.Id, environment.Id, ...(tenant === null ? [] : [tenant.id])].join("/"),
     projectId: project.Id,
     environmentId: environment.Id,
+    times: wanted.times,
     actor,
     relatedDocumentIds: [id, project.Id, release.id, environment.Id, release.channel_id, ...(tenant === null ? [] : [tenant.id])],
   });

@@ -29,6 +29,9 @@ export interface DeploymentRow {
   release_version: string;
   task_state: string;
   task_queued_at: Date;
+  /** What the deployment was asked to wait for, and until when it had to be started. */
+  task_starts_at: Date | null;
+  task_expires_at: Date | null;
   task_started_at: Date | null;
   task_completed_at: Date | null;
   task_error_message: string | null;
@@ -40,13 +43,13 @@ type ReadOnlyColumn =
   | "created_at"
   | "process_snapshot_id"
   | "release_version"
-  | `task_${"state" | "queued_at" | "started_at" | "completed_at" | "error_message" | "has_warnings_or_errors"}`;
+  | `task_${"state" | "queued_at" | "starts_at" | "expires_at" | "started_at" | "completed_at" | "error_message" | "has_warnings_or_errors"}`;
 
 const columns = `d.id, d.number, d.space_id, d.name, d.project_id, d.release_id, d.channel_id, d.environment_id, d.tenant_id, d.task_id, d.comments, d.options,
   d.options_version, d.deployed_by, d.deployed_by_id, d.created_at, d.form_values,
   COALESCE(d.variable_snapshot_ids, array_remove(array_prepend(r.variable_snapshot_id, r.library_variable_snapshot_ids), NULL)) AS variable_snapshot_ids,
   r.process_snapshot_id, r.version AS release_version, t.state AS task_state,
-  t.queued_at AS task_queued_at, t.started_at AS task_started_at, t.completed_at AS task_completed_at, t.error_message AS task_error_message,
+  t.queued_at AS task_queued_at, t.starts_at AS task_starts_at, t.expires_at AS task_expires_at, t.started_at AS task_started_at, t.completed_at AS task_completed_at, t.error_message AS task_error_message,
   t.has_warnings_or_errors AS task_has_warnings_or_errors`;
 const from = "deployments d JOIN releases r ON r.id = d.release_id JOIN tasks t ON t.id = d.task_id";
 

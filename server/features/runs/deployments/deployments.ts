@@ -19,6 +19,7 @@ import type { Queryable, Transaction } from "../../../platform/database/database
 import { change, created, nothing, ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
 import type { Secrets } from "../../../platform/secrets/secrets.ts";
+import { readTimes } from "../../../engine/tasks/tasks.ts";
 import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
 import { environments } from "../../infrastructure/infrastructure.ts";
 import {
@@ -68,8 +69,8 @@ function present(row: DeploymentRow) {
     ForcePackageDownload: row.options.forcePackageDownload,
     ForcePackageRedeployment: row.options.forcePackageRedeployment,
     FormValues: presentFormValues(row.form_values),
-    QueueTime: null,
-    QueueTimeExpiry: null,
+    QueueTime: row.task_starts_at,
+    QueueTimeExpiry: row.task_expires_at,
     SkipActions: row.options.skipActionIds,
     SpecificMachineIds: row.options.specificMachineIds,
     ExcludedMachineIds: row.options.excludedMachineIds,
@@ -97,13 +98,13 @@ async function getDeployment(db: Queryable, spaceId: string, id: string): Promis
   return row;
 }
 
-/** Wishes that would silently not come true are refused instead. */
-function refuseUnsupported(wanted: { QueueTime?: string | null; QueueTimeExpiry?: string | null }): void {
-  const faults: string[] = [];
-  if (wanted.QueueTime || wanted.QueueTimeExpiry)
-    faults.push("Scheduled deployments are not supported yet: leave out the start and expiry times.");
-  if (faults.length > 0) throw problem.invalid(faults);
-}
+/** The resource form and the command form call the times differently. @throws Problem 400 */
+const timesOf = {
+  resource: (db: Queryable, body: { QueueTime?: string | null; QueueTimeExpiry?: string | null }) =>
+    readTimes(db, { startsAt: body.QueueTime, expiresAt: body.QueueTimeExpiry }, { startsAt: "QueueTime", expiresAt: "QueueTimeExpiry" }),
+  command: (db: Queryable, body: { RunAt?: string | null; NoRunAfter?: string | null }) =>
+    readTimes(db, { startsAt: body.RunAt, expiresAt: body.NoRunAfter }, { startsAt: "RunAt", expiresAt: "NoRunAfter" }),
+};
 
 /** The release that is named, its variables frozen anew when that is wanted. */
 async function releaseToDeploy(
@@ -170,7 +171,7 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
     body: DeploymentBody,
     answer: Deployment,
     handler: async ({ tx, space, caller, body }) => {
-      refuseUnsupported(body);
+      const times = await timesOf.resource(tx, body);
       const release = await store404AsInvalid(
         () => getRelease(tx, space.id, body.ReleaseId, "FOR SHARE"),
         `There is no release '${body.ReleaseId}' in this space.`,
@@ -182,6 +183,7 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
         environmentId: environment.Id,
         tenant: body.TenantId ? await findTenant(tx, release, body.TenantId) : null,
         comments: body.Comments ?? null,
+        times,
         forcePackageDownload: body.ForcePackageDownload ?? false,
         forcePackageRedeployment: body.ForcePackageRedeployment ?? false,
         skip: body.SkipActions ?? [],
@@ -201,10 +203,7 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
     body: CreateDeploymentCommand,
     answer: CreateDeploymentResponse,
     handler: async ({ tx, space, caller, actor, body }) => {
-      refuseUnsupported({
-        QueueTime: body.RunAt ?? null,
-        QueueTimeExpiry: body.NoRunAfter ?? null,
-      });
+      const times = await timesOf.command(tx, body);
       if (body.EnvironmentNames.length === 0) throw problem.invalid("EnvironmentNames must name at least one environment.");
       const release = await releaseToDeploy(tx, { spaceId: space.id, caller, actor }, body);
       const wanted = new Map<string, string>();
@@ -217,6 +216,7 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
             environmentId,
             tenant: null,
             comments: null,
+            times,
             forcePackageDownload: body.ForcePackageDownload ?? false,
             forcePackageRedeployment: body.ForcePackageRedeployment ?? false,
             skip: body.SkipStepNames ?? [],
@@ -239,10 +239,7 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
     body: CreateTenantedDeploymentCommand,
     answer: CreateDeploymentResponse,
     handler: async ({ tx, space, caller, actor, body }) => {
-      refuseUnsupported({
-        QueueTime: body.RunAt ?? null,
-        QueueTimeExpiry: body.NoRunAfter ?? null,
-      });
+      const times = await timesOf.command(tx, body);
       const release = await releaseToDeploy(tx, { spaceId: space.id, caller, actor }, body);
       const environment = await findEnvironmentByText(tx, space.id, body.EnvironmentName);
       const rows: DeploymentRow[] = [];
@@ -253,6 +250,7 @@ export const deploymentRoutes = ({ secrets }: { secrets: Secrets }): Route[] => 
             environmentId: environment.Id,
             tenant,
             comments: null,
+            times,
             forcePackageDownload: body.ForcePackageDownload ?? false,
             forcePackageRedeployment: body.ForcePackageRedeployment ?? false,
             skip: body.SkipStepNames ?? [],
