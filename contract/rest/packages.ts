@@ -13,7 +13,7 @@ export const Package = object({
   Title: text(),
   Summary: text(),
   Description: text(),
-  /** Null where there are none, and in lists that were not asked to include them. */
+  /** Null where there are none, and in reads that did not ask to include them. */
   ReleaseNotes: orNull(text()),
   Published: time(),
   FileExtension: text(),

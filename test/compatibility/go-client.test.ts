@@ -52,8 +52,8 @@ test("`package list` and `package delete`: release notes come only when asked fo
   ];
   assert.deepEqual(await notes(""), without);
   assert.deepEqual(await notes("includeNotes=true&"), [["Noted", "Much is new"], without[1]]);
-  assert.equal((await node.get("/api/Spaces-1/packages/packages-Plain.1.0.0")).ReleaseNotes, null);
-  assert.equal((await node.get("/api/Spaces-1/packages/Noted.1.0.0")).ReleaseNotes, "Much is new");
+  assert.equal((await node.get("/api/Spaces-1/packages/packages-Noted.1.0.0")).ReleaseNotes, null);
+  assert.equal((await node.get("/api/Spaces-1/packages/Noted.1.0.0?includeNotes=true")).ReleaseNotes, "Much is new");
 });
 
 test("`deployment-target … create`: a machine policy says what agents in Kubernetes do, also one stored before it could", async () => {

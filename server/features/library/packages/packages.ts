@@ -52,8 +52,8 @@ async function presentAll(db: Queryable, spaceId: string, rows: readonly Package
   return rows.map((row, n) => document(row, builds[n] ?? null, withNotes));
 }
 
-async function present(db: Queryable, row: PackageRow): Promise<object> {
-  const [one] = await presentAll(db, row.space_id, [row], true);
+async function present(db: Queryable, row: PackageRow, withNotes: boolean): Promise<object> {
+  const [one] = await presentAll(db, row.space_id, [row], withNotes);
   return one!;
 }
 
@@ -183,7 +183,7 @@ export function packageRoutes({ database, folder }: { database: Database; folder
       name: readPackageFileName(fileName),
       content: file.content,
     });
-    const stored = await present(database, row);
+    const stored = await present(database, row, true);
     return outcome === "created" ? created(stored) : ok(stored);
   }
 
@@ -277,8 +277,10 @@ export function packageRoutes({ database, folder }: { database: Database; folder
       path: "/packages/{id}",
       scope: "space",
       permission: "FeedView",
+      query: Type.Object({ includeNotes: Type.Optional(Type.Boolean()) }),
       answer: Package,
-      handler: async ({ db, space, params }) => ok(await present(db, await getPackage(db, space.id, params.id))),
+      handler: async ({ db, space, params, query }) =>
+        ok(await present(db, await getPackage(db, space.id, params.id), query.includeNotes === true)),
     }),
     act({
       method: "DELETE",
