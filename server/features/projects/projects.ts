@@ -4,6 +4,7 @@ import type { Route } from "../../platform/http/http.ts";
 import type { Secrets } from "../../platform/secrets/secrets.ts";
 import type { SpaceFiller } from "../organization/organization.ts";
 import { channelRoutes } from "./channels/channels.ts";
+import { creationRoutes } from "./cloning/cloning.ts";
 import { defectRoutes } from "./defects/defects.ts";
 import { libraryVariableSetRoutes } from "./library-variable-sets/library-variable-sets.ts";
 import { processRoutes } from "./processes/processes.ts";
@@ -65,6 +66,7 @@ export interface ProjectsParts {
 export function projectsRoutes(parts: ProjectsParts): Route[] {
   return [
     ...projectGroups.routes,
+    ...creationRoutes(parts.secrets),
     ...projectRoutes,
     ...channelRoutes,
     ...defectRoutes,

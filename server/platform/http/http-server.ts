@@ -384,7 +384,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     return reply
       .code(shown.status)
       .header("content-type", "application/json; charset=utf-8")
-      .send(JSON.stringify(errorBody(shown.message, shown.errors)));
+      .send(JSON.stringify(errorBody(shown.status, shown.message, shown.errors)));
   }
 
   return {

@@ -255,15 +255,19 @@ export function defineResource(definition: ResourceDefinition): Resource {
         throw problem.notFound(noun, params.id);
       },
     }),
-    change({
-      method: "POST",
-      path: `/${path}`,
-      scope: "space",
-      permission: permissions.create,
-      body: definition.body,
-      answer: definition.answer,
-      handler: async ({ tx, space, actor, body }) => created(await create(tx, space.id, actor, body as object)),
-    }),
+    ...(definition.ownCreate
+      ? []
+      : [
+          change({
+            method: "POST",
+            path: `/${path}`,
+            scope: "space",
+            permission: permissions.create,
+            body: definition.body,
+            answer: definition.answer,
+            handler: async ({ tx, space, actor, body }) => created(await create(tx, space.id, actor, body as object)),
+          }),
+        ]),
     change({
       method: "PUT",
       path: one,

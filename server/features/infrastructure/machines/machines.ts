@@ -29,6 +29,7 @@ import * as store from "./machine-store.ts";
 const filters = {
   ...endpointFilters,
   roles: { type: texts, where: anyOf("EXISTS (SELECT 1 FROM unnest(r.roles) role WHERE lower(role) = ANY ($?))") },
+  deploymentTargetTypes: { type: texts, where: anyOf("lower(r.communication_style) = ANY ($?)") },
   environmentIds: {
     type: texts,
     where: anyOf("EXISTS (SELECT 1 FROM machine_environments me WHERE me.machine_id = r.id AND lower(me.environment_id) = ANY ($?))"),

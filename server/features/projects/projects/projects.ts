@@ -13,7 +13,7 @@ import { lifecycles } from "../../library/library.ts";
 import { channelPage, channelQuery, channels, createDefaultChannel } from "../channels/channels.ts";
 import { createProcess, getProcess, processIdOf } from "../processes/processes.ts";
 import { projectGroups } from "../project-groups/project-groups.ts";
-import { readTemplates } from "../variable-templates/variable-templates.ts";
+import { presentTemplate, readTemplates, templatesOf } from "../variable-templates/variable-templates.ts";
 import { createVariableSet, forgetVariablesOf, variableSetIdOf } from "../variables/variables.ts";
 import type { ProjectOfVariables } from "../variables/variables.ts";
 import { countUnfinishedTasksOfProject, setIncludedLibrarySets } from "./project-store.ts";
@@ -61,6 +61,7 @@ export const projects = defineResource({
         ProjectTags: [],
         Templates: [],
         ReleaseCreationStrategy: {},
+        ClonedFromProjectId: null,
       }),
       IncludedLibraryVariableSetIds: {
         column: "settings",
@@ -81,6 +82,13 @@ export const projects = defineResource({
   },
   answer: Project,
   body: ProjectBody,
+  ownCreate: true,
+  filters: {
+    clonedFromProjectId: {
+      type: Type.String(),
+      where: (value: string) => ({ sql: "lower(r.settings ->> 'ClonedFromProjectId') = lower($?)", values: [value] }),
+    },
+  },
   permissions: { view: "ProjectView", create: "ProjectCreate", edit: "ProjectEdit", delete: "ProjectDelete" },
   links: ({ Id }, base) => ({
     Releases: `${base}/projects/${Id}/releases{/version}{?skip,take,searchByVersion}`,
@@ -97,7 +105,7 @@ export const projects = defineResource({
   }),
   present: (document) =>
     Object.assign(document, {
-      ClonedFromProjectId: null,
+      Templates: templatesOf(document).map(presentTemplate),
       DeploymentProcessId: processIdOf(document.Id),
       VariableSetId: variableSetIdOf(document.Id),
       IsVersionControlled: false,

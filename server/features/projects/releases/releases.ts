@@ -406,6 +406,20 @@ export function releaseRoutes({
       },
     }),
     read({
+      path: "/projects/{id}/channels/{channel}/releases",
+      scope: "space",
+      permission: "ReleaseView",
+      query,
+      answer: page(Release),
+      handler: async ({ db, space, params, query: wanted }) => {
+        const projectId = await getProjectId(db, space.id, params.id);
+        const channel = await channels.get(db, space.id, params.channel);
+        if (channel["ProjectId"] !== projectId) throw problem.notFound("channel", params.channel);
+        const path = `projects/${projectId}/channels/${channel.Id}/releases`;
+        return ok(await releasePage(db, space.id, wanted, path, { channelId: channel.Id }));
+      },
+    }),
+    read({
       path: "/projects/{id}/releases/{version}",
       scope: "space",
       permission: "ReleaseView",
