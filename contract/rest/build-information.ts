@@ -2,8 +2,8 @@
 
 import { id, links, list, object, optional, orNull, text, time, written } from "./shapes.ts";
 
-const Commit = object({ Id: text(), Comment: text(), LinkUrl: orNull(text()) });
-const WorkItem = object({ Id: text(), LinkUrl: text(), Source: text(), Description: text() });
+export const Commit = object({ Id: text(), Comment: text(), LinkUrl: orNull(text()) });
+export const WorkItem = object({ Id: text(), LinkUrl: text(), Source: text(), Description: text() });
 
 const build = { BuildEnvironment: text(), BuildNumber: text(), BuildUrl: text(), Branch: text() };
 const source = { VcsType: text(), VcsRoot: text(), VcsCommitNumber: text() };

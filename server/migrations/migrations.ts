@@ -23,6 +23,7 @@ import { installTokens } from "./0021-install-tokens.ts";
 import { tenantVariables } from "./0023-tenant-variables.ts";
 import { clonedTenants } from "./0026-cloned-tenants.ts";
 import { taskTimers } from "./0027-task-timers.ts";
+import { deploymentChanges } from "./0028-deployment-changes.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -49,4 +50,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0023-tenant-variables", sql: tenantVariables },
   { name: "0026-cloned-tenants", sql: clonedTenants },
   { name: "0027-task-timers", sql: taskTimers },
+  { name: "0028-deployment-changes", sql: deploymentChanges },
 ];

@@ -35,6 +35,7 @@ export {
   variableSnapshotIds,
 } from "./releases/releases.ts";
 export type { PackageUse, ReleaseRow } from "./releases/releases.ts";
+export { listReleasesBetween } from "./releases/releases.ts";
 export {
   compareWithFrozen,
   forgetAnswers,

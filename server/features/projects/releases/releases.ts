@@ -34,6 +34,7 @@ import type { GivenSelection, PackageUse, SelectedPackage } from "./selected-pac
 
 export { findRelease, findReleaseByVersion, listReleases } from "./release-store.ts";
 export type { ReleaseRow } from "./release-store.ts";
+export { listReleasesBetween } from "./releases-between.ts";
 export { packagesOf, selectedVersion } from "./selected-packages.ts";
 export type { PackageUse } from "./selected-packages.ts";
 
