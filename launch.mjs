@@ -62,7 +62,8 @@ export function findNode({
  * If the child was ended by a signal, this process ends itself by the same one, so that a caller sees what happened.
  */
 export async function runOnFittingNode(entry, args) {
-  const child = spawn(findNode(), [entry, ...args], { stdio: "inherit" });
+  const env = { ...process.env, CUTTLE_LAUNCHED_AT: String(Math.round(performance.timeOrigin)) };
+  const child = spawn(findNode(), [entry, ...args], { stdio: "inherit", env });
   const forwarded = ["SIGINT", "SIGTERM", "SIGHUP"];
   const passOn = (signal) => {
     // A terminal sends Ctrl-C and hang-up to the whole group: the child has it already, and a second one would mean "at once".

@@ -5,6 +5,9 @@ import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { HalibutLimits } from "./limits.ts";
 
+/** What comes in records of some kilobytes goes to the disk, and from it, in parts of this size: each is a way to another thread and back. */
+const SPOOL_BYTES = 512 * 1024;
+
 /** A stream argument or result. `length` is exact; `open` may be called once or more and yields exactly that many bytes. */
 export interface DataStream {
   readonly length: number;
@@ -70,7 +73,8 @@ export function createIncomingStream(id: string): IncomingStream {
       },
       async *open(): AsyncGenerator<Uint8Array> {
         if (held.kind === "memory") yield held.bytes;
-        else if (held.kind === "file") yield* held.file.createReadStream({ start: 0, autoClose: false }) as AsyncIterable<Buffer>;
+        else if (held.kind === "file")
+          yield* held.file.createReadStream({ start: 0, autoClose: false, highWaterMark: SPOOL_BYTES }) as AsyncIterable<Buffer>;
         else throw new Error("This stream has been disposed of. Read it before the call that brought it is over.");
       },
       dispose,
@@ -88,7 +92,7 @@ export function createIncomingStream(id: string): IncomingStream {
       const file = await open(path, "wx+", 0o600);
       try {
         if (NAMELESS_FILES) await unlink(path);
-        for await (const piece of pieces) await file.writeFile(piece);
+        for await (const part of gathered(pieces)) await file.writeFile(part);
       } catch (error) {
         await discard(file, path);
         throw error;
@@ -97,6 +101,23 @@ export function createIncomingStream(id: string): IncomingStream {
     },
     dispose,
   };
+}
+
+/** The same bytes in large parts; each is good until the next is asked for. */
+async function* gathered(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, void> {
+  const part = Buffer.allocUnsafe(SPOOL_BYTES);
+  let filled = 0;
+  for await (const piece of pieces) {
+    for (let at = 0; at < piece.length;) {
+      const taken = piece.copy(part, filled, at);
+      at += taken;
+      filled += taken;
+      if (filled < part.length) continue;
+      yield part;
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield part.subarray(0, filled);
 }
 
 async function discard(file: FileHandle, path: string): Promise<void> {

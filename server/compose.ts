@@ -244,6 +244,8 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     const eventStreams = createEventStreams({
       reportFault: (error) => log.error({ err: error }, "A stream of events broke off; its reader connects anew."),
     });
+    const logFeed = createTaskLogFeed({ database, folder: logFolder });
+    const packages = createDeployablePackages({ database, folder: shared });
     const http = createHttpServer({
       database,
       nodeName: config.nodeName,
@@ -252,12 +254,13 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
         database,
         secrets,
         logFolder,
-        logFeed: createTaskLogFeed({ database, folder: logFolder }),
+        logFeed,
         logIndex: createTaskLogIndex({ folder: logFolder }),
         eventStreams,
         packageFolder: shared,
+        prepareArchives: packages.prepare,
         installationId,
-        certificate: { thumbprint: identity.thumbprint, signatureAlgorithm: "sha256RSA" },
+        certificate: { thumbprint: identity.thumbprint, signatureAlgorithm: "sha256RSA", pem: identity.certificatePem },
         nodeName: config.nodeName,
         nodeChanged: () =>
           void registry.refresh().then(
@@ -297,13 +300,14 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     const url = `http://${host.includes(":") ? `[${host}]` : host}:${first.port}${first.virtualDirectory}`;
 
     const engine = createTaskEngine({
+      onLogGrown: logFeed.grew,
       database,
       renewals,
       folder: logFolder,
       handlers: [
         createDeployTask({
           agents,
-          stepTypes: createStepTypes({ packages: createDeployablePackages({ database, folder: shared }) }),
+          stepTypes: createStepTypes({ packages }),
           outputCipher: secrets,
           messageHandlers: [createArtifactMessages({ database, folder: shared, agents })],
           webUrl: url,

@@ -12,11 +12,15 @@ import type { Mutant } from "./mutant-list.ts";
 const deadlineMs = 5 * 60_000;
 /** A single test that waits for what the mutant prevents. */
 const testDeadlineMs = 150_000;
+/** Named at the end, the slowest first: a test that waits long for what never comes wants a deadline of its own. */
+const slowMs = 60_000;
 const root = path.dirname(import.meta.dirname);
 const words = process.argv.slice(2);
 const chosen = mutants.filter((mutant) => words.length === 0 || words.some((word) => mutant.name.includes(word)));
 
 let lived = 0;
+const slow: { mutant: Mutant; seconds: number; isEnded: boolean }[] = [];
+const begunMs = performance.now();
 for (const mutant of chosen) {
   const copy = await fs.mkdtemp(path.join(os.tmpdir(), "cuttle-mutant-"));
   try {
@@ -32,8 +36,9 @@ for (const mutant of chosen) {
       source.replace(mutant.find, () => mutant.put),
     );
     const startedMs = performance.now();
-    const passed = await runTest(copy, mutant);
-    const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
+    const { passed, isEnded } = await runTest(copy, mutant);
+    const seconds = Math.round((performance.now() - startedMs) / 1_000);
+    if (seconds * 1_000 > slowMs || isEnded) slow.push({ mutant, seconds, isEnded });
     if (passed) lived += 1;
     console.log(
       `${passed ? "LIVES " : "caught"}  ${mutant.rule.padEnd(12)} ${mutant.name} (${mutant.pattern}${typeof mutant.pattern === "number" ? " seeds" : ""}, ${seconds} s)`,
@@ -42,7 +47,11 @@ for (const mutant of chosen) {
     await fs.rm(copy, { recursive: true, force: true });
   }
 }
-console.log(`${chosen.length - lived} of ${chosen.length} mutants were caught.`);
+for (const { mutant, seconds, isEnded } of slow.sort((one, other) => other.seconds - one.seconds))
+  console.log(`slow    ${seconds} s${isEnded ? ", ended because it hung" : ""}: ${mutant.name} (${mutant.test}, ${mutant.pattern})`);
+console.log(
+  `${chosen.length - lived} of ${chosen.length} mutants were caught, in ${((performance.now() - begunMs) / 60_000).toFixed(1)} minutes.`,
+);
 process.exitCode = lived === 0 ? 0 : 1;
 
 /** The installed packages, with our own workspaces pointing into the copy. */
@@ -58,11 +67,18 @@ async function linkPackages(copy: string): Promise<void> {
   }
 }
 
-/** Whether the test passes. One that hangs has noticed as well. */
-function runTest(copy: string, mutant: Mutant): Promise<boolean> {
+/** Whether the test passes. One that hangs, and has to be ended, has noticed as well. */
+function runTest(copy: string, mutant: Mutant): Promise<{ passed: boolean; isEnded: boolean }> {
   return new Promise((resolve, reject) => {
     const isSeeds = typeof mutant.pattern === "number";
-    const asTest = ["--test", `--test-timeout=${testDeadlineMs}`, `--test-name-pattern=${mutant.pattern}`, mutant.test];
+    // What a failed test leaves open does not matter here.
+    const asTest = [
+      "--test",
+      "--test-force-exit",
+      `--test-timeout=${testDeadlineMs}`,
+      `--test-name-pattern=${mutant.pattern}`,
+      mutant.test,
+    ];
     const asSeeds = [mutant.test, "--first", "--seeds", `${mutant.pattern}`];
     const child = spawn(process.execPath, isSeeds ? asSeeds : asTest, {
       cwd: copy,
@@ -73,7 +89,11 @@ function runTest(copy: string, mutant: Mutant): Promise<boolean> {
     child.stdout?.on("data", (bytes: Buffer) => (said = (said + bytes.toString()).slice(-10_000)));
     // With the programs that the test has started: a group of its own.
     const end = (): void => void process.kill(-child.pid!, "SIGKILL");
-    const timer = setTimeout(end, deadlineMs);
+    let isEnded = false;
+    const timer = setTimeout(() => {
+      isEnded = true;
+      end();
+    }, deadlineMs);
     const onSignal = (): never => {
       end();
       process.exit(130);
@@ -86,7 +106,7 @@ function runTest(copy: string, mutant: Mutant): Promise<boolean> {
       // A simulation that cannot run at all has noticed nothing.
       if (isSeeds && code !== 0 && code !== null && !said.includes("broke a promise"))
         reject(new Error(`${mutant.name}: the simulation did not run.`));
-      else resolve(code === 0);
+      else resolve({ passed: code === 0, isEnded });
     });
   });
 }

@@ -2,26 +2,33 @@
 
 import { id, links, list, object, optional, orNull, text, time, written } from "./shapes.ts";
 
-const Commit = object({ Id: text(), Comment: text(), LinkUrl: orNull(text()) });
-const WorkItem = object({ Id: text(), LinkUrl: text(), Source: text(), Description: text() });
+export const Commit = object({ Id: text(), Comment: text(), LinkUrl: orNull(text()) });
+export const WorkItem = object({ Id: text(), LinkUrl: text(), Source: text(), Description: text() });
 
 const build = { BuildEnvironment: text(), BuildNumber: text(), BuildUrl: text(), Branch: text() };
 const source = { VcsType: text(), VcsRoot: text(), VcsCommitNumber: text() };
 
-export const MappedBuildInformation = object({
-  Id: id(),
+const mapped = {
   PackageId: text(),
   Version: text(),
   ...build,
   ...source,
   VcsCommitUrl: orNull(text()),
   IssueTrackerName: orNull(text()),
-  IncompleteDataWarning: orNull(text()),
-  Created: time(),
   Commits: list(Commit),
   WorkItems: list(WorkItem),
+};
+
+export const MappedBuildInformation = object({
+  Id: id(),
+  ...mapped,
+  IncompleteDataWarning: orNull(text()),
+  Created: time(),
   Links: links(),
 });
+
+/** How a package of a release was built. */
+export const ReleaseBuildInformation = object(mapped);
 
 export const BuildInformationBody = written({
   PackageId: text(),

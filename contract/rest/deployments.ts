@@ -1,7 +1,17 @@
 // Deployments and both ways of creating them.
 
+import { Commit, MappedBuildInformation, WorkItem } from "./build-information.ts";
 import { RetentionPeriod } from "./lifecycles.ts";
 import { flag, id, links, list, map, name, object, optional, orNull, text, time } from "./shapes.ts";
+
+/** A release that comes with a deployment: what is in it. */
+const ReleaseChanges = object({
+  Version: text(),
+  ReleaseNotes: text(),
+  WorkItems: list(WorkItem),
+  Commits: list(Commit),
+  BuildInformation: list(MappedBuildInformation),
+});
 
 export const Deployment = object({
   Id: id(),
@@ -32,7 +42,7 @@ export const Deployment = object({
   UseGuidedFailure: flag(),
   /** What the lifecycle says about files on targets, once they are tidied. */
   TentacleRetentionPeriod: orNull(RetentionPeriod),
-  Changes: list(object({})),
+  Changes: list(ReleaseChanges),
   ChangesMarkdown: text(),
   Links: links(),
 });
@@ -112,7 +122,7 @@ export const DeploymentPreview = object({
   StepsToExecute: list(PreviewStep),
   Form: object({ Values: map(orNull(text())), Elements: list(FormElement) }),
   UseGuidedFailureModeByDefault: flag(),
-  Changes: list(object({})),
+  Changes: list(ReleaseChanges),
   ChangesMarkdown: text(),
   Links: links(),
 });

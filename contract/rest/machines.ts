@@ -18,6 +18,7 @@ import {
   whole,
   written,
 } from "./shapes.ts";
+import { Environment } from "./environments.ts";
 
 /** What the server can talk to today. Others are refused on writing, because old clients cannot read a style they do not know. */
 export const communicationStyles = ["TentaclePassive", "TentacleActive", "None"] as const;
@@ -43,12 +44,14 @@ const EndpointBody = object({
   DefaultWorkerPoolId: optional(orNull(id())),
 });
 
+export const healthStatuses = ["Healthy", "HasWarnings", "Unhealthy", "Unavailable", "Unknown"] as const;
+
 /** Of everything with an endpoint: what is written, and what is only read. */
 const writtenOfBoth = { Name: name(), SpaceId: id(), IsDisabled: flag(), MachinePolicyId: id() };
 const readOfBoth = {
   Slug: text(),
   Endpoint,
-  HealthStatus: oneOf(["Healthy", "HasWarnings", "Unhealthy", "Unavailable", "Unknown"]),
+  HealthStatus: oneOf([...healthStatuses]),
   Status: oneOf(["Online", "Offline", "Unknown", "NeedsUpgrade", "CalamariNeedsUpgrade", "Disabled"]),
   StatusSummary: text(),
   /** When its health was last looked at. Other servers of this API say it only below `/connection`. */
@@ -90,7 +93,8 @@ export const MachineConnection = object({
   MachineId: id(),
   Status: text(),
   CurrentTentacleVersion: orNull(text()),
-  LastChecked: orNull(time()),
+  /** The first day of the calendar until it was looked at: older clients read nothing but a time. */
+  LastChecked: time(),
   Logs: list(object({ Category: text(), OccurredAt: time(), MessageText: text(), Detail: orNull(text()) })),
   /** Of a polling agent: the nodes to which it is connected now. Other servers of this API do not say it. */
   ConnectedNodes: list(object({ NodeName: text(), Connections: count(), Since: time() })),
@@ -125,5 +129,26 @@ export const WorkerPool = object({
   Links: links(),
 });
 export const WorkerPoolBody = written({ ...poolMembers, WorkerPoolType: text() });
+
+const machineCounts = {
+  TotalMachines: whole(),
+  TotalDisabledMachines: whole(),
+  MachineHealthStatusSummaries: map(whole()),
+  MachineEndpointSummaries: map(whole()),
+  TentacleUpgradesRequired: flag(),
+  MachineIdsForCalamariUpgrade: list(id()),
+  MachineIdsForTentacleUpgrade: list(id()),
+};
+const environmentCounts = { ...machineCounts, MachineTenantSummaries: map(whole()), MachineTenantTagSummaries: map(whole()) };
+export const EnvironmentsSummary = object({
+  ...environmentCounts,
+  EnvironmentSummaries: list(object({ ...environmentCounts, Environment })),
+  Links: links(),
+});
+export const WorkerPoolsSummary = object({
+  ...machineCounts,
+  WorkerPoolSummaries: list(object({ ...machineCounts, WorkerPool })),
+  Links: links(),
+});
 
 export const CommunicationsCertificate = object({ Id: id(), Name: text(), Thumbprint: text(), SignatureAlgorithm: text(), Links: links() });

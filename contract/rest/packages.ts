@@ -13,7 +13,8 @@ export const Package = object({
   Title: text(),
   Summary: text(),
   Description: text(),
-  ReleaseNotes: text(),
+  /** Null where there are none, and in reads that did not ask to include them. */
+  ReleaseNotes: orNull(text()),
   Published: time(),
   FileExtension: text(),
   /** SHA-1 in hex; what clients of this API compare files by. */

@@ -144,3 +144,25 @@ export const permissions = [
 ] as const;
 
 export type PermissionName = (typeof permissions)[number];
+
+/** Those that are about the whole system; all others hold in a space. */
+export const systemPermissions: readonly PermissionName[] = [
+  "AdministerSystem",
+  "ConfigureServer",
+  "DeploymentFreezeAdminister",
+  "EventRetentionDelete",
+  "EventRetentionView",
+  "FeatureToggleEdit",
+  "PlatformHubEdit",
+  "PlatformHubView",
+  "SpaceCreate",
+  "SpaceDelete",
+  "SpaceEdit",
+  "SpaceView",
+  "TelemetryView",
+  "UserEdit",
+  "UserInvite",
+  "UserRoleEdit",
+  "UserRoleView",
+  "UserView",
+];

@@ -1,5 +1,6 @@
 // Releases and their way through the lifecycle, with both ways of creating one.
 
+import { ReleaseBuildInformation } from "./build-information.ts";
 import { Deployment } from "./deployments.ts";
 import { flag, id, links, list, map, name, object, oneOf, optional, orNull, text, time, whole } from "./shapes.ts";
 
@@ -35,7 +36,7 @@ export const Release = object({
   IgnoreChannelRules: flag(),
   SelectedPackages: list(SelectedPackage),
   SelectedGitResources: list(object({})),
-  BuildInformation: list(object({})),
+  BuildInformation: list(ReleaseBuildInformation),
   CustomFields: map(orNull(text())),
   /** Of projects in Git. */
   VersionControlReference: orNull(map(orNull(text()))),
@@ -44,6 +45,8 @@ export const Release = object({
   LibraryVariableSetSnapshotIds: list(id()),
   Links: links(),
 });
+/** Packages of a release that its feed does not have. */
+export const MissingPackages = object({ Packages: list(object({ Id: text(), Version: text() })) });
 export const ReleaseBody = object({
   ProjectId: optional(orNull(id())),
   ChannelId: optional(orNull(id())),

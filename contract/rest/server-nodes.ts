@@ -21,7 +21,9 @@ export const ServerNodeSummary = object({
 export const ServerNodesSummary = object({ Nodes: list(ServerNodeSummary), Links: links() });
 export const ServerNodeDetails = object({
   Id: id(),
-  RunningTasks: list(object({ Id: id(), Name: text(), Description: text(), State: text(), Links: links() })),
+  RunningTasks: whole(),
+  /** Which they are. Other servers of this API only count them. */
+  Tasks: list(object({ Id: id(), Name: text(), Description: text(), State: text(), Links: links() })),
   Links: links(),
 });
 export const ServerStatus = object({
@@ -34,6 +36,18 @@ export const ServerStatus = object({
   MaintenanceExpires: orNull(text()),
   MaximumAvailableVersion: orNull(text()),
   MaximumAvailableVersionCoveredByLicense: orNull(text()),
+  Links: links(),
+});
+/** The process of the node that answers. */
+export const NodeProcess = object({
+  Id: text(),
+  Version: text(),
+  OSVersion: text(),
+  ClrVersion: text(),
+  WorkingSetBytes: whole(),
+  ThreadCount: whole(),
+  /** "1.02:03:04": days, hours, minutes, seconds. */
+  Uptime: text(),
   Links: links(),
 });
 export const ServerHealth = object({

@@ -94,6 +94,7 @@ export const TaskLogFound = object({
 
 export const ServerTaskBody = object({
   Name: text(),
+  SpaceId: Type.Optional(orNull(id())),
   Description: Type.Optional(orNull(text())),
   Arguments: Type.Optional(orNull(map(anything()))),
 });

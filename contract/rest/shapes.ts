@@ -49,7 +49,8 @@ export const SensitiveValue = object({ HasValue: flag(), NewValue: orNull(text()
 /** The body of every refusal. */
 export const ErrorBody = object({
   ErrorMessage: text(),
-  Errors: Type.Array(text()),
+  /** One sentence for each fault; null where something is not there (404). */
+  Errors: orNull(Type.Array(text())),
   FullException: orNull(text()),
   HelpText: text(),
   HelpLink: orNull(text()),

@@ -29,6 +29,25 @@ export const UserBody = object({
   Password: optional(orNull(text())),
 });
 
+const PermissionRestriction = object({
+  SpaceId: id(),
+  RestrictedToProjectIds: list(id()),
+  RestrictedToEnvironmentIds: list(id()),
+  RestrictedToTenantIds: list(id()),
+  RestrictedToProjectGroupIds: list(id()),
+});
+/** What a user may do. */
+export const UserPermissions = object({
+  Id: id(),
+  IsPermissionsComplete: flag(),
+  IsTeamsComplete: flag(),
+  Teams: list(object({})),
+  SystemPermissions: list(text()),
+  SpacePermissions: map(list(PermissionRestriction)),
+  Links: links(),
+});
+export const TeamName = object({ Id: id(), Name: text() });
+
 /** A stored key: only its first characters are known. */
 export const ApiKey = object({ ...keyMembers, ApiKey: object({ HasValue: flag(), NewValue: Type.Null(), Hint: text() }) });
 export const NewApiKey = object({ ...keyMembers, ApiKey: text() });

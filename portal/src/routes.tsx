@@ -49,8 +49,19 @@ const start = createRoute({
 const signIn = createRoute({
   getParentRoute: () => root,
   path: "/app/signin",
-  validateSearch: (search: Record<string, unknown>): { returnTo?: string } =>
-    typeof search["returnTo"] === "string" && isOwnPath(search["returnTo"]) ? { returnTo: search["returnTo"] } : {},
+  validateSearch: (search: Record<string, unknown>): { returnTo?: string; link?: "over" } => ({
+    ...(typeof search["returnTo"] === "string" && isOwnPath(search["returnTo"]) ? { returnTo: search["returnTo"] } : {}),
+    ...(search["link"] === "over" ? { link: "over" } : {}),
+  }),
+  // Who clicks the link that signed them in once more is where they want to be.
+  beforeLoad: async ({ context, search }) => {
+    if (search.link === undefined) return;
+    const isSignedIn = await context.queries.ensureQueryData(meQuery).then(
+      () => true,
+      () => false,
+    );
+    if (isSignedIn) throw redirect({ to: "/app", replace: true });
+  },
   component: lazyPage(() => import("./features/sign-in/sign-in-page.tsx"), "SignInPage"),
 });
 

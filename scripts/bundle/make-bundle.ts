@@ -5,8 +5,9 @@ import { constants } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { build } from "esbuild";
-import type { Metafile } from "esbuild";
+import type { Metafile, Plugin } from "esbuild";
 import { buildPortal } from "../portal/build-portal.ts";
+import type { BuildStep } from "../portal/build-portal.ts";
 
 export type BundledProgram = "server" | "agent";
 
@@ -23,9 +24,18 @@ export interface Bundle {
 const banner =
   'import { createRequire as createRequireOfBundle } from "node:module"; const require = createRequireOfBundle(import.meta.url);';
 
+/** Source files that go into each, those of libraries with them. Only for the first guess of how long it takes. */
+const filesUsual = { server: 1_700, agent: 340 } as const;
+
 /** Replaces `folder`. Throws when a part cannot be made; then the folder is as it was. */
-export async function makeBundle(parts: { root: string; program: BundledProgram; folder: string; withNode: boolean }): Promise<Bundle> {
-  const { root, program, folder } = parts;
+export async function makeBundle(parts: {
+  root: string;
+  program: BundledProgram;
+  folder: string;
+  withNode: boolean;
+  onProgress?: (step: BuildStep) => void;
+}): Promise<Bundle> {
+  const { root, program, folder, onProgress = () => {} } = parts;
   const staging = `${folder}.new`;
   await fs.rm(staging, { recursive: true, force: true });
   await fs.mkdir(staging, { recursive: true });
@@ -44,6 +54,7 @@ export async function makeBundle(parts: { root: string; program: BundledProgram;
     legalComments: "none",
     metafile: true,
     logLevel: "error",
+    plugins: [countFiles(program, onProgress)],
     // Where a library has both forms, the module: the other one loses its names on a late import.
     mainFields: ["module", "main"],
     // Asked for by name where they are there: a driver that is not used, and the database's programs.
@@ -72,7 +83,7 @@ export async function makeBundle(parts: { root: string; program: BundledProgram;
   await fs.chmod(path.join(staging, `cuttle-${program}`), 0o755);
   const isNative = program === "server" && (await copyNativeParts(root, staging));
   // What runs scripts on the server itself.
-  if (program === "server") await makeBundle({ root, program: "agent", folder: path.join(staging, "agent"), withNode: false });
+  if (program === "server") await makeBundle({ root, program: "agent", folder: path.join(staging, "agent"), withNode: false, onProgress });
   if (parts.withNode) {
     await fs.copyFile(process.execPath, path.join(staging, "node"));
     await fs.chmod(path.join(staging, "node"), 0o755);
@@ -88,6 +99,21 @@ export async function makeBundle(parts: { root: string; program: BundledProgram;
   await fs.rm(folder, { recursive: true, force: true });
   await fs.rename(staging, folder);
   return { version, platform: isNative || parts.withNode ? `${process.platform}-${process.arch}` : null, files, bytes };
+}
+
+/** Tells of each file that is read. */
+function countFiles(program: BundledProgram, onProgress: (step: BuildStep) => void): Plugin {
+  let done = 0;
+  return {
+    name: "count-files",
+    setup(building) {
+      building.onLoad({ filter: /.*/ }, () => {
+        done += 1;
+        onProgress({ what: `${program}, file`, done, total: Math.max(filesUsual[program], done) });
+        return undefined;
+      });
+    },
+  };
 }
 
 function versionOf(root: string): string {

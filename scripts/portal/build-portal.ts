@@ -6,6 +6,7 @@ import fs from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import zlib from "node:zlib";
+import type { Plugin } from "vite";
 import { firstViewProblems } from "./first-view.ts";
 
 const brotli = promisify(zlib.brotliCompress);
@@ -20,6 +21,16 @@ export interface BuiltPortal {
   /** Whether it had to be built now. */
   isNew: boolean;
 }
+
+/** How far a build is: so many of so many of what it names. The total is a guess from the last time it was looked at, until more are found. */
+export interface BuildStep {
+  what: string;
+  done: number;
+  total: number;
+}
+
+/** Source files that go into the portal, those of libraries with them. Only for the first guess of how long a build takes. */
+const filesUsual = 3_000;
 
 export function portalFolder(root: string): string {
   return path.join(root, "portal", "dist");
@@ -36,7 +47,7 @@ export function isPortalBuilt(root: string): boolean {
 }
 
 /** @throws Error with the compiler's words, or when a budget is exceeded; then portal/dist is as it was */
-export async function buildPortal(root: string): Promise<BuiltPortal> {
+export async function buildPortal(root: string, onProgress: (step: BuildStep) => void = () => {}): Promise<BuiltPortal> {
   const folder = portalFolder(root);
   if (isPortalBuilt(root)) return { folder, isNew: false };
   const sources = keyOf(root);
@@ -48,9 +59,10 @@ export async function buildPortal(root: string): Promise<BuiltPortal> {
       configFile: path.join(root, "portal", "vite-config.ts"),
       logLevel: "error",
       build: { outDir: staging, emptyOutDir: true },
+      plugins: [countFiles(onProgress)],
     });
     const document = await fs.readFile(path.join(staging, "index.html"), "utf8");
-    await compressFiles(path.join(staging, "assets"));
+    await compressFiles(path.join(staging, "assets"), onProgress);
     // Names of assets hold their hashes, so the document tells builds apart.
     const id = createHash("sha256").update(document).digest("hex").slice(0, 16);
     const problems = await firstViewProblems(staging, document);
@@ -79,20 +91,37 @@ async function replaceFolder(folder: string, staging: string): Promise<void> {
   await fs.rm(old, { recursive: true, force: true });
 }
 
-async function compressFiles(folder: string): Promise<void> {
+/** Tells of each file that was read. */
+function countFiles(onProgress: (step: BuildStep) => void): Plugin {
+  let done = 0;
+  return {
+    name: "cuttle-count-files",
+    moduleParsed() {
+      done += 1;
+      onProgress({ what: "file", done, total: Math.max(filesUsual, done) });
+    },
+  };
+}
+
+async function compressFiles(folder: string, onProgress: (step: BuildStep) => void): Promise<void> {
   const names = (await fs.readdir(folder)).filter((name) => compressible.test(name));
+  let done = 0;
   await Promise.all(
     names.map(async (name) => {
       const content = await fs.readFile(path.join(folder, name));
-      if (content.length < compressedBytesMin) return;
-      const [small, smaller] = await Promise.all([
-        gzip(content, { level: 9 }),
-        brotli(content, { params: { [zlib.constants.BROTLI_PARAM_SIZE_HINT]: content.length } }),
-      ]);
-      await fs.writeFile(path.join(folder, `${name}.gz`), small);
-      await fs.writeFile(path.join(folder, `${name}.br`), smaller);
+      if (content.length >= compressedBytesMin) await compressFile(path.join(folder, name), content);
+      onProgress({ what: "compressed file", done: (done += 1), total: names.length });
     }),
   );
+}
+
+async function compressFile(file: string, content: Buffer): Promise<void> {
+  const [small, smaller] = await Promise.all([
+    gzip(content, { level: 9 }),
+    brotli(content, { params: { [zlib.constants.BROTLI_PARAM_SIZE_HINT]: content.length } }),
+  ]);
+  await fs.writeFile(`${file}.gz`, small);
+  await fs.writeFile(`${file}.br`, smaller);
 }
 
 /** Changes whenever the portal's sources, its libraries or the way of building do. */

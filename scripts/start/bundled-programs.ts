@@ -4,8 +4,10 @@ import { createHash } from "node:crypto";
 import { existsSync, globSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
 import { makeBundle } from "../bundle/make-bundle.ts";
+import type { BuildStep } from "../portal/build-portal.ts";
 import { buildPortal, isPortalBuilt } from "../portal/build-portal.ts";
 import { StartError } from "./start-error.ts";
+import { amountText } from "./terminal.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** This state and those before, of which one may still run. */
@@ -17,13 +19,14 @@ export async function bundlePrograms(root: string, terminal: Terminal): Promise<
   const base = path.join(root, "node_modules", ".cache", "cuttle-bundles");
   const folder = path.join(base, keyOf(root));
   if (!existsSync(folder)) {
-    if (!isPortalBuilt(root)) await terminal.during("Building the portal", () => portalOf(root));
-    await terminal.during("Bundling server and agent", async () => {
+    if (!isPortalBuilt(root)) await terminal.during("Building the portal", (tell) => portalOf(root, tell));
+    await terminal.during("Bundling server and agent", async (tell) => {
+      const onProgress = tellAmount(tell);
       const staging = `${folder}.${process.pid}`;
       try {
         mkdirSync(staging, { recursive: true });
-        await makeBundle({ root, program: "server", folder: path.join(staging, "server"), withNode: false });
-        await makeBundle({ root, program: "agent", folder: path.join(staging, "agent"), withNode: false });
+        await makeBundle({ root, program: "server", folder: path.join(staging, "server"), withNode: false, onProgress });
+        await makeBundle({ root, program: "agent", folder: path.join(staging, "agent"), withNode: false, onProgress });
         if (!existsSync(folder)) renameSync(staging, folder);
       } catch (error) {
         // Another start may have been quicker by a moment; its bundle is as good.
@@ -41,9 +44,20 @@ export async function bundlePrograms(root: string, terminal: Terminal): Promise<
   };
 }
 
-async function portalOf(root: string): Promise<void> {
+/** Each part that tells of itself begins its own pace. */
+function tellAmount(tell: (detail: string) => void): (step: BuildStep) => void {
+  let before = "";
+  let startedAt = performance.now();
+  return ({ what, done, total }) => {
+    if (what !== before) startedAt = performance.now();
+    before = what;
+    tell(`${what} ${amountText(done, total, String, performance.now() - startedAt)}`);
+  };
+}
+
+async function portalOf(root: string, tell: (detail: string) => void): Promise<void> {
   try {
-    await buildPortal(root);
+    await buildPortal(root, tellAmount(tell));
   } catch (error) {
     throw new StartError(`The portal could not be built. ${(error as Error).message}`, { cause: error });
   }

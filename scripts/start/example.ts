@@ -1,11 +1,16 @@
 // Brings an example of examples/ into a server through its REST API: environments, machines, project with variables and steps, its package,
 // releases, deployments. Everything is found by its name first, so that a later start meets what an earlier one made.
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import type { Stats } from "node:fs";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { create } from "tar";
 import type { RestClient } from "./rest-client.ts";
+import { isAsWanted } from "./stored-document.ts";
+import { amountText, sizeText } from "./terminal.ts";
+import type { Terminal } from "./terminal.ts";
 
 interface Named {
   Id: string;
@@ -33,7 +38,7 @@ interface Deployment {
 }
 
 interface VariableSet {
-  Variables: { Name: string; Value: string | null; IsSensitive: boolean; Scope: { Environment?: string[] } }[];
+  Variables: { Id: string; Name: string; Value: string | null; Type: string; IsSensitive: boolean; Scope: { Environment?: string[] } }[];
 }
 
 /** What stands in an example's JSON file. `{name}` in the value of a variable is filled in from the settings of this start. */
@@ -63,6 +68,8 @@ export interface Example {
   waitUntilHealthy(signal: AbortSignal): Promise<void>;
   /** The last release and its last deployment, if there is one; `environment` is where that went. */
   findLast(): Promise<{ release: Release; taskId: string | null; environment: string | null } | null>;
+  /** The release that was deployed well to each environment last; null where there is none. */
+  findPresent(): Promise<{ environment: string; release: Release | null }[]>;
   /** Whether a task has ended. */
   isOver(taskId: string): Promise<boolean>;
   /** A release of variables, scripts and package as they are now, with the next version. */
@@ -84,8 +91,15 @@ const brokenBytesKept = 60;
 /** Deployments of an environment among which the last good one is looked for. */
 const deploymentsLookedAt = 30;
 
-/** `settings` are what `{name}` in values of the example's variables stands for. */
-export function createExample(rest: RestClient, folder: string, settings: { [name: string]: string }): Example {
+export interface ExampleParts {
+  /** What `{name}` in values of the example's variables stands for. */
+  settings: { [name: string]: string };
+  /** A file that remembers a hash of the secrets that were stored: the server never tells them, so nothing else says whether they differ. */
+  secretsNote: string;
+  terminal: Terminal;
+}
+
+export function createExample(rest: RestClient, folder: string, { settings, secretsNote, terminal }: ExampleParts): Example {
   const example = JSON.parse(readFileSync(path.join(folder, `${path.basename(folder)}.json`), "utf8")) as ExampleFile;
   /** By name. */
   let environments = new Map<string, Named>();
@@ -180,16 +194,16 @@ export function createExample(rest: RestClient, folder: string, settings: { [nam
               },
             };
       return {
-        Id: before?.Id ?? "",
+        ...(before === undefined ? {} : { Id: before.Id }),
         Name: name,
         Condition: "Success",
         StartTrigger: "StartAfterPrevious",
         PackageRequirement: "LetOctopusDecide",
         Properties: { "Octopus.Action.TargetRoles": role },
-        Actions: [{ Id: before?.Actions[0]?.Id ?? "", Name: name, ...action }],
+        Actions: [{ ...(before?.Actions[0] === undefined ? {} : { Id: before.Actions[0].Id }), Name: name, ...action }],
       };
     });
-    await rest.send("PUT", address, { ...stored, Steps });
+    if (!isAsWanted(stored.Steps, Steps)) await rest.send("PUT", address, { ...stored, Steps });
   }
 
   function packageAction(properties: { [name: string]: string }): object {
@@ -197,7 +211,7 @@ export function createExample(rest: RestClient, folder: string, settings: { [nam
     const reference = { PackageId: example.package.id, FeedId: "feeds-builtin" };
     return {
       ActionType: "Octopus.TentaclePackage",
-      Packages: [{ Id: "", Name: "", ...reference, AcquisitionLocation: "Server", Properties: {} }],
+      Packages: [{ Name: "", ...reference, AcquisitionLocation: "Server", Properties: {} }],
       Properties: {
         "Octopus.Action.Package.PackageId": reference.PackageId,
         "Octopus.Action.Package.FeedId": reference.FeedId,
@@ -218,7 +232,21 @@ export function createExample(rest: RestClient, folder: string, settings: { [nam
       IsSensitive: sensitive === true,
       Scope: environment === undefined ? {} : { Environment: [environments.get(environment)!.Id] },
     }));
-    await rest.send("PUT", address, { ...stored, Variables });
+    const secrets = createHash("sha256")
+      .update(JSON.stringify(Variables.filter(({ IsSensitive }) => IsSensitive)))
+      .digest("hex");
+    const areSecretsStored = existsSync(secretsNote) && readFileSync(secretsNote, "utf8") === secrets;
+    const placeOf = (one: { Name: string; Scope: object }) => JSON.stringify([one.Name, one.Scope]);
+    const before = new Map(stored.Variables.map((one) => [placeOf(one), one]));
+    // A row keeps its id, and a secret that is stored already is not sent: without a value it stays as it is.
+    const rows = Variables.map((one) => {
+      const same = before.get(placeOf(one));
+      return same === undefined ? one : { ...one, Id: same.Id, ...(one.IsSensitive && areSecretsStored ? { Value: null } : {}) };
+    });
+    const present = rows.map((row) => before.get(placeOf(row)));
+    if (stored.Variables.length === rows.length && isAsWanted(present, rows)) return;
+    await rest.send("PUT", address, { ...stored, Variables: rows });
+    writeFileSync(secretsNote, secrets);
   }
 
   /** Packs the example's folder as it is now. */
@@ -237,8 +265,25 @@ export function createExample(rest: RestClient, folder: string, settings: { [nam
         const damaged = path.join(cwd, brokenFile);
         writeFileSync(damaged, readFileSync(damaged).subarray(0, brokenBytesKept));
       }
-      await create({ gzip: true, file, cwd, portable: true }, ["."]);
-      await rest.upload(`${space}/packages/raw?overwriteMode=OverwriteExisting`, name, readFileSync(file));
+      await terminal.during(`Packing ${name}`, async (tell) => {
+        let total = 0;
+        let done = 0;
+        for (const one of readdirSync(cwd, { recursive: true, withFileTypes: true }))
+          if (one.isFile()) total += statSync(path.join(one.parentPath, one.name)).size;
+        const onWriteEntry = ({ stat }: { stat?: Stats | undefined }): void => {
+          if (stat?.isFile() !== true) return;
+          done += stat.size;
+          tell(amountText(done, total, sizeText));
+        };
+        await create({ gzip: true, file, cwd, portable: true, onWriteEntry }, ["."]);
+      });
+      const content = readFileSync(file);
+      await terminal.during(`Sending ${name}, ${sizeText(content.length)}`, async (tell) => {
+        const startedAt = performance.now();
+        await rest.upload(`${space}/packages/raw?overwriteMode=OverwriteExisting`, name, content, (sent) =>
+          tell(amountText(sent, content.length, sizeText, performance.now() - startedAt)),
+        );
+      });
     } finally {
       rmSync(place, { recursive: true, force: true });
     }
@@ -277,6 +322,22 @@ export function createExample(rest: RestClient, folder: string, settings: { [nam
         found.push({ environment: Name, from, to: await rest.get<Release>(`${space}/releases/${deployment.ReleaseId}`) });
         break;
       }
+    }
+    return found;
+  }
+
+  async function findPresent(): Promise<{ environment: string; release: Release | null }[]> {
+    if (project === null) throw new Error("prepare() comes first");
+    const found: { environment: string; release: Release | null }[] = [];
+    for (const { Id, Name } of environments.values()) {
+      const query = `projects=${project.Id}&environments=${Id}&take=${deploymentsLookedAt}`;
+      let release: Release | null = null;
+      for (const deployment of (await rest.get<Page<Deployment>>(`${space}/deployments?${query}`)).Items) {
+        if (!(await rest.get<{ FinishedSuccessfully: boolean }>(`/api/tasks/${deployment.TaskId}`)).FinishedSuccessfully) continue;
+        release = await rest.get<Release>(`${space}/releases/${deployment.ReleaseId}`);
+        break;
+      }
+      found.push({ environment: Name, release });
     }
     return found;
   }
@@ -320,6 +381,7 @@ export function createExample(rest: RestClient, folder: string, settings: { [nam
     prepare,
     waitUntilHealthy,
     findLast,
+    findPresent,
     isOver,
     createRelease,
     createBrokenRelease,

@@ -78,10 +78,14 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
   let active = 0;
   const rest = createRestClient(() => nodes[active]!.address, home.keys.apiKey);
   const example = createExample(rest, path.join(root, "examples", options.example), {
-    node: process.execPath,
-    folder: home.page,
-    port: String(options.pagePort),
-    nextPort: String(options.pagePort + 1),
+    settings: {
+      node: process.execPath,
+      folder: home.page,
+      port: String(options.pagePort),
+      nextPort: String(options.pagePort + 1),
+    },
+    secretsNote: path.join(home.page, "secrets-stored"),
+    terminal,
   });
   const pagePort = (environment: string): number => options.pagePort + example.environments.indexOf(environment);
   const pageAddress = (environment: string): string => `http://127.0.0.1:${pagePort(environment)}/`;
@@ -297,8 +301,21 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
       const later = example.environments.slice(example.environments.indexOf(last.environment) + 1);
       return (await follow(last.taskId, last.release.Version, last.environment)) && (await deployRelease(last.release, later));
     }
-    const release = last?.release ?? (await example.createRelease(null));
-    return await deployRelease(release);
+    if (last === null) return await deployRelease(await example.createRelease(null));
+    const isRight = await deployAgain(last.release);
+    lastVersion = last.release.Version;
+    return isRight;
+  }
+
+  /** To each environment what was there when this was stopped: the newest release may be one that failed. `release` where nothing was. */
+  async function deployAgain(release: { Id: string; Version: string }): Promise<boolean> {
+    const present = await example.findPresent();
+    let next = release;
+    for (const there of present) {
+      next = there.release ?? next;
+      if (!(await deployRelease(next, [there.environment]))) return false;
+    }
+    return true;
   }
 
   /** From one environment to the next, as long as all goes well. */
@@ -340,12 +357,13 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
       ...example.environments.map((name) => [name, pageAddress(name)]),
       ...(last?.taskId === null || last === null ? [] : [["Its task", `${address}/app/Spaces-1/tasks/${last.taskId}`]]),
       ["Portal", link.Address],
-      ["", "signs you in once, within ten minutes; afterwards as admin with the password in keys.json"],
+      ["", `signs you in once, within ten minutes; afterwards ${address}/app, as admin with the adminPassword in`],
+      ["", path.join(home.path, "keys.json")],
       ["REST API", `${address}/api`],
       ["Key", home.keys.apiKey],
       ["Try", `curl -H "X-Octopus-ApiKey: ${home.keys.apiKey}" ${address}/api/Spaces-1/deployments`],
       ["Logs", home.logs],
-      ["Running", `${(performance.now() / 1000).toFixed(1)} s after npm start`],
+      ["Running", `${((Date.now() - options.launchedAtMs) / 1000).toFixed(1)} s after npm start`],
     ];
     terminal.say(`\n${rows.map(([name, value]) => `  ${(name ?? "").padEnd(11)} ${value}`).join("\n")}\n`);
     terminal.say(
@@ -372,7 +390,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     if (!isUp) return;
     if (existsSync(programs.agentArchives))
       terminal.say(
-        "  The agent for other machines is packed: POST /api/machines/install-tokens answers a line to paste into a shell there",
+        "  The agent for other machines is packed: in the portal, Targets and then Add target make a line to paste into a shell there",
       );
     else terminal.say(`The maker of the agent's archive ${how}. Its log is ${logFile("archive maker")}`);
   }
@@ -549,7 +567,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
       if (told.code !== 0) throw new StartError(`The server did not tell its master key: ${told.output.trim()}`);
       masterKey = told.output.trim();
     }
-    await terminal.during(`Adding the node ${node.name}: same database, same key, same folder`, async () => {
+    await terminal.during(`Adding the node ${node.name} at ${node.address}/app: same database, same key, same folder`, async () => {
       node.program.start();
       await waitForNode(node);
       // An agent that polls has to know both nodes; one that listens is called by either.

@@ -11,6 +11,8 @@ export interface StartOptions {
   once: boolean;
   /** Folder of examples/ that is deployed. */
   example: string;
+  /** When the launcher began, before anything was installed. */
+  launchedAtMs: number;
   webPort: number;
   commsPort: number;
   agentPort: number;
@@ -68,6 +70,7 @@ export function readOptions(args: string[], root: string): StartOptions {
     home: path.resolve(values.home ?? path.join(root, ".cuttle")),
     fresh: values.fresh ?? false,
     once: values.once ?? false,
+    launchedAtMs: Number(process.env["CUTTLE_LAUNCHED_AT"]) || performance.timeOrigin,
     webPort: port("web-port"),
     commsPort: port("comms-port"),
     agentPort: port("agent-port"),

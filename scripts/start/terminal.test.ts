@@ -1,7 +1,7 @@
 // What `npm start` shows while something takes its time: on a terminal one moving line with how far it is, elsewhere whole lines only.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createTerminal } from "./terminal.ts";
+import { amountText, createTerminal, sizeText } from "./terminal.ts";
 
 /** A terminal that keeps what was written, and tells when a text is there. */
 function createScreen(isTTY: boolean) {
@@ -37,4 +37,12 @@ test("without a terminal nothing moves", async () => {
   const screen = createScreen(false);
   await createTerminal(screen.out).during("Starting the server", async (tell) => tell("step 3 of 20"));
   assert.match(screen.text(), /^Starting the server …\nStarting the server: done in \d+\.\d s\n$/);
+});
+
+test("an amount says what is left once its pace says something", () => {
+  assert.equal(amountText(1, 3, String), "1 of 3");
+  assert.equal(amountText(300, 1_000, String, 3_000), "300 of 1000, about 7 s left");
+  assert.equal(amountText(10, 1_000, String, 3_000), "10 of 1000");
+  assert.equal(amountText(1_000, 1_000, String, 3_000), "1000 of 1000");
+  assert.equal(amountText(512, 3 * 1024 * 1024, sizeText), "512 bytes of 3.0 MiB");
 });

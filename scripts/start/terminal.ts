@@ -11,6 +11,22 @@ export interface Terminal {
 }
 
 const frameMs = 200;
+/** Before so much is done, or so long has passed, the pace says little. */
+const toldPart = 1 / 20;
+const toldMs = 2_000;
+
+/** "312 of 1024 files, about 8 s left": how far something is, and at the pace so far what is left. */
+export function amountText(done: number, total: number, inUnits: (amount: number) => string, elapsedMs = 0): string {
+  const amount = `${inUnits(done)} of ${inUnits(total)}`;
+  if (elapsedMs < toldMs || done < total * toldPart || done >= total) return amount;
+  return `${amount}, about ${Math.max(1, Math.ceil((elapsedMs / done) * ((total - done) / 1000)))} s left`;
+}
+
+/** "6.5 KiB" */
+export function sizeText(bytes: number): string {
+  if (bytes < 1024) return `${bytes} bytes`;
+  return bytes < 1024 * 1024 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+}
 
 export function createTerminal(out: NodeJS.WriteStream): Terminal {
   const moves = out.isTTY === true;

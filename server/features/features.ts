@@ -10,9 +10,9 @@ import { describeApi, ok, read } from "../platform/http/http.ts";
 import type { EventStreams, Route } from "../platform/http/http.ts";
 import type { Secrets } from "../platform/secrets/secrets.ts";
 import { infrastructureFillers, infrastructureRoutes } from "./infrastructure/infrastructure.ts";
-import type { AgentArchives, AskForHealthCheck } from "./infrastructure/infrastructure.ts";
+import type { AgentArchives, AskForHealthCheck, ClusterCertificate } from "./infrastructure/infrastructure.ts";
 import { ensureBuiltInFeeds, libraryFillers, libraryRoutes } from "./library/library.ts";
-import type { PackageFolder } from "./library/library.ts";
+import type { PackageFolder, PrepareArchives } from "./library/library.ts";
 import { operationsRoutes } from "./operations/operations.ts";
 import {
   compatibleVersionDefault,
@@ -39,12 +39,14 @@ export interface FeaturesParts {
   eventStreams: EventStreams;
   /** The shared folder, where packages and artifacts lie. */
   packageFolder: PackageFolder;
+  /** Has what a release will bring to targets ready before it is asked for. */
+  prepareArchives: PrepareArchives;
   /** UUID made once per cluster. */
   installationId: string;
   /** Version of the API to report; absent takes the one this server was written against. */
   compatibleVersion?: string;
   /** The cluster's certificate as agents know it. */
-  certificate: { thumbprint: string; signatureAlgorithm: string };
+  certificate: ClusterCertificate;
   nodeName: string;
   /** A node's record was changed through this node. */
   nodeChanged: () => void;
@@ -70,7 +72,7 @@ export function featureRoutes(parts: FeaturesParts): Route[] {
     ...organizationRoutes({ ...parts, spaceFillers }),
     ...infrastructureRoutes(parts),
     ...libraryRoutes(parts),
-    ...projectsRoutes({ secrets: parts.secrets, beforeReleaseDelete, afterReleaseCreate: deployNewRelease }),
+    ...projectsRoutes({ ...parts, beforeReleaseDelete, afterReleaseCreate: deployNewRelease }),
     ...runsRoutes(parts),
     ...operationsRoutes({ ...parts, artifactFolder: parts.packageFolder }),
     read({

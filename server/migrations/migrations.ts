@@ -21,7 +21,9 @@ import { dashboards } from "./0017-dashboards.ts";
 import { builtInWorkers } from "./0019-built-in-workers.ts";
 import { installTokens } from "./0021-install-tokens.ts";
 import { tenantVariables } from "./0023-tenant-variables.ts";
+import { clonedTenants } from "./0026-cloned-tenants.ts";
 import { taskTimers } from "./0027-task-timers.ts";
+import { deploymentChanges } from "./0028-deployment-changes.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -46,5 +48,7 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0019-built-in-workers", sql: builtInWorkers },
   { name: "0021-install-tokens", sql: installTokens },
   { name: "0023-tenant-variables", sql: tenantVariables },
+  { name: "0026-cloned-tenants", sql: clonedTenants },
   { name: "0027-task-timers", sql: taskTimers },
+  { name: "0028-deployment-changes", sql: deploymentChanges },
 ];

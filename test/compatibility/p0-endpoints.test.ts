@@ -192,7 +192,7 @@ function checkErrorBody(title: string, body: Json): void {
     ["ErrorMessage", "Errors", "FullException", "HelpText", "HelpLink", "ParsedHelpLinks", "Details"],
     `${title}: the members of the error body`,
   );
-  assert.ok(typeof body.ErrorMessage === "string" && body.ErrorMessage !== "" && body.Errors.length > 0, title);
+  assert.ok(typeof body.ErrorMessage === "string" && body.ErrorMessage !== "" && body.Errors?.length !== 0, title);
 }
 
 function linksIn(value: Json): [string, string][] {

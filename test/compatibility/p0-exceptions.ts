@@ -14,7 +14,8 @@ export const absentLinks: readonly { link: RegExp; reason: string }[] = [
   { link: /\/spaces\/[^/]+\/(logo|search)/, reason: "the portal: pictures and search" },
   { link: /\/interruptions\/[^/]+\/responsible$/, reason: "nobody may have taken it on yet" },
   { link: /\/(log\/events|events\/stream)$/, reason: "streams never end by themselves; their own tests read them" },
-  { link: /\/users\/[^/]+\/(permissions|teams)/, reason: "roles and teams" },
+  { link: /\/users\/[^/]+\/permissions\/configuration/, reason: "roles and teams" },
+  { link: /\/users\/[^/]+\/revoke-sessions$/, reason: "is only written" },
 ];
 
 /** Where we answer another status than the interface description declares. */

@@ -18,6 +18,8 @@ import type { Database } from "../../server/platform/database/database.ts";
 import { openSharedFolder } from "../../server/platform/files/files.ts";
 import { createMasterKey, createSecrets } from "../../server/platform/secrets/secrets.ts";
 import { noPackages } from "../support/no-packages.ts";
+import { closeAll, closedAfter } from "../support/close-all.ts";
+import { atEachPoint } from "../support/each-point.ts";
 import { eventually } from "../support/eventually.ts";
 import { createMemoryLogFolder } from "../support/memory-log-folder.ts";
 import { startMortalNode } from "../support/mortal-node.ts";
@@ -136,9 +138,10 @@ async function stage(): Promise<Stage> {
         ],
       );
       const said: string[] = [];
-      for await (const entry of readTaskLog({ database, folder, taskId }))
-        if (entry.kind === "line" && !entry.text.startsWith("##")) said.push(entry.text);
-        else if (entry.kind === "progress") said.push(`${entry.percentage} ${entry.message}`);
+      for await (const piece of readTaskLog({ database, folder, taskId }))
+        for (const entry of piece)
+          if (entry.kind === "line" && !entry.text.startsWith("##")) said.push(entry.text);
+          else if (entry.kind === "progress") said.push(`${entry.percentage} ${entry.message}`);
       assert.deepEqual(said, [
         "before",
         "40 nearly",
@@ -154,10 +157,12 @@ async function stage(): Promise<Stage> {
       assert.ok(stored.length <= count!.files, "each file has a row");
     },
     async close() {
-      await Promise.all(nodes.map((node) => node.close()));
-      await database.close();
-      await created.drop();
-      await fs.rm(root, { recursive: true, force: true });
+      await closeAll(
+        ...nodes.map((node) => () => node.close()),
+        () => database.close(),
+        () => created.drop(),
+        () => fs.rm(root, { recursive: true, force: true }),
+      );
     },
   };
 }
@@ -172,8 +177,8 @@ function finalState(database: Database, taskId: string): Promise<string> {
 }
 
 describe("artifacts of scripts", () => {
-  test("D1 D4 D7: wherever kill -9 hits, each announced file comes once, whole, and before the agent forgets the script", async () => {
-    const trial = await stage();
+  test("D1 D4 D7: wherever kill -9 hits, each announced file comes once, whole, and before the agent forgets the script", async (t) => {
+    const trial = closedAfter(t, await stage());
     const whole = await trial.node("whole");
     const id = await trial.enqueue();
     assert.equal(await finalState(trial.database, id), "Success");
@@ -186,25 +191,22 @@ describe("artifacts of scripts", () => {
     assert.equal(effects.slice(from, to).filter((one) => one === "agent-download").length, 3, effects.join(" "));
     await trial.close();
 
-    const points = Array.from({ length: to - from + 1 }, (_, n) => from + n + 1).values();
-    async function worker(): Promise<void> {
-      for (const effect of points) {
-        const set = await stage();
-        try {
-          const first = await set.node("first", { effect, when: "after", how: "die" });
-          const taskId = await set.enqueue();
-          const where = await Promise.race([first.stopped, finalState(set.database, taskId).then(() => "the end")]);
-          await set.node("second");
-          assert.equal(await finalState(set.database, taskId), "Success", `died at effect ${effect} (${where})`);
-          await set.check(taskId).catch((error: unknown) => {
-            throw new Error(`died at effect ${effect} (${where})`, { cause: error });
-          });
-        } finally {
-          await set.close();
-        }
+    const points = Array.from({ length: to - from + 1 }, (_, n) => from + n + 1);
+    await atEachPoint(points, 4, async (effect) => {
+      const set = await stage();
+      try {
+        const first = await set.node("first", { effect, when: "after", how: "die" });
+        const taskId = await set.enqueue();
+        const where = await Promise.race([first.stopped, finalState(set.database, taskId).then(() => "the end")]);
+        await set.node("second");
+        assert.equal(await finalState(set.database, taskId), "Success", `died at effect ${effect} (${where})`);
+        await set.check(taskId).catch((error: unknown) => {
+          throw new Error(`died at effect ${effect} (${where})`, { cause: error });
+        });
+      } finally {
+        await set.close();
       }
-    }
-    await Promise.all([worker(), worker(), worker(), worker()]);
+    });
   });
 
   test("D4: an owner that sleeps in the middle of a download and wakes up later attaches nothing", async () => {

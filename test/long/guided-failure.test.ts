@@ -66,6 +66,7 @@ test("Ignore goes on as if nothing had failed", async (t) => {
   await decide(stage, (await stage.questions(taskId))[0], "Ignore");
   assert.equal((await stage.ended(taskId)).State, "Success");
   assert.equal(stage.agent.executions.length, 2);
+  assert.equal((await stage.task(taskId)).HasWarningsOrErrors, true);
   assert.match(await stage.log(taskId), /admin decided: Ignore/);
 });
 

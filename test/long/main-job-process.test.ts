@@ -10,8 +10,8 @@ import { test } from "node:test";
 import { begin, endOf, freePorts, leftBehind, setUp, startMsMax, versionOnPage } from "../support/main-job.ts";
 
 test(
-  "the first release is deployed and its page answers; a second start keeps key and releases; nothing is left behind",
-  { timeout: 2 * startMsMax },
+  "the first release is deployed and its page answers; a second start keeps key and releases, a third one what was there before a failure; nothing is left behind",
+  { timeout: 3 * startMsMax },
   async (t) => {
     const home = setUp(t, await freePorts());
 
@@ -44,8 +44,14 @@ test(
     const answer = await fetch(`http://127.0.0.1:${home.ports.web}/api/Spaces-1/deployments`, { headers: { "X-Octopus-ApiKey": key } });
     const deployments = (await answer.json()) as { Items: unknown[] };
     assert.equal(deployments.Items.length, 4, "those of the first start are still there");
+    second.child.stdin!.write("f\n");
+    await second.waitFor("Press b to roll Test back");
     second.child.kill("SIGTERM");
     assert.equal(await endOf(second.child), 0, second.output());
+    const third = begin(t, home, "--once");
+    assert.equal(await endOf(third.child), 0, third.output());
+    assert.match(third.output(), /Release 1\.0\.0 deployed to Test/);
+    assert.doesNotMatch(third.output(), /Deploying release 1\.1\.0/);
     assert.equal(await leftBehind(home.folder), "");
   },
 );

@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { makeZip } from "../support/archives.ts";
+import { atEachPoint } from "../support/each-point.ts";
 import { eventually } from "../support/eventually.ts";
 import type { StopPoint } from "../support/mortal-node.ts";
 import { createPackageStage } from "../support/package-stage.ts";
@@ -95,11 +96,8 @@ test(
     for (const name of ["agent-upload", "agent-start", "agent-download"]) assert.ok(effects.includes(name), effects.join(" "));
     // Of each kind of effect the first and the last: those between are the same statements for other parts.
     const places = Map.groupBy(effects.keys(), (n) => effects[n]!);
-    const points = [...places.values()].flatMap((of) => [...new Set([of[0]!, of.at(-1)!])].map((n) => n + 1)).values();
-    async function worker(): Promise<void> {
-      for (const effect of points) await runWith({ effect, when: "after", how: "die" });
-    }
-    await Promise.all([worker(), worker(), worker()]);
+    const points = [...places.values()].flatMap((of) => [...new Set([of[0]!, of.at(-1)!])].map((n) => n + 1));
+    await atEachPoint(points, 3, (effect) => runWith({ effect, when: "after", how: "die" }));
   },
 );
 

@@ -13,6 +13,8 @@ import { systemActor } from "../../server/platform/audit/audit.ts";
 import { openDatabase } from "../../server/platform/database/database.ts";
 import { createMasker, createMasterKey, createSecrets } from "../../server/platform/secrets/secrets.ts";
 import { noPackages } from "../support/no-packages.ts";
+import { closeAll, closedAfter } from "../support/close-all.ts";
+import { atEachPoint } from "../support/each-point.ts";
 import { eventually } from "../support/eventually.ts";
 import { createMemoryLogFolder } from "../support/memory-log-folder.ts";
 import type { MortalNode, StopPoint } from "../support/mortal-node.ts";
@@ -126,15 +128,17 @@ async function stage(plan: Plan, stepTypes: readonly StepType[] = createStepType
       }),
     async log(taskId: string): Promise<LogEntry[]> {
       const entries: LogEntry[] = [];
-      for await (const entry of readTaskLog({ database, folder, taskId })) entries.push(entry);
+      for await (const piece of readTaskLog({ database, folder, taskId })) entries.push(...piece);
       return entries;
     },
     /** What ran where, by the last line of each script. */
     runs: () => agent.executions.map((one) => `${one.machine}: ${one.body.trimEnd().split("\n").at(-1)}`),
     async close() {
-      await Promise.all(nodes.map((node) => node.close()));
-      await database.close();
-      await created.drop();
+      await closeAll(
+        ...nodes.map((node) => () => node.close()),
+        () => database.close(),
+        () => created.drop(),
+      );
     },
   };
 }
@@ -349,9 +353,9 @@ function threeParts(onUpload: () => void): StepType {
   };
 }
 
-test("D1 D2 D3 D7: an action of three parts goes on after a kill at any effect: its scripts run once, done parts answer from their rows", async () => {
+test("D1 D2 D3 D7: an action of three parts goes on after a kill at any effect: its scripts run once, done parts answer from their rows", async (t) => {
   const plan = planOf([step(1, [action("a", "", { type: "Test.ThreeParts" })], { targets: [target(1)] })]);
-  const trial = await stage(plan, [threeParts(() => {})]);
+  const trial = closedAfter(t, await stage(plan, [threeParts(() => {})]));
   const whole = await trial.node("whole");
   assert.equal((await trial.end(await trial.enqueue())).state, "Success");
   const effects = [...whole.effects];
@@ -359,28 +363,25 @@ test("D1 D2 D3 D7: an action of three parts goes on after a kill at any effect: 
   const from = effects.indexOf("step-run-intend");
   const to = effects.lastIndexOf("step-run-done");
   assert.ok(from > 0 && to - from > 20, effects.join(" "));
-  const points = Array.from({ length: to - from + 2 }, (_, n) => from + n).values();
-  async function worker(): Promise<void> {
-    for (const effect of points) {
-      /** At each upload: how many scripts had begun. */
-      const uploads: number[] = [];
-      const set = await stage(plan, [threeParts(() => void uploads.push(set.agent.executions.length))]);
-      try {
-        const first = await set.node("first", { effect, when: "after", how: "die" });
-        const taskId = await set.enqueue();
-        const where = await Promise.race([first.stopped, set.end(taskId).then(() => "the end")]);
-        await set.node("second");
-        assert.equal((await set.end(taskId)).state, "Success", `died at effect ${effect} (${where})`);
-        assert.deepEqual(set.runs(), ["machine-1: run one here", "machine-1: run two here"], `died at effect ${effect} (${where})`);
-        assert.ok(
-          uploads.length > 0 && uploads.every((begun) => begun === 0),
-          `an upload whose result was stored was done again: ${uploads.join()}`,
-        );
-        assert.equal(lastStatus(await set.log(taskId), "step-s1/Machines-1"), "Success");
-      } finally {
-        await set.close();
-      }
+  const points = Array.from({ length: to - from + 2 }, (_, n) => from + n);
+  await atEachPoint(points, 4, async (effect) => {
+    /** At each upload: how many scripts had begun. */
+    const uploads: number[] = [];
+    const set = await stage(plan, [threeParts(() => void uploads.push(set.agent.executions.length))]);
+    try {
+      const first = await set.node("first", { effect, when: "after", how: "die" });
+      const taskId = await set.enqueue();
+      const where = await Promise.race([first.stopped, set.end(taskId).then(() => "the end")]);
+      await set.node("second");
+      assert.equal((await set.end(taskId)).state, "Success", `died at effect ${effect} (${where})`);
+      assert.deepEqual(set.runs(), ["machine-1: run one here", "machine-1: run two here"], `died at effect ${effect} (${where})`);
+      assert.ok(
+        uploads.length > 0 && uploads.every((begun) => begun === 0),
+        `an upload whose result was stored was done again: ${uploads.join()}`,
+      );
+      assert.equal(lastStatus(await set.log(taskId), "step-s1/Machines-1"), "Success");
+    } finally {
+      await set.close();
     }
-  }
-  await Promise.all(Array.from({ length: 4 }, worker));
+  });
 });

@@ -14,6 +14,8 @@ import { systemActor } from "../../server/platform/audit/audit.ts";
 import type { Database } from "../../server/platform/database/database.ts";
 import { openDatabase } from "../../server/platform/database/database.ts";
 import { createMasterKey, createSecrets } from "../../server/platform/secrets/secrets.ts";
+import { closeAll, closedAfter } from "../support/close-all.ts";
+import { atEachPoint } from "../support/each-point.ts";
 import { eventually } from "../support/eventually.ts";
 import { createMemoryLogFolder } from "../support/memory-log-folder.ts";
 import type { MemoryLogFolder } from "../support/memory-log-folder.ts";
@@ -133,9 +135,11 @@ async function stage(options: PlanOptions & { tombstones?: boolean; generation?:
       return node;
     },
     async close() {
-      await Promise.all(nodes.map((node) => node.close()));
-      await database.close();
-      await created.drop();
+      await closeAll(
+        ...nodes.map((node) => () => node.close()),
+        () => database.close(),
+        () => created.drop(),
+      );
     },
   };
 }
@@ -167,9 +171,10 @@ function finalState(database: Database, taskId: string, deadlineMs?: number): Pr
 
 async function linesOf(set: Stage, taskId: string, block: string): Promise<string[]> {
   const lines: string[] = [];
-  for await (const entry of readTaskLog({ database: set.database, folder: set.folder, taskId })) {
-    if (entry.kind === "line" && entry.block === block && entry.category === "Info") lines.push(entry.text);
-  }
+  for await (const piece of readTaskLog({ database: set.database, folder: set.folder, taskId }))
+    for (const entry of piece) {
+      if (entry.kind === "line" && entry.block === block && entry.category === "Info") lines.push(entry.text);
+    }
   return lines;
 }
 
@@ -196,8 +201,8 @@ async function assertRanOnce(set: Stage, taskId: string, steps: number, machines
 }
 
 describe("a node that dies", () => {
-  test("D1 D2 D3 D7: wherever kill -9 hits, another node ends the deployment in success, each script run once", async () => {
-    const trial = await stage({ steps: 2 });
+  test("D1 D2 D3 D7: wherever kill -9 hits, another node ends the deployment in success, each script run once", async (t) => {
+    const trial = closedAfter(t, await stage({ steps: 2 }));
     const whole = await trial.node("whole");
     const id = await enqueue(trial.database);
     assert.equal(await finalState(trial.database, id), "Success");
@@ -205,37 +210,34 @@ describe("a node that dies", () => {
     await trial.close();
     assert.ok(effects.length > 20, `the path has effects to die at: ${effects.join(" ")}`);
 
-    const points = Array.from({ length: effects.length }, (_, n) => n + 1).values();
-    async function worker(): Promise<void> {
-      for (const effect of points) {
-        // As a stock agent behaves: it forgets a ticket that was completed and would run it again.
-        const set = await stage({ steps: 2, tombstones: false });
-        try {
-          const first = await set.node("first", { effect, when: "after", how: "die" });
-          const taskId = await enqueue(set.database);
-          const where = await Promise.race([first.stopped, finalState(set.database, taskId).then(() => "the end")]);
-          await set.node("second");
-          assert.equal(await finalState(set.database, taskId), "Success", `died at effect ${effect} (${where})`);
-          await assertRanOnce(set, taskId, 2, 1).catch((error: unknown) => {
-            throw new Error(`died at effect ${effect} (${where})`, { cause: error });
-          });
-          assert.deepEqual(await eventsOf(set.database), { DeploymentQueued: 1, DeploymentStarted: 1, DeploymentSucceeded: 1 });
-        } finally {
-          await set.close();
-        }
+    const points = Array.from({ length: effects.length }, (_, n) => n + 1);
+    await atEachPoint(points, 4, async (effect) => {
+      // As a stock agent behaves: it forgets a ticket that was completed and would run it again.
+      const set = await stage({ steps: 2, tombstones: false });
+      try {
+        const first = await set.node("first", { effect, when: "after", how: "die" });
+        const taskId = await enqueue(set.database);
+        const where = await Promise.race([first.stopped, finalState(set.database, taskId).then(() => "the end")]);
+        await set.node("second");
+        assert.equal(await finalState(set.database, taskId), "Success", `died at effect ${effect} (${where})`);
+        await assertRanOnce(set, taskId, 2, 1).catch((error: unknown) => {
+          throw new Error(`died at effect ${effect} (${where})`, { cause: error });
+        });
+        assert.deepEqual(await eventsOf(set.database), { DeploymentQueued: 1, DeploymentStarted: 1, DeploymentSucceeded: 1 });
+      } finally {
+        await set.close();
       }
-    }
-    await Promise.all([worker(), worker(), worker(), worker()]);
+    });
   });
 
-  test("D3 D7 S2: wherever kill -9 hits, later steps see what the first one set, and a sensitive value is at no point readable at rest", async () => {
+  test("D3 D7 S2: wherever kill -9 hits, later steps see what the first one set, and a sensitive value is at no point readable at rest", async (t) => {
     const behave = (body: string) => ({
       lines: /^step 1$/m.test(body) ? settingOutputs : [`used ${keySet}`],
       exitCode: 0,
       questions: 4,
     });
     const options = { steps: 2, passesOn: true, tombstones: false };
-    const trial = await stage(options);
+    const trial = closedAfter(t, await stage(options));
     trial.agent.behave = behave;
     const whole = await trial.node("whole");
     assert.equal(await finalState(trial.database, await enqueue(trial.database)), "Success");
@@ -244,42 +246,39 @@ describe("a node that dies", () => {
     assert.ok(whole.effects.includes("output-put") && to - from > 10, `the path sets outputs: ${whole.effects.join(" ")}`);
     await trial.close();
 
-    const points = Array.from({ length: to - from + 2 }, (_, n) => from + n).values();
-    async function worker(): Promise<void> {
-      for (const effect of points) {
-        const set = await stage(options);
-        set.agent.behave = behave;
-        try {
-          const first = await set.node("first", { effect, when: "after", how: "die" });
-          const taskId = await enqueue(set.database);
-          const where = await Promise.race([first.stopped, finalState(set.database, taskId).then(() => "the end")]);
-          await set.node("second");
-          assert.equal(await finalState(set.database, taskId), "Success", `died at effect ${effect} (${where})`);
-          assert.deepEqual(
-            set.agent.executions.map((one) => /^step \d.*$/m.exec(one.body)?.[0]),
-            ["step 1", `step 2 blue|${keySet}`],
-            `died at effect ${effect} (${where})`,
-          );
-          const rows = await set.database.query<{ name: string; value: string | null; ciphertext: Buffer | null }>(
-            `SELECT name, value, ciphertext FROM output_variables WHERE task_id = $1 ORDER BY name`,
-            [taskId],
-          );
-          assert.deepEqual(
-            rows.map((row) => [row.name, row.value]),
-            [
-              ["Color", "blue"],
-              ["Key", null],
-            ],
-          );
-          assert.ok(!Buffer.from(rows[1]!.ciphertext!).includes(keySet));
-          assert.deepEqual(await linesOf(set, taskId, "step-1/Machines-1"), ["before", "the key is ********"]);
-          assert.deepEqual(await linesOf(set, taskId, "step-2/Machines-1"), ["used ********"]);
-        } finally {
-          await set.close();
-        }
+    const points = Array.from({ length: to - from + 2 }, (_, n) => from + n);
+    await atEachPoint(points, 4, async (effect) => {
+      const set = await stage(options);
+      set.agent.behave = behave;
+      try {
+        const first = await set.node("first", { effect, when: "after", how: "die" });
+        const taskId = await enqueue(set.database);
+        const where = await Promise.race([first.stopped, finalState(set.database, taskId).then(() => "the end")]);
+        await set.node("second");
+        assert.equal(await finalState(set.database, taskId), "Success", `died at effect ${effect} (${where})`);
+        assert.deepEqual(
+          set.agent.executions.map((one) => /^step \d.*$/m.exec(one.body)?.[0]),
+          ["step 1", `step 2 blue|${keySet}`],
+          `died at effect ${effect} (${where})`,
+        );
+        const rows = await set.database.query<{ name: string; value: string | null; ciphertext: Buffer | null }>(
+          `SELECT name, value, ciphertext FROM output_variables WHERE task_id = $1 ORDER BY name`,
+          [taskId],
+        );
+        assert.deepEqual(
+          rows.map((row) => [row.name, row.value]),
+          [
+            ["Color", "blue"],
+            ["Key", null],
+          ],
+        );
+        assert.ok(!Buffer.from(rows[1]!.ciphertext!).includes(keySet));
+        assert.deepEqual(await linesOf(set, taskId, "step-1/Machines-1"), ["before", "the key is ********"]);
+        assert.deepEqual(await linesOf(set, taskId, "step-2/Machines-1"), ["used ********"]);
+      } finally {
+        await set.close();
       }
-    }
-    await Promise.all(Array.from({ length: 4 }, worker));
+    });
   });
 
   test("D6: a deployment that waits behind a dead node's one starts only after that one ended", async () => {
@@ -451,8 +450,8 @@ describe("an agent that has only the first script service", () => {
     }
   });
 
-  test("D1 D2: wherever kill -9 hits, no script runs twice, and the end is either a success of all or an unknown outcome that is said", async () => {
-    const trial = await stage({ generation: 1 });
+  test("D1 D2: wherever kill -9 hits, no script runs twice, and the end is either a success of all or an unknown outcome that is said", async (t) => {
+    const trial = closedAfter(t, await stage({ generation: 1 }));
     const whole = await trial.node("whole");
     assert.equal(await finalState(trial.database, await enqueue(trial.database)), "Success");
     const from = whole.effects.indexOf("agent-start") - 3;
@@ -461,27 +460,24 @@ describe("an agent that has only the first script service", () => {
     assert.ok(from > 0 && to > from, `the path has its effects: ${whole.effects.join(" ")}`);
 
     const ends: string[] = [];
-    const points = Array.from({ length: to - from + 3 }, (_, n) => from + n).values();
-    async function worker(): Promise<void> {
-      for (const effect of points) {
-        const set = await stage({ generation: 1 });
-        try {
-          const first = await set.node("first", { effect, when: "after", how: "die" });
-          const taskId = await enqueue(set.database);
-          await Promise.race([first.stopped, finalState(set.database, taskId)]);
-          await set.node("second");
-          const state = await finalState(set.database, taskId);
-          const runs = set.agent.executions.length;
-          ends.push(`${state} after ${runs}`);
-          if (state === "Success") await assertRanOnce(set, taskId, 1, 1);
-          else assert.match(await messageOf(set, taskId), /outcome of the script on machine 1 is unknown.*upgrade that agent/);
-          assert.ok(runs <= 1, `died at effect ${effect}: ${runs} runs`);
-        } finally {
-          await set.close();
-        }
+    const points = Array.from({ length: to - from + 3 }, (_, n) => from + n);
+    await atEachPoint(points, 6, async (effect) => {
+      const set = await stage({ generation: 1 });
+      try {
+        const first = await set.node("first", { effect, when: "after", how: "die" });
+        const taskId = await enqueue(set.database);
+        await Promise.race([first.stopped, finalState(set.database, taskId)]);
+        await set.node("second");
+        const state = await finalState(set.database, taskId);
+        const runs = set.agent.executions.length;
+        ends.push(`${state} after ${runs}`);
+        if (state === "Success") await assertRanOnce(set, taskId, 1, 1);
+        else assert.match(await messageOf(set, taskId), /outcome of the script on machine 1 is unknown.*upgrade that agent/);
+        assert.ok(runs <= 1, `died at effect ${effect}: ${runs} runs`);
+      } finally {
+        await set.close();
       }
-    }
-    await Promise.all(Array.from({ length: 6 }, worker));
+    });
     assert.ok(ends.includes("Success after 1") && ends.includes("Failed after 1"), `both ends came: ${ends.join(", ")}`);
   });
 

@@ -110,4 +110,5 @@ test("S2 D7: what a step sets is read by later ones on target and worker, and no
   assert.match(log, new RegExp(`worker production-site ${worker.home.split("/").at(-1)}$`, "m"));
   assert.match(log, /use PRODUCTION-SITE 1\.0\.0\|two words\|\*{8}\|$/m);
   assert.doesNotMatch(log, new RegExp(secret));
+  assert.doesNotMatch(log, /##octopus/);
 });

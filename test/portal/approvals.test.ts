@@ -16,7 +16,7 @@ before(async () => {
 });
 after(() => portal?.close());
 
-const instructions = "<b>Look</b> at the shop.\nThen decide.";
+const instructions = "<b>Look</b> at **the shop** on [its board](https://example.com/board).\n\n- Is it open?\n- Then `decide`.";
 const steps = [manualStep("Approve", { action: { "Octopus.Action.Manual.Instructions": instructions } }), scriptStep("after")];
 
 test("a task that asks is seen from the side bar and the task, and goes on with the answer, by keyboard alone", needsBrowser, async (t) => {
@@ -35,7 +35,14 @@ test("a task that asks is seen from the side bar and the task, and goes on with 
   const answer = page.getByRole("link", { name: "Answer …" });
   await answer.focus();
   await page.keyboard.press("Enter");
-  await page.getByText("<b>Look</b> at the shop.").waitFor();
+  await page.getByText("<b>Look</b> at the shop on its board.").waitFor();
+  assert.equal(await page.locator("strong", { hasText: "the shop" }).count(), 1);
+  assert.deepEqual(await page.locator("main li", { has: page.locator("code") }).allTextContents(), ["Then decide."]);
+  const board = page.getByRole("link", { name: "its board" });
+  assert.deepEqual(
+    [await board.getAttribute("href"), await board.getAttribute("rel")],
+    ["https://example.com/board", "noreferrer noopener"],
+  );
   await page.getByRole("button", { name: "Take responsibility" }).focus();
   await portal.checkAccess(page, "a question nobody has taken");
   await page.keyboard.press("Enter");

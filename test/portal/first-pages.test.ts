@@ -50,6 +50,12 @@ test("the dashboard shows a deployment as it goes on, without being loaded again
   await portal.ended(taskId);
   await cell.getByText("Success").waitFor();
   assert.equal(await page.evaluate(`window.stillHere`), true);
+  const hidden = await page.evaluate(`(([grid]) => grid.scrollHeight - grid.clientHeight)(document.querySelectorAll("[role=grid]"))`);
+  assert.equal(hidden, 0, "a grid that fits is as high as what it holds");
+  // All of a cell leads there, not its words alone.
+  const { width, height } = (await cell.boundingBox())!;
+  await cell.click({ position: { x: width - 4, y: height / 2 } });
+  await page.waitForURL(/\/app\/Spaces-1\/tasks\/ServerTasks-/);
   assert.deepEqual(faults, []);
 });
 

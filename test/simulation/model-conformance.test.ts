@@ -33,6 +33,7 @@ import {
   lockOwnTask,
   lockTagOf,
   lookAtQueue,
+  markWarned,
   ownsTask,
   pauseOwnTask,
   promoteNext,
@@ -326,7 +327,7 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
       [guard, (tx) => listStepRuns(tx, taskId)],
       [guard, (tx) => commitPart(tx, taskId, part), (tx) => markProgress(tx, run, { logNext: 3, logState: { v: 1, level: "Verbose" } })],
       [guard, (tx) => markFirstGenerationStart(tx, run), (tx) => keepAgentTicket(tx, run, "20260101-1")],
-      [guard, (tx) => commitPart(tx, taskId, part), (tx) => markDone(tx, run, done)],
+      [guard, (tx) => commitPart(tx, taskId, part), (tx) => markWarned(tx, taskId), (tx) => markDone(tx, run, done)],
       // A second result of one effect in the same breath, so that it does not take luck to see that the first one stays.
       [guard, (tx) => markDone(tx, run, done), (tx) => markDone(tx, run, { ...done, exitCode: 9, message: "another result" })],
       [guard, (tx) => putOutputVariables(tx, taskId, outputs), (tx) => listOutputVariables(tx, taskId)],

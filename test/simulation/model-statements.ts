@@ -229,6 +229,21 @@ export function createModelStatements(model: ModelTables, nowMs: () => number): 
       return counted(row === undefined ? 0 : 1);
     },
 
+    /** No task of the model starts later or gives up. */
+    async "task-timers-delete"() {
+      return answer([]);
+    },
+
+    async "task-warned"(tx, [id]) {
+      const row = await update(
+        tx,
+        taskCell(id),
+        (one) => one["has_warnings_or_errors"] !== true,
+        (one) => ({ ...one, has_warnings_or_errors: true }),
+      );
+      return counted(row === undefined ? 0 : 1);
+    },
+
     async "task-pause"(tx, [id, isAnswered, isPassing]) {
       const row = await update(
         tx,

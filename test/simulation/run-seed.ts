@@ -416,7 +416,7 @@ export async function runSeed(seed: number, options: { trace?: (text: string) =>
 
   async function readLog(taskId: string): Promise<LogEntry[]> {
     const entries: LogEntry[] = [];
-    for await (const entry of readTaskLog({ database: clientDatabase, folder: folder.connect(outside), taskId })) entries.push(entry);
+    for await (const piece of readTaskLog({ database: clientDatabase, folder: folder.connect(outside), taskId })) entries.push(...piece);
     return entries;
   }
 

@@ -61,6 +61,19 @@ export interface ApiNode {
 const adminKey = "API-ADMINISTRATORADMINISTRATOR0001";
 const nobodyKey = "API-NOBODYNOBODYNOBODYNOBODYNOBODY1";
 
+/** Any certificate will do: nobody connects to it. */
+export const sampleCertificate = `-----BEGIN CERTIFICATE-----
+MIIBdTCCARugAwIBAgIUR8acCKWHMMh6ik52rek5mmSE6WQwCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjgxNTEwMzZaGA8yMTI2MTEwNDE1MTAz
+NlowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABPq0
+0rzUc+2x1miOtPL7Hmm19Wx6WkgwGrTRfKKuW7lap3mMDpDITrrsSgLWZwwiaj1D
+7BdYpIcHU/NXBniqmnSjUzBRMB0GA1UdDgQWBBTIN4rabU0wYkwTLcQJm6SLDKIH
+CTAfBgNVHSMEGDAWgBTIN4rabU0wYkwTLcQJm6SLDKIHCTAPBgNVHRMBAf8EBTAD
+AQH/MAoGCCqGSM49BAMCA0gAMEUCIBuT7kSmG91iBrNVCyNMsnFhtf2zJUH0klZI
+8n+JI0JUAiEAzm6R6FoLym4tr4UDQ1kABqtv7KDFXvqPkyO/lawtZ60=
+-----END CERTIFICATE-----
+`;
+
 export async function startApiNode(
   t: TestContext | undefined,
   options: Partial<FeaturesParts> & {
@@ -110,8 +123,9 @@ export async function startApiNode(
     logIndex: createTaskLogIndex({ folder: logFolder }),
     eventStreams,
     packageFolder,
+    prepareArchives: () => {},
     installationId,
-    certificate: { thumbprint: "ab".repeat(20), signatureAlgorithm: "sha256RSA" },
+    certificate: { thumbprint: "ab".repeat(20), signatureAlgorithm: "sha256RSA", pem: sampleCertificate },
     nodeName: "test",
     nodeChanged: () => {},
     askForHealthCheck: async () => {},

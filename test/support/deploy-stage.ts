@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { createDeployTask, createStepTypes } from "../../server/features/runs/runs.ts";
+import { closeAll } from "./close-all.ts";
 import { eventually } from "./eventually.ts";
 import { make, startApiNode } from "./api-node.ts";
 import type { ApiNode, Json } from "./api-node.ts";
@@ -108,8 +109,7 @@ export async function startDeployStage(
     log: async (taskId) => (await api.call("GET", `/api/tasks/${taskId}/raw`)).text,
     marks: () => agent.marks.map(({ what, body, machine }) => `${what} ${/run (\w+)/.exec(body)?.[1]} ${machine}`),
     async close() {
-      await Promise.all(nodes.map((node) => node.close()));
-      await api.close();
+      await closeAll(...nodes.map((node) => () => node.close()), () => api.close());
     },
   };
   return stage;

@@ -1,6 +1,11 @@
 // A client of server-sent events that knows nothing of the server: it reads events off the wire, remembers the last id, and can go on at
 // any node. What it has read can be put together again as an outside check.
 
+import { within } from "./eventually.ts";
+
+/** Of one event: a stream that has nothing to say for so long, and does not end, is taken for one that hangs. */
+const silenceMsMax = 60_000;
+
 export interface ReceivedEvent {
   id: string | undefined;
   event: string;
@@ -13,12 +18,15 @@ export interface ReceivedEvent {
 export interface EventReader {
   readonly status: number;
   readonly headers: Headers;
-  /** The next event, or undefined at the end of the stream. Rejects when the connection is cut. */
+  /** The next event, or undefined at the end of the stream. Rejects when the connection is cut, or when neither comes in time. */
   next(): Promise<ReceivedEvent | undefined>;
   close(): void;
 }
 
-export async function openEvents(url: string, options: { apiKey: string; lastEventId?: string | undefined }): Promise<EventReader> {
+export async function openEvents(
+  url: string,
+  options: { apiKey: string; lastEventId?: string | undefined; silenceMs?: number },
+): Promise<EventReader> {
   const stop = new AbortController();
   const response = await fetch(url, {
     headers: {
@@ -35,23 +43,25 @@ export async function openEvents(url: string, options: { apiKey: string; lastEve
   return {
     status: response.status,
     headers: response.headers,
-    async next() {
-      for (;;) {
-        const end = text.indexOf("\n\n", start);
-        if (end !== -1) {
-          const event = parseEvent(text.slice(start, end));
-          start = end + 2;
-          if (event !== undefined) return event;
-          continue;
-        }
-        const { done, value } = await pieces.read();
-        if (done) return undefined;
-        text = text.slice(start) + decoder.decode(value, { stream: true });
-        start = 0;
-      }
-    },
+    next: () => within("an event, or the end of the stream", readEvent(), options.silenceMs ?? silenceMsMax),
     close: () => stop.abort(),
   };
+
+  async function readEvent(): Promise<ReceivedEvent | undefined> {
+    for (;;) {
+      const end = text.indexOf("\n\n", start);
+      if (end !== -1) {
+        const event = parseEvent(text.slice(start, end));
+        start = end + 2;
+        if (event !== undefined) return event;
+        continue;
+      }
+      const { done, value } = await pieces.read();
+      if (done) return undefined;
+      text = text.slice(start) + decoder.decode(value, { stream: true });
+      start = 0;
+    }
+  }
 }
 
 /** Undefined for comments and hints. */

@@ -1,4 +1,4 @@
-// Waits for something to become true, with a deadline, for what gives no signal of its own.
+// Waits with a deadline: for something to become true that gives no signal of its own, or for what gives one.
 
 /** Asks `look` again and again until it answers something other than undefined or false; fails after `deadlineMs` with `what`. */
 export async function eventually<T>(
@@ -18,5 +18,17 @@ export async function eventually<T>(
     }
     if (performance.now() - startedMs > deadlineMs) throw new Error(`Not within ${deadlineMs} ms: ${what}`, { cause: last });
     await new Promise((resolve) => setTimeout(resolve, 15));
+  }
+}
+
+/** What the promise gives; fails after `deadlineMs` with `what`. The deadline alone keeps no process alive. */
+export async function within<T>(what: string, promise: Promise<T>, deadlineMs = 20_000): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`Not within ${deadlineMs} ms: ${what}`)), deadlineMs);
+  timer.unref();
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }

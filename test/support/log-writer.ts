@@ -11,7 +11,13 @@ import type { Database } from "../../server/platform/database/database.ts";
 export type { TaskLogWriter };
 
 /** As the owner with that epoch. */
-export function writeLog(parts: { database: Database; folder: LogFolder; taskId: string; epoch?: number }): TaskLogWriter {
+export function writeLog(parts: {
+  database: Database;
+  folder: LogFolder;
+  taskId: string;
+  epoch?: number;
+  onGrown?: () => void;
+}): TaskLogWriter {
   return createTaskLog({
     taskId: parts.taskId,
     epoch: parts.epoch ?? 1,
@@ -19,14 +25,15 @@ export function writeLog(parts: { database: Database; folder: LogFolder; taskId:
     guarded: (work) => parts.database.transaction(work),
     lost: new AbortController().signal,
     clock: systemClock,
+    ...(parts.onGrown === undefined ? {} : { onGrown: parts.onGrown }),
   });
 }
 
 /** A task that nobody runs. */
-export function queueTask(database: Database): Promise<string> {
+export function queueTask(database: Database, spaceId: string | null = "Spaces-1"): Promise<string> {
   return database.transaction((tx) =>
     enqueueTask(tx, {
-      spaceId: "Spaces-1",
+      spaceId,
       name: "Health",
       description: "Check",
       arguments: {},

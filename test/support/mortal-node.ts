@@ -6,6 +6,8 @@ import { createTaskEngine } from "../../server/engine/tasks/tasks.ts";
 import type { LogFolder, TaskEngine, TaskHandler } from "../../server/engine/tasks/tasks.ts";
 import type { Database, DatabaseConnection, Transaction } from "../../server/platform/database/database.ts";
 import { openDatabase } from "../../server/platform/database/database.ts";
+import { closeAll } from "./close-all.ts";
+import { within } from "./eventually.ts";
 
 /** Where a process stops. `before`: the effect never happens. `after`: it happens and its answer is lost. */
 export interface StopPoint {
@@ -20,7 +22,7 @@ export interface MortalNode {
   engine: TaskEngine;
   /** Names of the effects so far, in order, counted from the first task that runs. */
   readonly effects: string[];
-  /** Settles with the effect's name when the node has died or frozen. */
+  /** Settles with the effect's name when the node has died or frozen; fails when it does not come to that. */
   readonly stopped: Promise<string>;
   /** A frozen node goes on from where it stood. */
   thaw(): void;
@@ -197,7 +199,9 @@ export async function startMortalNode(parts: {
   return {
     engine,
     effects,
-    stopped,
+    get stopped() {
+      return within(`${parts.name} stops at the effect ${stopAt?.effect}`, stopped);
+    },
     thaw: () => {
       stoodStill = false;
       thaw();
@@ -205,8 +209,11 @@ export async function startMortalNode(parts: {
     async close() {
       // A dead process cannot stop in order: its loops end, what it waits for never comes, its connections are gone.
       const inOrder = engine.stop();
-      if (!stoodStill) await inOrder;
-      await Promise.all([realDatabase.close().catch(() => {}), realRenewals.close().catch(() => {})]);
+      await closeAll(
+        () => (stoodStill ? undefined : inOrder),
+        () => realDatabase.close().catch(() => {}),
+        () => realRenewals.close().catch(() => {}),
+      );
     },
   };
 }

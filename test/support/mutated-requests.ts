@@ -197,6 +197,7 @@ export async function sendMutatedRequests(parts: {
   function judge(answer: ApiAnswer): string | undefined {
     if (answer.status >= 500) return `answered ${answer.status}: ${answer.text} ${node.faults.map((one) => String(one.error)).join("\n")}`;
     if (answer.status < 400) return undefined;
+    if (answer.status === 404 && answer.body?.Errors === null && answer.body.ErrorMessage !== "") return undefined;
     const errors: unknown = answer.body?.Errors;
     if (!Array.isArray(errors) || errors.length === 0 || errors.some((one) => typeof one !== "string"))
       return `refused with ${answer.status} without saying why: ${answer.text.slice(0, 400)}`;

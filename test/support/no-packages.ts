@@ -3,4 +3,4 @@
 import type { DeployablePackages } from "../../server/features/library/library.ts";
 
 const none = { ok: false, message: "There are no packages here." } as const;
-export const noPackages: DeployablePackages = { find: async () => none, findFile: async () => none };
+export const noPackages: DeployablePackages = { find: async () => none, findFile: async () => none, prepare: () => {} };

@@ -19,6 +19,7 @@ import type { Database } from "../../server/platform/database/database.ts";
 import { openDatabase } from "../../server/platform/database/database.ts";
 import { openSharedFolder } from "../../server/platform/files/files.ts";
 import { ensureFirstSpace } from "../../server/features/features.ts";
+import { closeAll } from "./close-all.ts";
 import { eventually } from "./eventually.ts";
 import { createMemoryLogFolder } from "./memory-log-folder.ts";
 import { startMortalNode } from "./mortal-node.ts";
@@ -202,16 +203,19 @@ export async function createPackageStage(): Promise<PackageStage> {
     },
     async log(taskId) {
       const lines: string[] = [];
-      for await (const entry of readTaskLog({ database, folder: logs, taskId })) if (entry.kind === "line") lines.push(entry.text);
+      for await (const piece of readTaskLog({ database, folder: logs, taskId }))
+        for (const entry of piece) if (entry.kind === "line") lines.push(entry.text);
       return lines;
     },
     read: (machine, file) => readFile(path.resolve(agents.applications(machine), file), "utf8").catch(() => undefined),
     async close() {
-      await Promise.all(nodes.map((node) => node.close()));
-      await agents.close();
-      await database.close();
-      await created.drop();
-      await rm(root, { recursive: true, force: true });
+      await closeAll(
+        ...nodes.map((node) => () => node.close()),
+        () => agents.close(),
+        () => database.close(),
+        () => created.drop(),
+        () => rm(root, { recursive: true, force: true }),
+      );
     },
   };
   return stage;

@@ -154,6 +154,9 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
       path: `/api/users/${(await node.post("/api/users", { Username: fresh("user"), IsService: true })).Id}`,
       body: { DisplayName: fresh("Name") },
     }),
+    "PUT /users/{id}/revoke-sessions": async () => ({
+      path: `/api/users/${(await node.post("/api/users", { Username: fresh("user"), IsService: true })).Id}/revoke-sessions`,
+    }),
     "DELETE /users/{id}": async () => ({
       path: `/api/users/${(await node.post("/api/users", { Username: fresh("user"), IsService: true })).Id}`,
     }),
@@ -205,6 +208,7 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
       path: `/api/workers/${(await node.post("/api/workers", workerBody(fresh("Worker")))).Id}`,
     }),
     "POST /workerpools": () => ({ path: "/api/workerpools", body: { Name: fresh("Pool") } }),
+    "PUT /workerpools/sortorder": () => ({ path: "/api/workerpools/sortorder", body: ["WorkerPools-1"] }),
     "PUT /workerpools/{id}": () => ({ path: "/api/workerpools/WorkerPools-1", body: { Description: fresh("text") } }),
     "DELETE /workerpools/{id}": async () => ({
       path: `/api/workerpools/${(await node.post("/api/workerpools", { Name: fresh("Pool") })).Id}`,

@@ -6,6 +6,7 @@ import type { ReactNode } from "react";
 import { Notice } from "./notice.tsx";
 import { clockTime } from "./time-text.tsx";
 import { ErrorPanel, Loading, Skeleton } from "./view-states.tsx";
+import css from "./view-states.module.css";
 
 interface LoadedProps<T> {
   query: UseQueryResult<T>;
@@ -24,9 +25,11 @@ export function Loaded<T>({ query, what, skeleton, children }: LoadedProps<T>) {
   return (
     <>
       {query.isError && (
-        <Notice kind="warning" isSpoken>
-          {what} could not be read again since {clockTime(query.dataUpdatedAt)}; trying again. What is shown is from then.
-        </Notice>
+        <div className={css["stale"]}>
+          <Notice kind="warning" isSpoken>
+            {what} could not be read again since {clockTime(query.dataUpdatedAt)}; trying again. What is shown is from then.
+          </Notice>
+        </div>
       )}
       {children(query.data)}
     </>

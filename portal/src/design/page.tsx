@@ -3,6 +3,7 @@
 import { useRouterState } from "@tanstack/react-router";
 import { useEffect, useLayoutEffect, useRef } from "react";
 import type { ReactNode } from "react";
+import { joined } from "./class-names.ts";
 import { isolated } from "./isolated.ts";
 import css from "./page.module.css";
 
@@ -58,6 +59,11 @@ export function PageHeader({ title, within = [], above, beside, actions }: PageH
       {actions !== undefined && <div className={css["actions"]}>{actions}</div>}
     </header>
   );
+}
+
+/** A page of readable width, its parts one below the other. */
+export function PageColumn({ isWide, children }: { isWide?: boolean; children: ReactNode }) {
+  return <div className={joined(css["column"], isWide === true && css["wide"])}>{children}</div>;
 }
 
 export function Panel({ title, actions, children }: { title?: string; actions?: ReactNode; children: ReactNode }) {

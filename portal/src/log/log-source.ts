@@ -1,5 +1,5 @@
 // The lines of one task's log for a viewer: only those near what is looked at are in memory, new ones come as they are printed, and what
-// was let go is asked for again. Listeners hear of everything at most ten times a second.
+// was let go is asked for again. Listeners hear at once of what comes after a silence, and of everything at most ten times a second.
 
 import type { TaskLogLine } from "../api/documents.ts";
 import { openEventStream } from "../api/event-stream.ts";
@@ -49,16 +49,21 @@ export function openLog(space: string, task: string, listeners: LogListeners): L
   const followers = new Set<() => void>();
   let state: LogState = { lineCount: 0, kind: "loading", problem: undefined, heardAt: Date.now(), version: 0 };
   let due: ReturnType<typeof setTimeout> | undefined;
+  let toldAtMs = -Infinity;
   let closeStream = (): void => {};
 
   const pageOf = (number: number): number => Math.floor((number - 1) / linesAtOnce);
 
   function notify(change: Partial<LogState>): void {
     state = { ...state, ...change, version: state.version + 1 };
-    due ??= setTimeout(() => {
-      due = undefined;
-      for (const follower of followers) follower();
-    }, notifyMs);
+    due ??= setTimeout(
+      () => {
+        due = undefined;
+        toldAtMs = performance.now();
+        for (const follower of followers) follower();
+      },
+      Math.max(0, toldAtMs + notifyMs - performance.now()),
+    );
   }
 
   function keep(lines: readonly TaskLogLine[]): void {

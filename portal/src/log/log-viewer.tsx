@@ -170,9 +170,11 @@ export function LogViewer(props: LogViewerProps) {
       if (numbers.length === 0) return;
       const next =
         direction === 1 ? (numbers.find((one) => one > at) ?? numbers[0]!) : (numbers.findLast((one) => one < at) ?? numbers.at(-1)!);
+      // Errors are not marked by themselves, as what is searched for is.
+      if (found === errors.found) setMark({ from: next, to: next });
       goToLine(next);
     },
-    [at, goToLine],
+    [at, goToLine, errors.found],
   );
 
   function onKey(event: KeyboardEvent): void {

@@ -1,4 +1,4 @@
-// Pages that load when they are first opened. One that cannot be had, because the server is away or has another portal by now, says so in its
+// Pages, and parts of them, that load when they are first opened. One that cannot be had, because the server is away or has another portal by now, says so in its
 // place; nothing loads the window anew by itself, because whoever is offline would be left with the browser's own error page.
 
 import type { AsyncRouteComponent } from "@tanstack/react-router";
@@ -14,6 +14,22 @@ export class PartMissing extends Error {
     super("A part of the portal could not be loaded.", { cause });
     this.retry = retry;
   }
+}
+
+/**
+ * A part that is drawn at once when it was loaded before it is opened. React's own `lazy` waits even then, and shows what it has waited for no
+ * sooner than 300 ms later.
+ */
+export function lazyPart<P extends object>(load: () => Promise<ComponentType<P>>): ComponentType<P> & { preload(): Promise<void> } {
+  let part: ComponentType<P> | undefined;
+  let loading: Promise<void> | undefined;
+  const preload = (): Promise<void> => load().then((found) => void (part = found));
+
+  function Part(props: P) {
+    if (part === undefined) use((loading ??= preload()));
+    return createElement(part!, props);
+  }
+  return Object.assign(Part, { preload });
 }
 
 /** The types of pages depend on those of routes, so that nothing more than the names may be looked at here. */

@@ -13,9 +13,12 @@ export function pathOfOldLink(hash: string): string | undefined {
     const rest = parts.slice(2);
     const at = rest.indexOf("releases");
     const version = at === -1 ? undefined : rest[at + 1];
-    return `${start}/projects/${id}${version === undefined ? "" : `/releases/${version}`}`;
+    const page = rest[0] === "variables" ? "/variables" : rest.includes("process") ? "/process" : "";
+    return `${start}/projects/${id}${version === undefined ? page : `/releases/${version}`}`;
   }
+  if (kind.toLowerCase() === "projectgroups") return `${start}/projects`;
   if (kind === "tasks" && id !== undefined) return `${start}/tasks/${id}`;
+  if (kind === "infrastructure" && id === "environments") return `${start}/infrastructure/environments`;
   if (kind === "infrastructure" && id === "machines") {
     const machine = parts[2];
     return `${start}/infrastructure/targets${machine === undefined ? "" : `/${machine}`}`;

@@ -17,6 +17,7 @@ import { Notice } from "../design/notice.tsx";
 import markUrl from "../design/cuttle.svg";
 import { ConnectionBanner, LiveLight } from "./connection-banner.tsx";
 import { guidedSpace } from "./guide.ts";
+import { lazyPart } from "./lazy-page.ts";
 import { navigation } from "./navigation.ts";
 import { QuestionCount } from "./question-count.tsx";
 import css from "./shell.module.css";
@@ -35,8 +36,7 @@ const SessionOverlay = lazy(() =>
 );
 
 const FirstStepsBar = lazy(async () => ({ default: (await import("./first-steps-bar.tsx")).FirstStepsBar }));
-const loadPalette = () => import("./palette.tsx");
-const Palette = lazy(async () => ({ default: (await loadPalette()).Palette }));
+const Palette = lazyPart(async () => (await import("./palette.tsx")).Palette);
 const ShortcutList = lazy(async () => ({ default: (await import("./shortcut-list.tsx")).ShortcutList }));
 
 const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
@@ -60,7 +60,7 @@ export function Shell() {
   useEffect(offerRenewal, []);
   useEffect(() => {
     const timer = setTimeout(() => {
-      for (const load of [overlay, loadPalette, loadMenu]) void load().catch(() => {});
+      for (const load of [overlay, Palette.preload, loadMenu]) void load().catch(() => {});
     }, overlayMs);
     return () => clearTimeout(timer);
   }, []);

@@ -11,6 +11,8 @@ import type { TaskRun } from "../tasks/tasks.ts";
 /** What was printed, standard error included. `late`: it did not end in time and was cancelled. */
 export type AskedScript = { exitCode: number; lines: string[] } | "late";
 
+/** So long the answer to the start may wait for the end: nobody watches the lines of a question, and each look less is time of both sides. */
+const askWaitMs = 2_000;
 const statusPauseMs = { first: 40, factor: 1.5, max: 1_000 };
 /** Enough for a question; the rest of a flood is dropped. */
 const linesMax = 500;
@@ -37,7 +39,7 @@ export async function askByScript(
       // What a Windows agent runs; others take the entry for their shell.
       ScriptBody: script.powerShell,
       TaskId: script.taskId,
-      DurationToWaitForScriptToFinish: startWaitMsOf(agent),
+      DurationToWaitForScriptToFinish: startWaitMsOf(agent, askWaitMs),
       Isolation: scriptIsolationLevel.noIsolation,
       ScriptIsolationMutexTimeout: isolationMutexTimeoutNoneMs,
       IsolationMutexName: script.mutexName ?? null,

@@ -89,6 +89,7 @@ export async function runAction(
         body: script.body,
         files: script.files ?? [],
         arguments: script.arguments ?? [],
+        quietMs: script.quietMs,
         // A worker serves many tasks at once.
         isolation: script.isolation ?? (bypasses || action.worker !== undefined ? "none" : "full"),
         masker: createMasker,

@@ -61,6 +61,8 @@ export interface ScriptOnTarget {
   files: readonly ScriptFile[];
   arguments: readonly string[];
   isolation: "full" | "none";
+  /** So long the answer to its start may wait for its end. */
+  quietMs?: number | undefined;
   /** Of all secrets known by now: asked for once the body is made, and again when a line has made a secret. */
   masker: () => LineMasker;
   timeLimit?: TimeLimit | undefined;
@@ -134,7 +136,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
       if (next.message === undefined) continue;
       dueMessages.push({ message: next.message, stepRunId: row.id, sequence: cursor });
       hasAftermath ||= script.messages.hasAftermath(next.message);
-      entries.push(...script.messages.entriesOf(next.message, shown?.at ?? next.at));
+      entries.push(...script.messages.entriesOf(next.message, next.at));
       const refusal = script.messages.refuse(next.message);
       if (refusal !== undefined) entries.push(line(script.block, "Error", refusal));
     }
@@ -233,7 +235,7 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
     // What a Windows agent runs; others take the entry for their shell.
     ScriptBody: body.powerShell,
     TaskId: script.taskId,
-    DurationToWaitForScriptToFinish: startWaitMsOf(script.agent),
+    DurationToWaitForScriptToFinish: startWaitMsOf(script.agent, script.quietMs),
     Isolation: script.isolation === "full" ? scriptIsolationLevel.fullIsolation : scriptIsolationLevel.noIsolation,
     ScriptIsolationMutexTimeout: isolationMutexTimeoutNoneMs,
     IsolationMutexName: null,
@@ -302,10 +304,11 @@ export async function runScript(run: TaskRun, row: StepRun, script: ScriptOnTarg
         judged.message = `The script on ${script.machineName} was ended: ${limitText(script)} has passed.`;
       return finish(judged, entries, doubt === undefined);
     }
-    if (entries.length > 0 || row.state === "intended") {
+    const hasPrinted = entries.length > 0 || dueMessages.length > 0;
+    if (hasPrinted || row.state === "intended") {
       if (row.state === "intended") row.state = "started";
       await commit(entries, storeProgress);
-      if (entries.length > 0) {
+      if (hasPrinted) {
         pauseMs = statusPauseMs.first;
         printedAtMs = run.clock.monotonicMs();
       }

@@ -20,8 +20,8 @@ export type ScriptGeneration = 1 | 2;
 const startWaitMs = 250;
 
 /** Null for an agent that collects its calls: it does so one after the other, and a call that waits keeps all others from it. */
-export function startWaitMsOf(agent: AgentAddress): number | null {
-  return "subscription" in agent ? null : startWaitMs;
+export function startWaitMsOf(agent: AgentAddress, waitMs = startWaitMs): number | null {
+  return "subscription" in agent ? null : waitMs;
 }
 
 export interface ScriptConversation {

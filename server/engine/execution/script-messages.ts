@@ -2,8 +2,10 @@
 // guarded transaction that makes its line true.
 
 import type { Transaction } from "../../platform/database/database.ts";
+import { line } from "./plan-log.ts";
 import type { Outputs } from "./output-variables.ts";
-import type { LogProgress } from "../tasks/tasks.ts";
+import type { LogEntry } from "../tasks/tasks.ts";
+import { levelOf } from "./service-messages.ts";
 import type { MessagePlace, PlacedMessage, ServiceMessage, ServiceMessageHandler } from "./service-messages.ts";
 import type { OutputValue } from "./step-type.ts";
 
@@ -16,8 +18,8 @@ export interface ScriptMessages {
   secretOf(message: ServiceMessage): string | undefined;
   /** Why the message is not heeded, in a sentence for people. */
   refuse(message: ServiceMessage): string | undefined;
-  /** What it says in the log, besides its own line. */
-  entriesOf(message: ServiceMessage, at: string): LogProgress[];
+  /** What the log says of it. */
+  entriesOf(message: ServiceMessage, at: string): LogEntry[];
   /** Inside the guarded transaction of the messages' lines. */
   apply(tx: Transaction, messages: readonly PlacedMessage[]): Promise<void>;
   /** That transaction has committed. */
@@ -34,6 +36,9 @@ export function createScriptMessages(parts: {
   place: MessagePlace;
 }): ScriptMessages {
   const { outputs, handlers, place } = parts;
+
+  const isKnown = (message: ServiceMessage): boolean =>
+    message.name === setVariable || message.name === progress || levelOf(message) !== undefined || handlers.has(message.name);
 
   function outputsOf(messages: readonly PlacedMessage[]): OutputValue[] {
     return messages.flatMap(({ message }) => readOutputValue(message) ?? []).filter((value) => outputs.refuse(value) === undefined);
@@ -56,6 +61,9 @@ export function createScriptMessages(parts: {
       outputs.keep(place, outputsOf(messages));
     },
     entriesOf(message, at) {
+      // Somebody may have mistyped it, or counts on what only another server does.
+      if (!isKnown(message))
+        return [line(place.block, "Verbose", `The service message "${message.name}" is not known here, so nothing was done for it.`)];
       const percentage = message.name === progress ? Number(message.attributes.get("percentage")) : NaN;
       if (!Number.isFinite(percentage)) return [];
       const text = place.mask((message.attributes.get("message") ?? "").replaceAll(/\s+/g, " ").slice(0, progressCharactersMax));

@@ -5,7 +5,7 @@ import type { ProcessOutput } from "@cuttle/contract/agent/script";
 import { processOutputSource } from "@cuttle/contract/agent/script";
 import type { LogCategory } from "../tasks/tasks.ts";
 import type { ServiceMessage } from "./service-messages.ts";
-import { levelOf, readServiceMessage, showMessage } from "./service-messages.ts";
+import { levelOf, readServiceMessage } from "./service-messages.ts";
 
 /** What must be remembered between two answers of the agent. Version 1 of the stored form. */
 export interface OutputState {
@@ -22,7 +22,7 @@ export interface OutputLine {
   text: string;
 }
 
-/** One line of output; what is said by it is taken out before masking, which would replace secrets in it as well. */
+/** One line of output; what is said by it is taken out before masking, which would replace secrets in it as well, and is no text for people. */
 export interface ReadLine {
   source: ProcessOutput["Source"];
   at: string;
@@ -34,10 +34,10 @@ export interface ReadLine {
 export function readLine(output: ProcessOutput): ReadLine {
   const at = output.Occurred.toISOString();
   const message = output.Source === processOutputSource.stdOut ? readServiceMessage(output.Text) : undefined;
-  return { source: output.Source, at, text: message === undefined ? output.Text : showMessage(message), message };
+  return { source: output.Source, at, text: message === undefined ? output.Text : "", message };
 }
 
-/** The line to show, if any, and the state after it. */
+/** The line to show, if any, and the state after it. Messages to the server are no lines of the log. */
 export function showLine(
   state: OutputState,
   { source, at, text, message }: ReadLine,
@@ -46,7 +46,7 @@ export function showLine(
   if (source === processOutputSource.stdErr) return { state, line: { category: "Error", at, text } };
   if (message === undefined) return { state, line: { category: state.level, at, text } };
   const level = levelOf(message);
-  return level === undefined ? { state, line: { category: "Verbose", at, text } } : { state: { v: 1, level }, line: undefined };
+  return { state: level === undefined ? state : { v: 1, level }, line: undefined };
 }
 
 /** Reads a stored state; anything unknown starts over, which can only show a line in the wrong level. */

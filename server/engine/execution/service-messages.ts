@@ -1,6 +1,7 @@
 // The one place that reads service messages: lines of a script's standard output by which it speaks to the server,
 //   ##octopus[name key='base64 of UTF-8' other="…"]
-// Level switches change how the following lines are shown; every other message has a handler or is shown by its name only.
+// Level switches change how the following lines are shown; every other message has a handler. None of them is a line of the log, as none is meant for
+// people; only of one that nobody knows the log says so.
 
 import type { Transaction } from "../../platform/database/database.ts";
 import type { LogCategory, TaskRun } from "../tasks/tasks.ts";
@@ -33,7 +34,7 @@ export interface MessagePlace {
   mask(text: string): string;
 }
 
-/** What a message does besides being shown. One of each name. */
+/** What a message does. One of each name. */
 export interface ServiceMessageHandler {
   readonly name: string;
   /**
@@ -86,9 +87,4 @@ function decode(text: string): string {
 /** The level that a message switches to, if it is such a one. */
 export function levelOf(message: ServiceMessage): LogCategory | undefined {
   return Object.hasOwn(levels, message.name) ? levels[message.name] : undefined;
-}
-
-/** How a message stands in the log: its values are not meant for people. */
-export function showMessage(message: ServiceMessage): string {
-  return `##octopus[${message.name} …]`;
 }

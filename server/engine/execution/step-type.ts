@@ -82,6 +82,8 @@ export interface ScriptPart {
   arguments?: readonly string[];
   /** Full: no other full one runs on the machine at the same time. Default: what the action says by OctopusBypassDeploymentMutex. */
   isolation?: "full" | "none";
+  /** So long its first lines may be kept back, when most of what it does says nothing; default a fraction of a second. */
+  quietMs?: number;
   /** Nothing follows in this action whatever it comes to: its result is also that of the action's block in the log, in one commit. */
   ends?: boolean;
 }

@@ -51,6 +51,34 @@ export function isLine(bytes: Buffer, start: number): boolean {
   return bytes.compare(lineBegins, 0, lineBegins.length, start, Math.min(start + lineBegins.length, bytes.length)) === 0;
 }
 
+/** What a line that is looked for holds for certain; whoever looks for it tells exactly. */
+export interface LogSift {
+  text: string;
+  matchCase: boolean;
+  /** One of them, or any when there are none. */
+  categories: ReadonlySet<string>;
+}
+
+/**
+ * Whether stored bytes, one entry or many, may hold a line that is looked for, told without decoding them: most of a long log need not be.
+ * Undefined when everything may.
+ */
+export function siftOf({ text, matchCase, categories }: LogSift): ((bytes: Buffer) => boolean) | undefined {
+  const levels = [...categories].map((category) => Buffer.from(`"c":${JSON.stringify(category)}`));
+  const part = JSON.stringify(plainPartOf(matchCase ? text : text.toLowerCase())).slice(1, -1);
+  if (levels.length === 0 && part === "") return undefined;
+  const exact = Buffer.from(part);
+  return (bytes) =>
+    (levels.length === 0 || levels.some((level) => bytes.includes(level))) &&
+    (part === "" || (matchCase ? bytes.includes(exact) : bytes.toString("utf8").toLowerCase().includes(part)));
+}
+
+/** The longest part of a text that stands in the stored form as it stands here: other characters change with their neighbours, or are escaped. */
+function plainPartOf(text: string): string {
+  const parts = text.match(/[\u0020-\u007e]+/g) ?? [];
+  return parts.reduce((longest, part) => (part.length > longest.length ? part : longest), "");
+}
+
 /** The entry of one stored line, or undefined when it is not one (a foreign or damaged line is never shown as something else). */
 export function decodeEntry(line: string, version: number): LogEntry | undefined {
   if (version !== 1) return undefined;

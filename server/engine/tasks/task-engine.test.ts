@@ -88,6 +88,7 @@ test("A3 D7: a node that loses the shared folder lets go of its task instead of 
   });
   assert.deepEqual(end, { state: "Success", owner: null, error_message: null });
   const lines: string[] = [];
-  for await (const entry of readTaskLog({ database, folder, taskId: id })) lines.push(entry.kind === "line" ? entry.text : entry.kind);
+  for await (const piece of readTaskLog({ database, folder, taskId: id }))
+    for (const entry of piece) lines.push(entry.kind === "line" ? entry.text : entry.kind);
   assert.deepEqual(lines, ["done"]);
 });

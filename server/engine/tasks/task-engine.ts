@@ -102,6 +102,8 @@ export interface TaskEngineParts {
   /** False while this node lacks what every task needs; then a task that cannot write its log is let go of, not failed. */
   isAble?: () => boolean;
   log: EngineLog;
+  /** Hears that the log of a task which runs here has grown. */
+  onLogGrown?: (taskId: string) => void;
   /** Default: that of the process. */
   clock?: Clock;
 }
@@ -340,6 +342,7 @@ export function createTaskEngine(parts: TaskEngineParts): TaskEngine {
       lost: lease.lost,
       clock,
       ...(parts.isAble === undefined ? {} : { isAble: parts.isAble }),
+      onGrown: () => parts.onLogGrown?.(task.id),
     });
     const run: TaskRun = {
       task,

@@ -14,9 +14,12 @@ import type { LogFolder } from "./task-log.ts";
 
 /**
  * How often the followed tasks are looked at. Nothing notifies of a commit of a log: PostgreSQL lets transactions that do commit only one
- * after the other, and ten statements a second of a node, for all that is watched there, cost less.
+ * after the other, and ten statements a second of a node, for all that is watched there, cost less. The node that runs a task needs no
+ * notice: it looks when it has committed lines that somebody follows here.
  */
 const lookMsDefault = 100;
+/** Between two looks at least, however many tasks print. */
+const lookMsMin = 20;
 /** When the database does not answer. */
 const retryMs = 500;
 /** Readers are told after so long without an answer of the database, and go elsewhere. */
@@ -37,6 +40,8 @@ export interface TaskLogFeed {
   follow(taskId: string, from: LogPosition, signal: AbortSignal): AsyncGenerator<FeedItem>;
   /** Whether a position that came from outside is one of this log. */
   isPosition(taskId: string, position: LogPosition): Promise<boolean>;
+  /** This node has committed lines of the task: whoever follows it here need not wait for the next look. */
+  grew(taskId: string): void;
 }
 
 interface Followed {
@@ -53,6 +58,7 @@ export function createTaskLogFeed(parts: { database: Database; folder: LogFolder
   const lookMs = parts.lookMs ?? lookMsDefault;
   const followed = new Map<string, Followed>();
   let looking = false;
+  let isDue = false;
   let wakeLook = (): void => {};
 
   async function look(): Promise<void> {
@@ -74,6 +80,7 @@ export function createTaskLogFeed(parts: { database: Database; folder: LogFolder
   async function lookOn(): Promise<void> {
     let answeredAtMs = performance.now();
     while (followed.size > 0) {
+      isDue = false;
       try {
         await look();
         answeredAtMs = performance.now();
@@ -87,12 +94,19 @@ export function createTaskLogFeed(parts: { database: Database; folder: LogFolder
         await pause(retryMs);
         continue;
       }
+      await pause(Math.min(lookMsMin, lookMs));
+      if (isDue) continue;
       const woken = new AbortController();
       wakeLook = () => woken.abort();
-      await pause(lookMs, woken.signal);
+      await pause(Math.max(0, lookMs - lookMsMin), woken.signal);
       wakeLook = () => {};
     }
     looking = false;
+  }
+
+  function lookSoon(): void {
+    isDue = true;
+    wakeLook();
   }
 
   function enter(taskId: string): Followed {
@@ -101,7 +115,7 @@ export function createTaskLogFeed(parts: { database: Database; folder: LogFolder
       one = { task: undefined, version: 0, failure: undefined, readers: 0, waiting: new Set(), pieces: new Map() };
       followed.set(taskId, one);
       // A reader of a further task does not wait for the next look.
-      wakeLook();
+      lookSoon();
     }
     one.readers += 1;
     if (!looking) {
@@ -114,7 +128,7 @@ export function createTaskLogFeed(parts: { database: Database; folder: LogFolder
   function leave(taskId: string, one: Followed): void {
     one.readers -= 1;
     if (one.readers === 0 && followed.get(taskId) === one) followed.delete(taskId);
-    if (followed.size === 0) wakeLook();
+    if (followed.size === 0) lookSoon();
   }
 
   async function piece(one: Followed, task: FollowedTask, from: LogPosition): Promise<LogPiece | undefined> {
@@ -168,6 +182,9 @@ export function createTaskLogFeed(parts: { database: Database; folder: LogFolder
     async isPosition(taskId, position) {
       const [task] = await readFollowed(parts.database, [taskId]);
       return task !== undefined && (await isBorder(parts.folder, task.parts, position));
+    },
+    grew(taskId) {
+      if (followed.has(taskId)) lookSoon();
     },
   };
 }

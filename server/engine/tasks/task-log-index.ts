@@ -3,7 +3,8 @@
 
 import type { Queryable } from "../../platform/database/database.ts";
 import type { PlacedEntry } from "./task-log-pieces.ts";
-import { isLine } from "./log-entry.ts";
+import { isLine, siftOf } from "./log-entry.ts";
+import type { LogSift } from "./log-entry.ts";
 import { readPiece, readPieceBytes } from "./task-log-pieces.ts";
 import { logStart } from "./task-log-position.ts";
 import type { LogPosition } from "./task-log-position.ts";
@@ -20,6 +21,8 @@ const lineFeed = 10;
 const countPieceBytes = 1024 * 1024;
 /** Read at once when a few lines are wanted. */
 const rangePieceBytes = 64 * 1024;
+/** Read at once when few of many lines are wanted. */
+const siftPieceBytes = 1024 * 1024;
 
 /** A line and its number, the first of a log being 1. */
 export interface NumberedLine {
@@ -38,8 +41,11 @@ export interface PlacedLine {
 export interface LogLines {
   /** All lines of the log as it is now. */
   count(): Promise<number>;
-  /** Lines from a number on, in pieces of a few hundred, with the place after each piece and the bytes that were read for it. */
-  from(number: number): AsyncGenerator<{ lines: PlacedLine[]; after: LogPosition; bytes: number }>;
+  /**
+   * Lines from a number on, in pieces of a few hundred, with the place after each piece and the bytes that were read for it. With a sift, lines
+   * that cannot be among what is looked for may be missing.
+   */
+  from(number: number, sift?: LogSift): AsyncGenerator<{ lines: PlacedLine[]; after: LogPosition; bytes: number }>;
   /** The place behind everything. */
   end(): Promise<LogPosition>;
 }
@@ -98,12 +104,14 @@ export function createTaskLogIndex(parts: { folder: LogFolder }): TaskLogIndex {
       return {
         count: async () => (await count(places, committed)).lines,
         end: () => count(places, committed),
-        async *from(number) {
+        async *from(number, sift) {
+          const mayFit = sift && siftOf(sift);
+          const pieceBytes = mayFit === undefined ? rangePieceBytes : siftPieceBytes;
           await count(places, committed);
           const before = places.known.findLast((one) => one.lines < Math.max(1, number)) ?? logStart;
           let position = before;
           for (;;) {
-            const piece = await readPiece(parts.folder, committed, position, rangePieceBytes);
+            const piece = await readPiece(parts.folder, committed, position, pieceBytes, mayFit);
             if (piece === undefined) return;
             const bytes = piece.after.offset - (piece.after.epoch === position.epoch ? position.offset : 0);
             position = piece.after;

@@ -61,12 +61,16 @@ export async function readPieceBytes(
   }
 }
 
-/** The entries that come next, or undefined when all was read. Those that cannot be decoded are left out. */
+/**
+ * The entries that come next, or undefined when all was read. Those that cannot be decoded are left out, and those that `mayFit` denies, of
+ * which lines are counted all the same.
+ */
 export async function readPiece(
   folder: LogFolder,
   parts: readonly LogPart[],
   from: LogPosition,
   pieceBytes: number = pieceBytesDefault,
+  mayFit?: (bytes: Buffer) => boolean,
 ): Promise<LogPiece | undefined> {
   const found = await readPieceBytes(folder, parts, from, pieceBytes);
   if (found === undefined) return undefined;
@@ -75,9 +79,11 @@ export async function readPiece(
   const entries: PlacedEntry[] = [];
   let { lines } = from;
   let start = 0;
+  const isHere = mayFit === undefined || mayFit(bytes);
   for (let end = bytes.indexOf(lineFeed); end !== -1; end = bytes.indexOf(lineFeed, start)) {
     if (isLine(bytes, start)) lines += 1;
-    const entry = decodeEntry(bytes.toString("utf8", start, end), part.formatVersion);
+    const isWanted = isHere && (mayFit === undefined || mayFit(bytes.subarray(start, end)));
+    const entry = isWanted ? decodeEntry(bytes.toString("utf8", start, end), part.formatVersion) : undefined;
     start = end + 1;
     if (entry !== undefined) entries.push({ entry, after: { ...place, offset: offset + start, lines } });
   }

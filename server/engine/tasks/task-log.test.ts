@@ -50,3 +50,28 @@ test("a folder that stays full fails the append with what to do about it, and co
   assert.equal(commits, 0);
   await log.close();
 });
+
+test("a warning or an error in the log is said of the task, once and with the line", { timeout: 5_000 }, async () => {
+  const said: string[] = [];
+  const tx = {
+    execute: async (_sql: string, _values: unknown, options: { name: string }) => {
+      said.push(options.name);
+      return 1;
+    },
+  } as unknown as Transaction;
+  const log = createTaskLog({
+    taskId: "ServerTasks-1",
+    epoch: 1,
+    folder: { createPart: async () => ({ append: async () => 1, close: async () => {} }), readPart: async () => new Uint8Array() },
+    guarded: (work) => work(tx),
+    lost: new AbortController().signal,
+    clock: systemClock,
+  });
+  await log.append([line]);
+  assert.deepEqual(said.splice(0), ["log-commit"]);
+  await log.append([line, { ...line, category: "Warning" }]);
+  assert.deepEqual(said.splice(0), ["log-commit", "task-warned"]);
+  await log.append([{ ...line, category: "Error" }]);
+  assert.deepEqual(said.splice(0), ["log-commit"]);
+  await log.close();
+});

@@ -4,7 +4,9 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Transaction } from "../../platform/database/database.ts";
 import { encodeEntry, logFormatVersion } from "./log-entry.ts";
+import type { LogCategory } from "./log-entry.ts";
 import { commitPart } from "./task-log-store.ts";
+import { markWarned } from "./task-store.ts";
 import type { TaskLog } from "./task.ts";
 import { LeaseLost } from "./task.ts";
 
@@ -37,10 +39,13 @@ const batchBytesMax = 4 * 1024 * 1024;
 /** A full or unreachable shared folder gets this long to come back before the task fails. */
 const writeRetryMsDefault = 60_000;
 const writeRetryPauseMs = 500;
+/** Lines that someone should look at, also when the task ends well. */
+const worrying: ReadonlySet<LogCategory> = new Set<LogCategory>(["Warning", "Error", "Fatal"]);
 
 interface Pending {
   bytes: Uint8Array;
   lines: number;
+  isWorrying: boolean;
   also: ((tx: Transaction) => Promise<void>) | undefined;
   resolve(): void;
   reject(error: unknown): void;
@@ -61,6 +66,8 @@ export function createTaskLog(parts: {
   writeRetryMs?: number;
   /** False while this node cannot reach the folder at all: then another node should go on, and nothing is tried again here. */
   isAble?: () => boolean;
+  /** Hears of each commit of lines. */
+  onGrown?: () => void;
 }): TaskLogWriter {
   const pending: Pending[] = [];
   const writeRetryMs = parts.writeRetryMs ?? writeRetryMsDefault;
@@ -68,6 +75,8 @@ export function createTaskLog(parts: {
   let ordinalNext = 0;
   let draining: Promise<void> | undefined;
   let broken: unknown;
+  /** The task says already that its log holds something to look at. */
+  let isWarned = false;
 
   async function writeDurably(bytes: Uint8Array, lines: number): Promise<void> {
     const startedMs = parts.clock.monotonicMs();
@@ -102,6 +111,7 @@ export function createTaskLog(parts: {
         batch.push(one);
         size += one.bytes.length;
       }
+      const warns = !isWarned && batch.some((one) => one.isWorrying);
       try {
         if (size > 0) {
           await writeDurably(
@@ -121,8 +131,11 @@ export function createTaskLog(parts: {
               committedLines: now.lines,
             });
           }
+          if (warns) await markWarned(tx, parts.taskId);
           for (const one of batch) await one.also?.(tx);
         });
+        if (size > 0) parts.onGrown?.();
+        isWarned ||= warns;
         for (const one of batch) one.resolve();
       } catch (error) {
         broken = error;
@@ -138,8 +151,9 @@ export function createTaskLog(parts: {
       if (broken !== undefined) return Promise.reject(broken instanceof Error ? broken : new LeaseLost("the log is closed"));
       if (parts.lost.aborted) return Promise.reject(parts.lost.reason as Error);
       const bytes = Buffer.from(entries.map(encodeEntry).join(""), "utf8");
+      const isWorrying = entries.some((entry) => entry.kind === "line" && worrying.has(entry.category));
       const written = new Promise<void>((resolve, reject) => {
-        pending.push({ bytes, lines: entries.length, also, resolve, reject });
+        pending.push({ bytes, lines: entries.length, isWorrying, also, resolve, reject });
       });
       draining ??= drain();
       return written;

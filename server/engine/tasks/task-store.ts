@@ -361,6 +361,13 @@ export async function finishOwnTask(
   return count === 1;
 }
 
+/** The log of a task holds something to look at, however it ends. The caller has passed the guard. */
+export async function markWarned(tx: Transaction, taskId: string): Promise<void> {
+  await tx.execute(`UPDATE tasks SET has_warnings_or_errors = true WHERE id = $1 AND NOT has_warnings_or_errors`, [taskId], {
+    name: "task-warned",
+  });
+}
+
 /**
  * Lets go of a task that waits for a person: nobody owns it and no node counts it. `answered`: any node claims it at once. `passing`: it gives its
  * tag away, so that the next one of it may run; the tag's lock came first and `promoteNext` comes after. The caller has passed the guard, and has

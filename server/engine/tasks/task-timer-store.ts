@@ -61,6 +61,8 @@ export async function takeDueTimer(tx: Transaction, timer: { taskId: string; act
 
 /** Answers whether the task was still to start later. */
 export async function deleteTimers(tx: Transaction, taskId: string): Promise<boolean> {
-  const rows = await tx.query<{ action: TimerAction }>(`DELETE FROM task_timers WHERE task_id = $1 RETURNING action`, [taskId]);
+  const rows = await tx.query<{ action: TimerAction }>(`DELETE FROM task_timers WHERE task_id = $1 RETURNING action`, [taskId], {
+    name: "task-timers-delete",
+  });
   return rows.some((row) => row.action === "start");
 }

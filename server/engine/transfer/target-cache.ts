@@ -15,8 +15,8 @@ export const archivesKept = 3;
 const lockSeconds = 30;
 const incomingMinutesMax = 24 * 60;
 
-/** Functions for scripts that run at the target; each program that they start costs milliseconds, so they start few. `group` and `archive` are made of letters, digits and `. _ -`. */
-export const targetCacheFunctions = `
+/** What each script at a target needs: the place, and the lock. Programs that a script starts cost milliseconds each, so these start few. */
+const sharedFunctions = `
 cuttle_cache="\${TentacleHome:?This agent does not say where its home is.}/Files/cuttle"
 # A file that only one can make; the shell does it by itself. Scripts of an older server make a folder of this name.
 cuttle_lock() {
@@ -36,43 +36,61 @@ cuttle_try_lock() {
   return "$status"
 }
 cuttle_unlock() { rm -f "$cuttle_cache/lock"; }
+`;
 
+/** Functions for the question. `group` and `archive` are made of letters, digits and `. _ -`. */
+export const askFunctions = `${sharedFunctions}
 # group archive; the hashes of its blocks on standard input. Says which of them are there.
-cuttle_ask() (
-  umask 077
-  [ -d "$cuttle_cache/archives" ] && [ -d "$cuttle_cache/blocks" ] && [ -d "$cuttle_cache/incoming" ] ||
-    mkdir -p "$cuttle_cache/archives" "$cuttle_cache/blocks" "$cuttle_cache/incoming" || exit 1
+cuttle_ask() {
+  local blocks list="$cuttle_cache/archives/$1@$2" block there=''
   mapfile -t blocks
-  cuttle_lock
-  list="$cuttle_cache/archives/$1@$2"
-  printf '%s\n' "\${blocks[@]}" > "$list.$$" && mv -f "$list.$$" "$list"
-  status=$?
-  cuttle_unlock
-  [ "$status" = 0 ] || { echo "The list of the package's blocks cannot be written to $cuttle_cache." >&2; exit 1; }
-  there=''
+  cuttle_renew "$list" || cuttle_list "$list" || { echo "The list of the package's blocks cannot be written to $cuttle_cache." >&2; return 1; }
   for block in "\${blocks[@]}"; do
     if [ -f "$cuttle_cache/blocks/$block" ]; then there+=1; else there+=0; fi
     [ "\${#there}" -lt ${blocksPerLine} ] || { echo "blocks $there"; there=''; }
   done
   [ -z "$there" ] || echo "blocks $there"
-)
-
-# owner archive. Takes over what was uploaded on behalf of the owner, after a look at every block.
-cuttle_accept() (
+}
+# list. One that is there only becomes young again, so that it is not among the oldest: the same bytes are written into it. Who forgets holds
+# the lock from before the look at the ages until all is gone, so when there is no lock afterwards, and still the list, it stays.
+cuttle_renew() {
+  local there
+  [ -f "$1" ] && mapfile -t there < "$1" && [ "\${there[*]}" = "\${blocks[*]}" ] || return 1
+  printf '%s\n' "\${blocks[@]}" 1<> "$1" && [ ! -e "$cuttle_cache/lock" ] && [ -f "$1" ]
+} 2>/dev/null
+cuttle_list() (
   umask 077
-  shopt -s nullglob
+  [ -d "$cuttle_cache/archives" ] && [ -d "$cuttle_cache/blocks" ] && [ -d "$cuttle_cache/incoming" ] ||
+    mkdir -p "$cuttle_cache/archives" "$cuttle_cache/blocks" "$cuttle_cache/incoming" || exit 1
+  cuttle_lock
+  printf '%s\n' "\${blocks[@]}" > "$1.$$" && mv -f "$1.$$" "$1"
+  status=$?
+  cuttle_unlock
+  exit "$status"
+)
+`;
+
+/** Functions for scripts that work with what was sent; below those that every script has, of which they use `write_verbose`. */
+export const targetCacheFunctions = `${sharedFunctions}
+# owner archive. Takes over what was uploaded on behalf of the owner, after a look at every block.
+cuttle_accept() {
+  local bundle
   for bundle in "$cuttle_cache/incoming/$1-"*"-$2.tar"; do
-    folder="$bundle.$$"
-    rm -rf "$folder" && mkdir "$folder" || exit 1
-    if tar -xf "$bundle" -C "$folder" 2>/dev/null && sums="$(cd "$folder" && sha256sum -- *)"; then
-      good=()
-      while read -r hash name; do [ "$hash" != "$name" ] || good+=("$folder/$name"); done <<< "$sums"
-      cuttle_lock
-      [ "\${#good[@]}" = 0 ] || mv -f -- "\${good[@]}" "$cuttle_cache/blocks/"
-      cuttle_unlock
-    fi
-    rm -rf "$folder" "$bundle"
+    [ ! -f "$bundle" ] || cuttle_accept_one "$bundle"
   done
+}
+cuttle_accept_one() (
+  umask 077
+  folder="$1.$$"
+  [ ! -e "$folder" ] || rm -rf "$folder"
+  mkdir "$folder" || exit 1
+  if tar -xf "$1" -C "$folder" 2>/dev/null && sums="$(cd "$folder" && sha256sum -- *)"; then
+    good=()
+    while read -r hash name; do [ "$hash" != "$name" ] || good+=("$folder/$name"); done <<< "$sums"
+    # Each appears whole under its name. Whoever forgets meanwhile does not mean them: their archive's list is there and young.
+    [ "\${#good[@]}" = 0 ] || mv -f -- "\${good[@]}" "$cuttle_cache/blocks/"
+  fi
+  rm -rf "$folder" "$1"
 )
 
 # group archive. Fills the array blocks of whoever calls; fails when one is not there.
@@ -84,10 +102,18 @@ cuttle_blocks() {
   echo "$missing of the \${#blocks[@]} blocks of the package are missing in $cuttle_cache: they did not arrive whole, or somebody removed them. Deploy again." >&2
   return 1
 }
-cuttle_cat() (
-  cd "$cuttle_cache/blocks" || exit 1
-  for ((at = 0; at < \${#blocks[@]}; at += 500)); do cat -- "\${blocks[@]:at:500}" || exit 1; done
-)
+# plain. The archive as a tar; plain has a 1 for each block that gzip has not packed.
+cuttle_cat() {
+  local at to kind count="\${#blocks[@]}"
+  cd "$cuttle_cache/blocks" || return 1
+  for ((at = 0; at < count; at = to)); do
+    kind="\${1:at:1}"
+    for ((to = at + 1; to < count && to - at < 500; to++)); do [ "\${1:to:1}" = "$kind" ] || break; done
+    if [ "$kind" = 1 ]; then cat -- "\${blocks[@]:at:to - at}"
+    else ( set -o pipefail; cat -- "\${blocks[@]:at:to - at}" | gzip -dc )
+    fi || return 1
+  done
+}
 
 # A block that the disk has damaged would fail every time: it has to be sent again.
 cuttle_look() (
@@ -98,11 +124,11 @@ cuttle_look() (
   done
 )
 
-# group archive folder. Unpacks what was accepted.
+# group archive folder plain. Unpacks what was accepted.
 cuttle_unpack() {
   local blocks=() states
   cuttle_blocks "$1" "$2" || return 1
-  cuttle_cat | tar -xzmof - -C "$3"
+  cuttle_cat "\${4:-}" | tar -xmof - -C "$3"
   states=("\${PIPESTATUS[@]}")
   [ "\${states[*]}" = '0 0' ] && return 0
   echo "The package could not be unpacked to $3 (codes \${states[*]}). Is there room on the disk, and may this user write there?" >&2
@@ -114,7 +140,7 @@ cuttle_unpack() {
 cuttle_join() {
   local blocks=() sum
   cuttle_blocks "$1" "$2" || return 1
-  if cuttle_cat > "$3"; then
+  if ( IFS=''; cuttle_cat "\${blocks[*]/*/1}" ) > "$3"; then
     read -r sum _ < <(sha256sum < "$3")
     [ "$sum" != "$2" ] || return 0
   fi
@@ -124,13 +150,18 @@ cuttle_join() {
 }
 
 # group minutes. Removes what only older archives of the group need that nobody asked for so long, and what was never accepted.
-cuttle_forget() (
+cuttle_forget() {
+  local left lists
+  shopt -s nullglob
+  left=("$cuttle_cache/incoming/"*)
+  lists=("$cuttle_cache/archives/$1@"*)
+  shopt -u nullglob
+  [ "\${#left[@]}" = 0 ] || find "$cuttle_cache/incoming" -mindepth 1 -maxdepth 1 -mmin +${incomingMinutesMax} -exec rm -rf -- {} + 2>/dev/null
+  [ "\${#lists[@]}" -le ${archivesKept} ] || cuttle_forget_lists "$@"
+}
+cuttle_forget_lists() (
   shopt -s nullglob
   cd "$cuttle_cache" || exit 0
-  left=(incoming/*)
-  [ "\${#left[@]}" = 0 ] || find incoming -mindepth 1 -maxdepth 1 -mmin +${incomingMinutesMax} -exec rm -rf -- {} + 2>/dev/null
-  lists=("archives/$1@"*)
-  [ "\${#lists[@]}" -gt ${archivesKept} ] || exit 0
   cuttle_lock
   kept=0
   while IFS= read -r name; do
@@ -145,8 +176,8 @@ cuttle_forget() (
   unneeded=()
   for file in blocks/*; do [ -n "\${needed[\${file#blocks/}]}" ] || unneeded+=("$file"); done
   for ((at = 0; at < \${#unneeded[@]}; at += 500)); do rm -f -- "\${unneeded[@]:at:500}"; done
-  echo "Removed \${#unneeded[@]} blocks that no kept version of the package needs."
   cuttle_unlock
+  write_verbose "Removed \${#unneeded[@]} blocks that no kept version of the package needs."
   exit 0
 )
 `;

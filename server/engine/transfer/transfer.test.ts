@@ -11,33 +11,33 @@ import path from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { gzipSync } from "node:zlib";
+import { eventually } from "../../../test/support/eventually.ts";
 import { createShellAgents } from "../../../test/support/shell-agent.ts";
 import { systemClock } from "../../base/clock.ts";
 import { endOfTar, paddingOf, tarHeader } from "../../platform/archives/archives.ts";
 import type { TaskRun } from "../tasks/tasks.ts";
 import { archivesKept, targetCacheFunctions } from "./target-cache.ts";
-import { ArchiveDamaged, sendArchive } from "./transfer.ts";
+import { ArchiveDamaged, plainBlocksOf, sendArchive } from "./transfer.ts";
 import type { SentArchive } from "./transfer.ts";
 
-/** One file a block, each a gzip of its own. */
-function archiveOf(files: Record<string, Buffer>): SentArchive & { bytes: Buffer } {
+/** One file a block, each a gzip of its own but for those that are plain. */
+function archiveOf(files: Record<string, Buffer>, plain: readonly string[] = []): SentArchive & { bytes: Buffer } {
   const names = Object.entries(files);
-  const blocks = names.map(([name, content], n) =>
-    gzipSync(
-      Buffer.concat([
-        tarHeader({ name, kind: "file", isExecutable: false, bytes: content.length, linkTarget: "" }),
-        content,
-        paddingOf(content.length),
-        ...(n === names.length - 1 ? [endOfTar()] : []),
-      ]),
-    ),
-  );
+  const blocks = names.map(([name, content], n) => {
+    const part = Buffer.concat([
+      tarHeader({ name, kind: "file", isExecutable: false, bytes: content.length, linkTarget: "" }),
+      content,
+      paddingOf(content.length),
+      ...(n === names.length - 1 ? [endOfTar()] : []),
+    ]);
+    return plain.includes(name) ? part : gzipSync(part);
+  });
   const bytes = Buffer.concat(blocks);
   const sha = (of: Buffer): string => createHash("sha256").update(of).digest("hex");
   return {
     bytes,
     sha256: sha(bytes),
-    blocks: blocks.map((block) => ({ sha256: sha(block), bytes: block.length })),
+    blocks: blocks.map((block, n) => ({ sha256: sha(block), bytes: block.length, isPlain: plain.includes(names[n]![0]) })),
     read: async (from, to) => bytes.subarray(from, to),
   };
 }
@@ -64,15 +64,29 @@ async function stage(t: TestContext) {
   const agent = { host: "web", port: 10933, thumbprint: "A".repeat(40) };
   const cache = path.join(agents.home("web"), "Files/cuttle");
   const target = { agent, owner: "servertasks-1-a", group: "Acme.Web", agentGoneMs: 1_000 };
+  let answered = 0;
+  const counting: typeof agents = {
+    ...agents,
+    completeScript: (...call) => {
+      answered += 1;
+      return agents.completeScript(...call);
+    },
+  };
   return {
     agents,
     cache,
+    answered: () => answered,
     send: (archive: SentArchive, run = runOf()) => sendArchive(agents, target, archive, "echo further", run),
     /** As the script that goes on with it. */
+    async sendTo(host: string, archive: SentArchive) {
+      await mkdir(agents.home(host), { recursive: true });
+      return await sendArchive(counting, { ...target, agent: { ...agent, host } }, archive, "", runOf());
+    },
     unpack(archive: SentArchive) {
       const folder = mkdtempSync(path.join(root, "unpacked-"));
       const script = `${targetCacheFunctions}
-        cuttle_accept ${target.owner} ${archive.sha256} && cuttle_unpack acme.web ${archive.sha256} ${folder} && cuttle_forget acme.web`;
+        write_verbose() { echo "$1"; }
+        cuttle_accept ${target.owner} ${archive.sha256} && cuttle_unpack acme.web ${archive.sha256} ${folder} ${plainBlocksOf(archive)} && cuttle_forget acme.web`;
       const { status, stderr, stdout } = spawnSync("bash", ["-c", script], { env: { ...process.env, TentacleHome: agents.home("web") } });
       const files = Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(path.join(folder, name))]));
       return { status, said: `${stdout.toString()}${stderr.toString()}`, files };
@@ -96,6 +110,45 @@ test("the first time all blocks travel, then only what changed, then nothing", a
   assert.equal(unpack(changed).status, 0);
   assert.deepEqual(await send(first), { ok: true, reply: { sentBytes: 0, said: ["further"] } }, "a rollback sends nothing");
   assert.equal(agents.uploads.length, 2);
+});
+
+test("blocks that are packed and blocks that are not make one package, in any order", async (t) => {
+  const { send, unpack } = await stage(t);
+  const files = Object.fromEntries(["a", "b", "c", "d", "e", "f"].map((name) => [name, randomBytes(3_000)]));
+  for (const plain of [["a"], ["b", "c", "f"], Object.keys(files)]) {
+    const archive = archiveOf(files, plain);
+    assert.ok((await send(archive)).ok);
+    const { status, said, files: unpacked } = unpack(archive);
+    assert.equal(status, 0, said);
+    assert.deepEqual(unpacked, files, plain.join());
+  }
+});
+
+test("what several targets lack at the same time is read and looked at once; what is damaged is sent to none of them", async (t) => {
+  const { agents, sendTo, answered } = await stage(t);
+  const archive = archiveOf({ a: randomBytes(100_000), b: randomBytes(50_000) });
+  let reads = 0;
+  // Nothing goes out before each target has told what it lacks.
+  const { promise: allHaveAsked, resolve } = Promise.withResolvers<void>();
+  const counting: SentArchive = {
+    ...archive,
+    read: async (from, to) => {
+      reads += 1;
+      await allHaveAsked;
+      return archive.bytes.subarray(from, to);
+    },
+  };
+  const hosts = ["one", "two", "three"];
+  const sending = Promise.all(hosts.map((host) => sendTo(host, counting)));
+  await eventually("all have told what they lack", () => answered() === hosts.length);
+  resolve();
+  for (const sent of await sending) assert.ok(sent.ok && sent.reply.sentBytes > 150_000, JSON.stringify(sent));
+  assert.equal(agents.uploads.length, hosts.length);
+  assert.equal(reads, archive.blocks.length);
+  const damaged: SentArchive = { ...archiveOf({ a: randomBytes(1_000) }), read: async (from, to) => Buffer.alloc(to - from) };
+  for (const sent of await Promise.allSettled(hosts.map((host) => sendTo(host, damaged))))
+    assert.ok(sent.status === "rejected" && sent.reason instanceof ArchiveDamaged);
+  assert.equal(agents.uploads.length, hosts.length);
 });
 
 test("A2: what a dead node sent half or whole is in nobody's way, and a script finds all blocks of whoever came last", async (t) => {

@@ -11,7 +11,7 @@ import { endOfTar, paddingOf, tarHeader, tarredBytes } from "../../platform/arch
 import type { AgentAddress, Agents, Answer, CallTerms } from "../agents/agents.ts";
 import { askByScript } from "../execution/execution.ts";
 import type { TaskRun } from "../tasks/tasks.ts";
-import { cacheGroup, incomingFolder, targetCacheFunctions } from "./target-cache.ts";
+import { askFunctions, cacheGroup, incomingFolder } from "./target-cache.ts";
 
 export { cacheGroup, incomingFolder, targetCacheFunctions } from "./target-cache.ts";
 
@@ -19,6 +19,8 @@ export interface SentBlock {
   /** Lower-case hex. */
   sha256: string;
   bytes: number;
+  /** Of an archive to unpack: this block is not packed by gzip, it is part of the tar as it is. */
+  isPlain?: boolean;
 }
 
 export interface SentArchive {
@@ -44,6 +46,8 @@ export type Sent = { sentBytes: number; said: readonly string[] };
 /** Looking for some thousand files takes a second on a slow disk. */
 const askTimeoutMs = 5 * 60_000;
 const retryPauseMs = { first: 100, factor: 1.7, max: 2_000 };
+/** Held in memory of what several targets are sent at the same time, all together; what is beyond it is read for each target. */
+const sharedBytesMax = 64 * 1024 * 1024;
 /** So that nobody waits behind scripts that wait for their turn alone. */
 const mutexName = "CuttleTransfer";
 const windows = "Write-Error 'Packages can be deployed to machines with bash and tar only.'; exit 1";
@@ -78,18 +82,25 @@ export async function sendArchive(
   return sent.ok ? { ok: true, reply: { sentBytes: sent.reply, said } } : sent;
 }
 
-/** Puts a file for the target's script into the place for what is not checked yet; answers its path there. */
+/** Which blocks the target need not unpack: a 1 or a 0 for each, as a word of its script. */
+export function plainBlocksOf({ blocks }: Pick<SentArchive, "blocks">): string {
+  return blocks.map(({ isPlain }) => (isPlain === true ? "1" : "0")).join("");
+}
+
+/** Puts a file for the target's script into the place for what is not checked yet; answers its path there. `knownSha1`: of its bytes, which cannot fail. */
 export async function sendFile(
   agents: Agents,
   target: Pick<TransferTarget, "agent" | "agentGoneMs">,
   name: string,
   contents: FileContents,
   run: TaskRun,
+  knownSha1?: string,
 ): Promise<Answer<string>> {
   const terms: CallTerms = { beforeSend: run.checkLease, lease: run.lease, signal: run.lost };
   const answer = await untilGone(run, target.agentGoneMs, async () => {
-    const read: { sha1?: string; error?: unknown } = {};
-    const watched: FileContents = { length: contents.length, open: () => watch(contents.open(), read) };
+    const read: { sha1?: string; error?: unknown } = knownSha1 === undefined ? {} : { sha1: knownSha1 };
+    const watched: FileContents =
+      knownSha1 === undefined ? { length: contents.length, open: () => watch(contents.open(), read) } : contents;
     const given = await agents.uploadFile(target.agent, { path: `${incomingFolder}/${name}`, contents: watched }, terms);
     // What went wrong on this side ends the call as a lost connection; nothing is gained by doing it again.
     if ("error" in read) throw read.error;
@@ -131,7 +142,7 @@ async function ask(
     return { ok: false, failure: "unsupported", message };
   }
   const bash = [
-    targetCacheFunctions,
+    askFunctions,
     `cuttle_ask ${group} ${archive.sha256} <<'CUTTLE-BLOCKS' || exit 1`,
     ...archive.blocks.map((block) => block.sha256),
     "CUTTLE-BLOCKS",
@@ -171,28 +182,90 @@ async function upload(
   missing: readonly SentBlock[],
   run: TaskRun,
 ): Promise<Answer<number>> {
+  const length = tarredBytes(missing.map((block) => block.bytes));
+  // Named by the epoch too: a former owner that wakes up writes to another file.
+  const name = `${target.owner}-${run.task.epoch}-${archive.sha256}.tar`;
+  const send = async (contents: FileContents, sha1?: string) => await sendFile(agents, target, name, contents, run, sha1);
+  const shared = share(archive, missing, length);
+  if (shared === undefined) {
+    const answer = await send({ length, open: () => bundle(archive, missing) });
+    return answer.ok ? { ok: true, reply: length } : answer;
+  }
+  try {
+    const { pieces, sha1 } = await shared.made;
+    const open = async function* (): AsyncGenerator<Uint8Array> {
+      yield* pieces;
+    };
+    const answer = await send({ length, open }, sha1);
+    return answer.ok ? { ok: true, reply: length } : answer;
+  } finally {
+    shared.release();
+  }
+}
+
+/** A tar of these blocks, each of which was looked at. */
+async function* bundle(archive: SentArchive, missing: readonly SentBlock[]): AsyncGenerator<Uint8Array> {
   const places = new Map<string, number>();
   let end = 0;
   for (const { sha256, bytes } of archive.blocks) {
     places.set(sha256, end);
     end += bytes;
   }
-  const length = tarredBytes(missing.map((block) => block.bytes));
-  async function* bundle(): AsyncGenerator<Uint8Array> {
-    for (const { sha256, bytes } of missing) {
-      const at = places.get(sha256)!;
-      const block = await archive.read(at, at + bytes);
-      if (createHash("sha256").update(block).digest("hex") !== sha256) throw new ArchiveDamaged(archive.sha256);
-      yield tarHeader({ name: sha256, kind: "file", isExecutable: false, bytes, linkTarget: "" });
-      yield block;
-      yield paddingOf(bytes);
-    }
-    yield endOfTar();
+  for (const { sha256, bytes } of missing) {
+    const at = places.get(sha256)!;
+    const block = await archive.read(at, at + bytes);
+    if (createHash("sha256").update(block).digest("hex") !== sha256) throw new ArchiveDamaged(archive.sha256);
+    yield tarHeader({ name: sha256, kind: "file", isExecutable: false, bytes, linkTarget: "" });
+    yield block;
+    yield paddingOf(bytes);
   }
-  // Named by the epoch too: a former owner that wakes up writes to another file.
-  const name = `${target.owner}-${run.task.epoch}-${archive.sha256}.tar`;
-  const answer = await sendFile(agents, target, name, { length, open: bundle }, run);
-  return answer.ok ? { ok: true, reply: length } : answer;
+  yield endOfTar();
+}
+
+interface SharedBundle {
+  made: Promise<{ pieces: readonly Uint8Array[]; sha1: string }>;
+  bytes: number;
+  users: number;
+}
+
+/** What goes out just now to several targets that lack the same; nothing of it stays when the last of them has it. */
+const sharedBundles = new Map<string, SharedBundle>();
+
+/** The same bytes for all who send them at this time: read and hashed once. Undefined when they are too many to be held in memory. */
+function share(
+  archive: SentArchive,
+  missing: readonly SentBlock[],
+  length: number,
+): (Pick<SharedBundle, "made"> & { release(): void }) | undefined {
+  const key = `${archive.sha256} ${createHash("sha1")
+    .update(missing.map(({ sha256 }) => sha256).join())
+    .digest("hex")}`;
+  let shared = sharedBundles.get(key);
+  if (shared === undefined) {
+    const held = [...sharedBundles.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+    if (held + length > sharedBytesMax) return undefined;
+    shared = { made: collect(bundle(archive, missing)), bytes: length, users: 0 };
+    sharedBundles.set(key, shared);
+  }
+  const mine = shared;
+  mine.users += 1;
+  return {
+    made: mine.made,
+    release() {
+      mine.users -= 1;
+      if (mine.users === 0 && sharedBundles.get(key) === mine) sharedBundles.delete(key);
+    },
+  };
+}
+
+async function collect(source: AsyncIterable<Uint8Array>): Promise<{ pieces: readonly Uint8Array[]; sha1: string }> {
+  const hash = createHash("sha1");
+  const pieces: Uint8Array[] = [];
+  for await (const piece of source) {
+    hash.update(piece);
+    pieces.push(piece);
+  }
+  return { pieces, sha1: hash.digest("hex") };
 }
 
 async function* watch(source: AsyncIterable<Uint8Array>, read: { sha1?: string; error?: unknown }): AsyncGenerator<Uint8Array> {

@@ -23,8 +23,11 @@ export {
 } from "./lifecycles/lifecycles.ts";
 export type { LifecyclePhase, LifecycleProgress, PhaseProgress, Verdict } from "./lifecycles/lifecycles.ts";
 export { incomingArchiveFolder } from "./package-archives/package-archives.ts";
-export { createDeployablePackages, newestVersion, sweepPackageFiles } from "./packages/packages.ts";
-export type { DeployablePackages, FoundPackage, PackageFolder } from "./packages/packages.ts";
+export { findBuildInformation } from "./build-information/build-information.ts";
+export { nameOfFeed } from "./feeds/feeds.ts";
+export { createDeployablePackages, listMissingVersions, newestVersion, sweepPackageFiles } from "./packages/packages.ts";
+export { readVersion } from "./versions/versions.ts";
+export type { DeployablePackages, FoundPackage, PackageFolder, PrepareArchives } from "./packages/packages.ts";
 
 export interface LibraryParts {
   database: Database;

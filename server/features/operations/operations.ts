@@ -15,7 +15,7 @@ export { listRunningTasks };
 export { createRetentionTask, retentionSchedule } from "./retention/retention.ts";
 export { createSweepTask, sweepSchedule } from "./sweeping/sweeping.ts";
 
-export function operationsRoutes(parts: NodesParts & TasksParts & { artifactFolder: ArtifactFolder }): Route[] {
+export function operationsRoutes(parts: NodesParts & TasksParts & { artifactFolder: ArtifactFolder; compatibleVersion?: string }): Route[] {
   return [
     ...taskRoutes(parts),
     ...artifactRoutes(parts),

@@ -11,7 +11,7 @@ import { ensureAdministratorUser, findUserDocument, userRoutes } from "./users/u
 
 export { compatibleVersionDefault, spaceLinks, systemLinks, withEmptyCollections } from "./home/home.ts";
 export { hashOfNewPassword } from "./sign-in/sign-in.ts";
-export { ensureFirstSpace } from "./spaces/spaces.ts";
+export { ensureFirstSpace, findSpaceId } from "./spaces/spaces.ts";
 export { findUserDocument };
 export type { SpaceFiller } from "./spaces/spaces.ts";
 

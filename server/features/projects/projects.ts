@@ -4,12 +4,14 @@ import type { Route } from "../../platform/http/http.ts";
 import type { Secrets } from "../../platform/secrets/secrets.ts";
 import type { SpaceFiller } from "../organization/organization.ts";
 import { channelRoutes } from "./channels/channels.ts";
+import { creationRoutes } from "./cloning/cloning.ts";
 import { defectRoutes } from "./defects/defects.ts";
 import { libraryVariableSetRoutes } from "./library-variable-sets/library-variable-sets.ts";
 import { processRoutes } from "./processes/processes.ts";
 import { fillProjectGroups, projectGroups } from "./project-groups/project-groups.ts";
 import { getProjectId, projectOfVariables, projectRoutes, projects } from "./projects/projects.ts";
 import { releaseRoutes } from "./releases/releases.ts";
+import type { PrepareArchives } from "../library/library.ts";
 import type { AfterReleaseCreate, BeforeReleaseDelete } from "./releases/releases.ts";
 import { findValuesOfTenant, tenantVariableRoutes } from "./tenant-variables/tenant-variables.ts";
 import { tenantRoutes } from "./tenants/tenants.ts";
@@ -33,6 +35,7 @@ export {
   variableSnapshotIds,
 } from "./releases/releases.ts";
 export type { PackageUse, ReleaseRow } from "./releases/releases.ts";
+export { listReleasesBetween } from "./releases/releases.ts";
 export {
   compareWithFrozen,
   forgetAnswers,
@@ -58,11 +61,13 @@ export interface ProjectsParts {
   secrets: Secrets;
   beforeReleaseDelete: BeforeReleaseDelete;
   afterReleaseCreate: AfterReleaseCreate;
+  prepareArchives: PrepareArchives;
 }
 
 export function projectsRoutes(parts: ProjectsParts): Route[] {
   return [
     ...projectGroups.routes,
+    ...creationRoutes(parts.secrets),
     ...projectRoutes,
     ...channelRoutes,
     ...defectRoutes,

@@ -1,7 +1,7 @@
 // Reads zips: the list of entries at the end, which is what counts, and the contents it names. What the list and the header of an entry
 // say differently is refused, because two programs would unpack two different things.
 
-import { createInflateRaw, crc32 } from "node:zlib";
+import { createInflateRaw, crc32, inflateRawSync } from "node:zlib";
 import { pipeline } from "node:stream";
 import { Readable } from "node:stream";
 import { ArchiveRefused, shownName } from "./archive-entry.ts";
@@ -11,6 +11,9 @@ import type { ArchiveEntry, ReadableFile } from "./archive-entry.ts";
 const entriesMax = 200_000;
 const directoryBytesMax = 64 * 1024 * 1024;
 const windowBytes = 1024 * 1024;
+/** Entries of at most these bytes, packed and unpacked, are inflated at once: a stream for each costs more than its content. */
+const packedAtOnceMax = 64 * 1024;
+const unpackedAtOnceMax = 256 * 1024;
 /** The end of a zip: its last record, and the longest comment after it. */
 const endBytesMax = 22 + 65_535;
 const madeOnUnix = 3;
@@ -70,9 +73,10 @@ export async function* listZip(file: ReadableFile): AsyncGenerator<ZipListEntry>
 }
 
 /** All entries with their contents, in the order of their names: the same for every zip of the same files. Throws ArchiveRefused. */
-export async function* readZip(file: ReadableFile): AsyncGenerator<ArchiveEntry> {
+export async function* readZip(source: ReadableFile): AsyncGenerator<ArchiveEntry> {
+  const file = throughWindow(source);
   const entries: ZipListEntry[] = [];
-  for await (const entry of listZip(file)) entries.push(entry);
+  for await (const entry of listZip(source)) entries.push(entry);
   entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   for (const entry of entries) {
     const type = entry.mode & 0o170000;
@@ -98,6 +102,26 @@ export async function* readZip(file: ReadableFile): AsyncGenerator<ArchiveEntry>
   }
 }
 
+/**
+ * The same file, small parts of it from a window that was read at once: what stands in a zip one after the other mostly comes in that order, and each
+ * look into a shared folder costs as much as hundreds of kilobytes.
+ */
+function throughWindow(file: ReadableFile): ReadableFile {
+  let at = 0;
+  let window: Uint8Array = new Uint8Array(0);
+  return {
+    bytes: file.bytes,
+    async read(from, to) {
+      if (to - from > windowBytes) return await file.read(from, to);
+      if (from < at || to > at + window.length) {
+        window = await file.read(from, Math.min(file.bytes, Math.max(to, from + windowBytes)));
+        at = from;
+      }
+      return window.subarray(from - at, to - at);
+    },
+  };
+}
+
 const linkBytesMax = 4_096;
 
 async function readLink(file: ReadableFile, entry: ZipListEntry): Promise<string> {
@@ -114,6 +138,7 @@ export async function* readZipEntry(file: ReadableFile, entry: ZipListEntry): As
   if (entry.method !== 0 && entry.method !== 8)
     throw new ArchiveRefused(`${named} is compressed by the method ${entry.method}, which this server does not read; use Deflate`);
   const damaged = () => new ArchiveRefused(`${named} is damaged`);
+  const wrongLength = () => new ArchiveRefused(`${named} does not have the length that the list of entries states`);
   if (entry.headerAt + 30 > file.bytes) throw damaged();
   const head = Buffer.from(await file.read(entry.headerAt, entry.headerAt + 30));
   if (head.readUInt32LE(0) !== 0x04034b50) throw damaged();
@@ -127,16 +152,18 @@ export async function* readZipEntry(file: ReadableFile, entry: ZipListEntry): As
   let checksum = 0;
   let bytes = 0;
   try {
-    for await (const piece of entry.method === 0 ? pieces(file, from, to) : inflated(file, from, to)) {
+    for await (const piece of entry.method === 0 ? pieces(file, from, to) : inflated(file, from, to, entry.bytes)) {
       bytes += piece.length;
       if (bytes > entry.bytes) break;
       checksum = crc32(piece, checksum);
       yield piece;
     }
   } catch (error) {
-    throw (error as NodeJS.ErrnoException).code?.startsWith("Z_") === true ? damaged() : error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ERR_BUFFER_TOO_LARGE") throw wrongLength();
+    throw code?.startsWith("Z_") === true ? damaged() : error;
   }
-  if (bytes !== entry.bytes) throw new ArchiveRefused(`${named} does not have the length that the list of entries states`);
+  if (bytes !== entry.bytes) throw wrongLength();
   if (checksum !== entry.crc) throw damaged();
 }
 
@@ -144,7 +171,11 @@ async function* pieces(file: ReadableFile, from: number, to: number): AsyncGener
   for (let at = from; at < to; at += windowBytes) yield await file.read(at, Math.min(to, at + windowBytes));
 }
 
-async function* inflated(file: ReadableFile, from: number, to: number): AsyncGenerator<Uint8Array> {
+async function* inflated(file: ReadableFile, from: number, to: number, bytes: number): AsyncGenerator<Uint8Array> {
+  if (to - from <= packedAtOnceMax && bytes <= unpackedAtOnceMax) {
+    yield inflateRawSync(await file.read(from, to), { maxOutputLength: bytes + 1 });
+    return;
+  }
   const inflate = createInflateRaw();
   // What goes wrong comes out of the loop below; the callback only keeps it from being thrown at nobody.
   pipeline(Readable.from(pieces(file, from, to), { objectMode: false }), inflate, () => {});

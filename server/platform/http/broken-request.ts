@@ -15,7 +15,7 @@ export function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex
       : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
         ? [408, "Request Timeout", "The request did not arrive completely in time."]
         : [400, "Bad Request", "This is not a valid HTTP request."];
-  const body = JSON.stringify(errorBody(message as string, [message as string]));
+  const body = JSON.stringify(errorBody(status as number, message as string, [message as string]));
   socket.end(
     `HTTP/1.1 ${status} ${reason}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
       `Octopus-Node: ${nodeName}\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n${body}`,

@@ -291,6 +291,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
         return originOf(request, known.address.linkPrefix);
       },
       range: { wanted: request.headers.range, unless: request.headers["if-range"] as string | undefined },
+      accept: request.headers.accept?.toLowerCase() ?? "",
       lastEventId: oneHeader(request.headers["last-event-id"]),
       recheck: async () => void (await factsOf(route, request, known.address)),
     };
@@ -383,7 +384,7 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
     return reply
       .code(shown.status)
       .header("content-type", "application/json; charset=utf-8")
-      .send(JSON.stringify(errorBody(shown.message, shown.errors)));
+      .send(JSON.stringify(errorBody(shown.status, shown.message, shown.errors)));
   }
 
   return {

@@ -3,10 +3,11 @@
 import { Problem, problem } from "../../base/problems.ts";
 import { CommitOutcomeUnknown, DatabaseUnavailable, isConnectionLoss } from "../database/database.ts";
 
-/** Clients decode exactly these members; Errors always holds at least one sentence. */
+/** Clients decode exactly these members; Errors holds at least one sentence, but is null at 404: only without it does the Go client,
+ * and what stands on it, tell "not there" from any other refusal. */
 export interface ErrorBody {
   ErrorMessage: string;
-  Errors: readonly string[];
+  Errors: readonly string[] | null;
   FullException: null;
   HelpText: string;
   HelpLink: null;
@@ -14,8 +15,9 @@ export interface ErrorBody {
   Details: object;
 }
 
-export function errorBody(message: string, errors: readonly string[]): ErrorBody {
-  return { ErrorMessage: message, Errors: errors, FullException: null, HelpText: "", HelpLink: null, ParsedHelpLinks: [], Details: {} };
+export function errorBody(status: number, message: string, errors: readonly string[]): ErrorBody {
+  const Errors = status === 404 ? null : errors;
+  return { ErrorMessage: message, Errors, FullException: null, HelpText: "", HelpLink: null, ParsedHelpLinks: [], Details: {} };
 }
 
 /** The problem an error means for the caller; undefined when it is a fault of ours that only the log may describe. */

@@ -30,6 +30,8 @@ export interface RequestContext<P extends string, S extends RouteScope, Q extend
   readonly origin: string;
   /** The Range and If-Range headers, for answers that can be had in parts. */
   readonly range: { readonly wanted: string | undefined; readonly unless: string | undefined };
+  /** The Accept header, in lower case; for the few addresses that both programs and people or their shells come to. */
+  readonly accept: string;
   /** Where a reader of events that lost its connection wants to go on. */
   readonly lastEventId: string | undefined;
   /** Asks once more who is calling and whether they may, for answers that last. @throws Problem as at the beginning */

@@ -1,6 +1,7 @@
 // Secrets of configuration, one row each, encrypted under the master key and bound to their row and space. Documents and plans hold
 // only the id; the text is read back at the moment a script needs it.
 
+import { randomUUID } from "node:crypto";
 import type { Queryable, Transaction } from "../database/database.ts";
 import type { SecretContext, Secrets } from "../secrets/secrets.ts";
 import { deleteSecret, deleteSecrets, deleteSecretsOf, findCiphertexts, insertSecret, insertSecrets } from "./kept-secret-store.ts";
@@ -52,4 +53,15 @@ export async function forgetSecretsOf(tx: Transaction, owner: string, spaceId: s
 export async function readKeptSecrets(db: Queryable, secrets: Secrets, ids: readonly string[]): Promise<Map<string, string>> {
   const rows = await findCiphertexts(db, ids);
   return new Map(rows.map((row) => [row.id, secrets.decrypt(row.ciphertext, contextOf(row.id, row.space_id))]));
+}
+
+/** Keeps the texts of these secrets once more, for another document of the space. Answers the new id of each; one that is not there has none. */
+export async function copyKeptSecrets(
+  tx: Transaction,
+  secrets: Secrets,
+  { spaceId, owner, ids }: { spaceId: string; owner: string; ids: readonly string[] },
+): Promise<Map<string, string>> {
+  const copies = [...(await readKeptSecrets(tx, secrets, ids))].map(([old, text]) => ({ old, id: randomUUID(), text }));
+  await keepSecrets(tx, secrets, { spaceId, owner, texts: copies });
+  return new Map(copies.map(({ old, id }) => [old, id]));
 }

@@ -32,6 +32,8 @@ export interface ResourceDefinition {
   /** What clients read, and what they may send. */
   answer: TObject;
   body: TObject;
+  /** The area has a POST route of its own, for what else a new one may be made of. */
+  ownCreate?: boolean;
   permissions: { view: PermissionName; create: PermissionName; edit: PermissionName; delete: PermissionName };
   /** Names and slugs are unique within the space, or within the value of another member ("ProjectId"). */
   uniqueWithin?: { member: string };

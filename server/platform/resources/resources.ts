@@ -28,6 +28,8 @@ import {
 } from "./resource-values.ts";
 import { freeSlug, slugOf } from "./slug.ts";
 
+export { acrossSpacesQuery, readSpacesAsked } from "./across-spaces.ts";
+export type { SpacesAsked } from "./across-spaces.ts";
 export { pageOf, pageSizeDefault, pageSizeMax, pageWanted } from "./paging.ts";
 export type { Page, PageWanted } from "./paging.ts";
 export type { Document, ResourceDefinition, Save } from "./resource-definition.ts";
@@ -253,15 +255,19 @@ export function defineResource(definition: ResourceDefinition): Resource {
         throw problem.notFound(noun, params.id);
       },
     }),
-    change({
-      method: "POST",
-      path: `/${path}`,
-      scope: "space",
-      permission: permissions.create,
-      body: definition.body,
-      answer: definition.answer,
-      handler: async ({ tx, space, actor, body }) => created(await create(tx, space.id, actor, body as object)),
-    }),
+    ...(definition.ownCreate
+      ? []
+      : [
+          change({
+            method: "POST",
+            path: `/${path}`,
+            scope: "space",
+            permission: permissions.create,
+            body: definition.body,
+            answer: definition.answer,
+            handler: async ({ tx, space, actor, body }) => created(await create(tx, space.id, actor, body as object)),
+          }),
+        ]),
     change({
       method: "PUT",
       path: one,

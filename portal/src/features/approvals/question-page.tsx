@@ -18,6 +18,7 @@ import { Button, ButtonLink } from "../../design/button.tsx";
 import { Dialog } from "../../design/dialog.tsx";
 import { TextField } from "../../design/field.tsx";
 import { Loaded } from "../../design/loaded.tsx";
+import { MarkdownText } from "../../design/markdown-text.tsx";
 import { Notice } from "../../design/notice.tsx";
 import { PageHeader, Panel } from "../../design/page.tsx";
 import { StateLabel } from "../../design/state-label.tsx";
@@ -76,7 +77,7 @@ function QuestionView({ space, question }: { space: string; question: Interrupti
         actions={<ButtonLink href={{ to: "/app/$space/tasks/$task", params: { space, task: question.TaskId } }}>Task and log</ButtonLink>}
       />
       <Panel title={question.Type === "GuidedFailure" ? "What happened" : "Instructions"}>
-        <p className={css["instructions"]}>{form.instructions === "" ? "There are none." : form.instructions}</p>
+        {form.instructions === "" ? <p>There are none.</p> : <MarkdownText text={form.instructions} />}
       </Panel>
       {question.IsPending ? (
         <Answer space={space} question={question} form={form} notes={notes} onNotes={setNotes} />
@@ -209,7 +210,7 @@ function Result({ space, question, form, ownNotes }: { space: string; question: 
             {who} answered with <strong>{form.answer}</strong>.
           </p>
         )}
-        {form.notes !== null && <p className={css["instructions"]}>{form.notes}</p>}
+        {form.notes !== null && <p className={css["notes"]}>{form.notes}</p>}
         {ownNotes.trim() !== "" && ownNotes !== form.notes && (
           <TextField label="Your notes, which were not sent" value={ownNotes} isReadOnly rows={4} />
         )}

@@ -8,7 +8,7 @@ import type { ServerNodeBody, ServerNodeSummary } from "../../api/documents.ts";
 import { deleteNode, nodeDetailsQuery, nodesQuery, saveNode } from "../../api/server-nodes.ts";
 import { Button } from "../../design/button.tsx";
 import { joined } from "../../design/class-names.ts";
-import { Dialog } from "../../design/dialog.tsx";
+import { ConfirmButton } from "../../design/confirm-button.tsx";
 import { TextField } from "../../design/field.tsx";
 import { Notice } from "../../design/notice.tsx";
 import { Panel } from "../../design/page.tsx";
@@ -161,10 +161,10 @@ function Cap({ node }: { node: ServerNodeSummary }) {
 function RunningTasks({ space, node }: { space: string; node: ServerNodeSummary }) {
   const { data, isError, error } = useQuery(nodeDetailsQuery(node.Id));
   if (data === undefined) return isError ? <ErrorPanel title="Its tasks could not be read" error={error} /> : null;
-  const more = data.RunningTasks.length - tasksShown;
+  const more = data.RunningTasks - tasksShown;
   return (
     <ul className={css["tasks"]} aria-label={`Tasks that run on ${node.Name}`}>
-      {data.RunningTasks.slice(0, tasksShown).map((task) => (
+      {data.Tasks.slice(0, tasksShown).map((task) => (
         <li key={task.Id}>
           <Link to="/app/$space/tasks/$task" params={{ space: spaceOf(task.Links["Self"]) ?? space, task: task.Id }}>
             {task.Description}
@@ -183,33 +183,20 @@ function spaceOf(link: string | undefined): string | undefined {
 
 function Delete({ node }: { node: ServerNodeSummary }) {
   const queries = useQueryClient();
-  const [isAsking, setAsking] = useState(false);
   const remove = useMutation({
     mutationFn: () => deleteNode(node.Id),
     onSettled: () => queries.invalidateQueries({ queryKey: nodesQuery.queryKey }),
   });
   return (
-    <>
-      <Button aria-label={`Delete ${node.Name} …`} onPress={() => setAsking(true)}>
-        Delete …
-      </Button>
-      <Dialog
-        title={`Delete node ${node.Name}?`}
-        isOpen={isAsking}
-        isAlert
-        onLeave={() => setAsking(false)}
-        actions={
-          <>
-            <Button onPress={() => setAsking(false)}>Keep it</Button>
-            <Button weight="danger" isPending={remove.isPending} onPress={() => remove.mutate()}>
-              Delete the node
-            </Button>
-          </>
-        }
-      >
-        <p>Its record and its task cap go. Tasks that it ran are the other nodes&apos; already. If it starts again, it registers as new.</p>
-        {remove.isError && <ErrorPanel title="The node was not deleted" error={remove.error} />}
-      </Dialog>
-    </>
+    <ConfirmButton
+      text="Delete …"
+      label={`Delete ${node.Name} …`}
+      question={`Delete node ${node.Name}?`}
+      confirm="Delete the node"
+      failure="The node was not deleted"
+      work={remove}
+    >
+      Its record and its task cap go. Tasks that it ran are the other nodes&apos; already. If it starts again, it registers as new.
+    </ConfirmButton>
   );
 }

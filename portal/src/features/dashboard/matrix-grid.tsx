@@ -11,6 +11,8 @@ import type { Matrix, MatrixRow } from "./matrix.ts";
 
 const rowPx = 52;
 const groupPx = 32;
+/** The header with its line, and the edges above and below. */
+const framePx = 39;
 /** Rows beyond the edges that exist too, so that scrolling shows no gaps. */
 const overscanRows = 6;
 const pageRows = 10;
@@ -102,7 +104,7 @@ export function MatrixGrid({ space, matrix }: { space: string; matrix: Matrix })
     <div
       ref={scroller}
       className={css["grid"]}
-      style={{ "--columns": columns, height: `${virtual.getTotalSize() + 38}px` } as CSSProperties}
+      style={{ "--columns": columns, height: `${virtual.getTotalSize() + framePx}px` } as CSSProperties}
       role="grid"
       aria-label="What is deployed where"
       aria-rowcount={rows.length + 1}

@@ -16,7 +16,7 @@ import { Checkbox, TextField } from "../../design/field.tsx";
 import { Loaded } from "../../design/loaded.tsx";
 import { useNarrowed } from "../../design/narrowing.tsx";
 import { Notice } from "../../design/notice.tsx";
-import { PageHeader, Panel } from "../../design/page.tsx";
+import { PageColumn, PageHeader, Panel } from "../../design/page.tsx";
 import { EmptyState, ErrorPanel, Skeleton } from "../../design/view-states.tsx";
 import css from "./deploy-page.module.css";
 import { environmentsMax } from "./deploy-search.ts";
@@ -116,7 +116,7 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
     void navigate({ search: { to: isChosen ? [...to, id] : to.filter((one) => one !== id) }, replace: true, resetScroll: false });
 
   return (
-    <div className={css["page"]}>
+    <PageColumn>
       <PageHeader
         title={goesBack ? `Roll back to release ${release.Version}` : `Deploy release ${release.Version}`}
         within={project === undefined ? [] : [project.Name]}
@@ -208,7 +208,7 @@ function DeployForm({ space, release, template }: { space: string; release: Rele
           </div>
         </>
       )}
-    </div>
+    </PageColumn>
   );
 }
 

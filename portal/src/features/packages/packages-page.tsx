@@ -2,19 +2,18 @@
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, getRouteApi } from "@tanstack/react-router";
-import { useState } from "react";
 import { Input, Label, SearchField } from "react-aria-components";
 import type { Package, Page } from "../../api/documents.ts";
 import { deletePackage, packagesPerPage, packagesQuery } from "../../api/packages.ts";
 import type { PackageFilter } from "../../api/packages.ts";
 import { Button } from "../../design/button.tsx";
-import { Dialog } from "../../design/dialog.tsx";
+import { ConfirmButton } from "../../design/confirm-button.tsx";
 import fieldCss from "../../design/field.module.css";
 import { Loaded } from "../../design/loaded.tsx";
 import { PageHeader } from "../../design/page.tsx";
 import { Table } from "../../design/table.tsx";
 import { TimeText } from "../../design/time-text.tsx";
-import { EmptyState, ErrorPanel, Skeleton } from "../../design/view-states.tsx";
+import { EmptyState, Skeleton } from "../../design/view-states.tsx";
 import css from "./packages.module.css";
 import { sizeText } from "./size-text.ts";
 import { UploadPlace } from "./upload-place.tsx";
@@ -139,33 +138,21 @@ function List({ space, filter, packages }: { space: string; filter: PackageFilte
 
 function Delete({ space, one }: { space: string; one: Package }) {
   const queries = useQueryClient();
-  const [isAsking, setAsking] = useState(false);
   const remove = useMutation({
     mutationFn: () => deletePackage(space, one.Id),
     onSuccess: () => queries.invalidateQueries({ queryKey: ["packages", space] }),
   });
   return (
-    <>
-      <Button weight="quiet" aria-label={`Delete … version ${one.Version}`} onPress={() => setAsking(true)}>
-        Delete …
-      </Button>
-      <Dialog
-        title={`Delete ${one.PackageId} ${one.Version}?`}
-        isOpen={isAsking}
-        isAlert
-        onLeave={() => setAsking(false)}
-        actions={
-          <>
-            <Button onPress={() => setAsking(false)}>Keep it</Button>
-            <Button weight="danger" isPending={remove.isPending} onPress={() => remove.mutate()}>
-              Delete the version
-            </Button>
-          </>
-        }
-      >
-        <p>Releases that use this version cannot be deployed any more, until the same version is uploaded again.</p>
-        {remove.isError && <ErrorPanel title="The package was not deleted" error={remove.error} />}
-      </Dialog>
-    </>
+    <ConfirmButton
+      isQuiet
+      text="Delete …"
+      label={`Delete … version ${one.Version}`}
+      question={`Delete ${one.PackageId} ${one.Version}?`}
+      confirm="Delete the version"
+      failure="The package was not deleted"
+      work={remove}
+    >
+      Releases that use this version cannot be deployed any more, until the same version is uploaded again.
+    </ConfirmButton>
   );
 }

@@ -169,7 +169,7 @@ function ActionFields({ space, action, onChange }: ActionFieldsProps) {
         label="Instructions"
         rows={6}
         value={text(property.instructions)}
-        help="What the person is asked. Values such as #{Octopus.Release.Number} are filled in."
+        help="What the person is asked. Values such as #{Octopus.Release.Number} are filled in; **bold**, `code`, lists and [links](https://…) are shown as such."
         onChange={(value) => onChange(withText(action, property.instructions, value))}
       />
     );

@@ -6,11 +6,11 @@ import type { ApiKey, NewApiKey, User } from "../../api/documents.ts";
 import { apiKeysQuery, createApiKey, deleteApiKey, saveName } from "../../api/profile.ts";
 import { meQuery } from "../../api/session.ts";
 import { Button } from "../../design/button.tsx";
+import { ConfirmButton } from "../../design/confirm-button.tsx";
 import { CopyLine } from "../../design/copy-line.tsx";
-import { Dialog } from "../../design/dialog.tsx";
 import { TextField } from "../../design/field.tsx";
 import { Loaded } from "../../design/loaded.tsx";
-import { PageHeader, Panel } from "../../design/page.tsx";
+import { PageColumn, PageHeader, Panel } from "../../design/page.tsx";
 import { Select } from "../../design/select.tsx";
 import { Table } from "../../design/table.tsx";
 import { MomentText, TimeText } from "../../design/time-text.tsx";
@@ -20,11 +20,11 @@ import css from "./profile-page.module.css";
 export function ProfilePage() {
   const { data: me } = useSuspenseQuery(meQuery);
   return (
-    <div className={css["page"]}>
+    <PageColumn>
       <PageHeader title="Profile" beside={<p className="muted">Signed in as {me.Username}</p>} />
       <Name me={me} />
       <Keys me={me} />
-    </div>
+    </PageColumn>
   );
 }
 
@@ -159,7 +159,6 @@ function Expiry({ at }: { at: string | null }) {
 
 function Delete({ me, apiKey, onDeleted }: { me: User; apiKey: ApiKey; onDeleted(): void }) {
   const queries = useQueryClient();
-  const [isAsking, setAsking] = useState(false);
   const remove = useMutation({
     mutationFn: () => deleteApiKey(me.Id, apiKey.Id),
     onSuccess: async () => {
@@ -168,27 +167,16 @@ function Delete({ me, apiKey, onDeleted }: { me: User; apiKey: ApiKey; onDeleted
     },
   });
   return (
-    <>
-      <Button weight="quiet" aria-label={`Delete … the key for ${apiKey.Purpose}`} onPress={() => setAsking(true)}>
-        Delete …
-      </Button>
-      <Dialog
-        title={`Delete the key for ${apiKey.Purpose}?`}
-        isOpen={isAsking}
-        isAlert
-        onLeave={() => setAsking(false)}
-        actions={
-          <>
-            <Button onPress={() => setAsking(false)}>Keep it</Button>
-            <Button weight="danger" isPending={remove.isPending} onPress={() => remove.mutate()}>
-              Delete the key
-            </Button>
-          </>
-        }
-      >
-        <p>Programs that use it are refused from their next request on.</p>
-        {remove.isError && <ErrorPanel title="The key was not deleted" error={remove.error} />}
-      </Dialog>
-    </>
+    <ConfirmButton
+      isQuiet
+      text="Delete …"
+      label={`Delete … the key for ${apiKey.Purpose}`}
+      question={`Delete the key for ${apiKey.Purpose}?`}
+      confirm="Delete the key"
+      failure="The key was not deleted"
+      work={remove}
+    >
+      Programs that use it are refused from their next request on.
+    </ConfirmButton>
   );
 }

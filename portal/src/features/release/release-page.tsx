@@ -9,6 +9,7 @@ import { releaseProgressionQuery, releaseQuery } from "../../api/releases.ts";
 import { isolated } from "../../design/isolated.ts";
 import { ButtonLink } from "../../design/button.tsx";
 import { Loaded } from "../../design/loaded.tsx";
+import { MarkdownText } from "../../design/markdown-text.tsx";
 import { Notice } from "../../design/notice.tsx";
 import { useNarrowed } from "../../design/narrowing.tsx";
 import { PageHeader, Panel } from "../../design/page.tsx";
@@ -79,7 +80,7 @@ function ReleaseView({ space, release }: { space: string; release: Release }) {
       </Panel>
       {release.ReleaseNotes !== null && release.ReleaseNotes.trim() !== "" && (
         <Panel title="Notes">
-          <p className={css["notes"]}>{release.ReleaseNotes}</p>
+          <MarkdownText text={release.ReleaseNotes} />
         </Panel>
       )}
       {release.SelectedPackages.length > 0 && (

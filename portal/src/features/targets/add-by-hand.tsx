@@ -10,7 +10,7 @@ import { TextField } from "../../design/field.tsx";
 import { Notice } from "../../design/notice.tsx";
 import { Panel } from "../../design/page.tsx";
 import { ErrorPanel } from "../../design/view-states.tsx";
-import { MembershipFields, allRoles, noMembership } from "./membership-fields.tsx";
+import { MembershipFields, allRoles, useNewMembership } from "./membership-fields.tsx";
 import css from "./targets.module.css";
 
 const portDefault = "10933";
@@ -22,7 +22,7 @@ export function AddByHand({ space }: { space: string }) {
   const [port, setPort] = useState(portDefault);
   const [thumbprint, setThumbprint] = useState("");
   const [name, setName] = useState("");
-  const [membership, setMembership] = useState(noMembership);
+  const [membership, setMembership] = useNewMembership(space);
   const portNumber = /^\d{1,5}$/.test(port.trim()) && Number(port) >= 1 && Number(port) <= 65_535 ? Number(port) : undefined;
   const portError = portNumber === undefined ? "A number from 1 to 65535." : undefined;
 

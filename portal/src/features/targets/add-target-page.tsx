@@ -9,14 +9,14 @@ import { isolated } from "../../design/isolated.ts";
 import { Button } from "../../design/button.tsx";
 import { TextField } from "../../design/field.tsx";
 import { Loaded } from "../../design/loaded.tsx";
-import { PageHeader, Panel } from "../../design/page.tsx";
+import { PageColumn, PageHeader, Panel } from "../../design/page.tsx";
 import { Select } from "../../design/select.tsx";
 import { Table } from "../../design/table.tsx";
 import { MomentText, TimeText } from "../../design/time-text.tsx";
 import { ErrorPanel } from "../../design/view-states.tsx";
 import { AddByHand } from "./add-by-hand.tsx";
 import { InstallProgress } from "./install-progress.tsx";
-import { MembershipFields, allRoles, noMembership } from "./membership-fields.tsx";
+import { MembershipFields, allRoles, useNewMembership } from "./membership-fields.tsx";
 import css from "./targets.module.css";
 
 const route = getRouteApi("/signed-in/app/$space/infrastructure/targets/new");
@@ -31,7 +31,7 @@ export function AddTargetPage() {
   const lineToken = by === undefined ? token : made?.Id;
   const lineSearch = lineToken === undefined ? {} : { token: lineToken };
   return (
-    <div className={css["page"]}>
+    <PageColumn isWide>
       <PageHeader
         title="Add target"
         within={["Targets", "Infrastructure"]}
@@ -81,7 +81,7 @@ export function AddTargetPage() {
           <OpenLines space={space} />
         </>
       )}
-    </div>
+    </PageColumn>
   );
 }
 
@@ -95,7 +95,7 @@ const styles: readonly { id: Style; name: string }[] = [
 function LineForm({ space, onMade }: { space: string; onMade(made: NewInstallToken): void }) {
   const queries = useQueryClient();
   const [style, setStyle] = useState<Style>("TentacleActive");
-  const [membership, setMembership] = useState(noMembership);
+  const [membership, setMembership] = useNewMembership(space);
   const [name, setName] = useState("");
   const [comms, setComms] = useState("");
   const make = useMutation({

@@ -2,18 +2,17 @@
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Circle, CircleCheck, CircleDot, CircleX } from "lucide-react";
-import { useState } from "react";
 import type { InstallToken, NewInstallToken } from "../../api/documents.ts";
 import { installTokenQuery, installTokensQuery, isOpen, revokeInstallToken } from "../../api/install-tokens.ts";
-import { Button, ButtonLink } from "../../design/button.tsx";
+import { ButtonLink } from "../../design/button.tsx";
 import { joined } from "../../design/class-names.ts";
+import { ConfirmButton } from "../../design/confirm-button.tsx";
 import { CopyLine } from "../../design/copy-line.tsx";
-import { Dialog } from "../../design/dialog.tsx";
 import { Loaded } from "../../design/loaded.tsx";
 import { Notice } from "../../design/notice.tsx";
 import { Panel } from "../../design/page.tsx";
 import { MomentText, TimeText } from "../../design/time-text.tsx";
-import { ErrorPanel, Skeleton } from "../../design/view-states.tsx";
+import { Skeleton } from "../../design/view-states.tsx";
 import css from "./targets.module.css";
 
 interface InstallProgressProps {
@@ -132,35 +131,16 @@ function Progress({ space, token }: { space: string; token: InstallToken }) {
 
 function Revoke({ space, token }: { space: string; token: InstallToken }) {
   const queries = useQueryClient();
-  const [isAsking, setAsking] = useState(false);
   const revoke = useMutation({
     mutationFn: () => revokeInstallToken(space, token.Id),
-    onSuccess: () => setAsking(false),
     onSettled: async () => {
       await queries.invalidateQueries({ queryKey: installTokenQuery(space, token.Id).queryKey });
       await queries.invalidateQueries({ queryKey: installTokensQuery(space).queryKey });
     },
   });
   return (
-    <>
-      <Button onPress={() => setAsking(true)}>Revoke …</Button>
-      <Dialog
-        title="Revoke this line?"
-        isOpen={isAsking}
-        isAlert
-        onLeave={() => setAsking(false)}
-        actions={
-          <>
-            <Button onPress={() => setAsking(false)}>Keep it</Button>
-            <Button weight="danger" isPending={revoke.isPending} onPress={() => revoke.mutate()}>
-              Revoke the line
-            </Button>
-          </>
-        }
-      >
-        <p>Nobody can add a machine with it any more. A machine that is in the middle of it stops at its next step.</p>
-        {revoke.isError && <ErrorPanel title="The line was not revoked" error={revoke.error} />}
-      </Dialog>
-    </>
+    <ConfirmButton text="Revoke …" question="Revoke this line?" confirm="Revoke the line" failure="The line was not revoked" work={revoke}>
+      Nobody can add a machine with it any more. A machine that is in the middle of it stops at its next step.
+    </ConfirmButton>
   );
 }

@@ -2,6 +2,7 @@
 // new ones are written.
 
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { CheckboxGroup, Label, Text } from "react-aria-components";
 import type { Environment } from "../../api/documents.ts";
 import { environmentsQuery } from "../../api/environments.ts";
@@ -23,7 +24,13 @@ export interface Membership {
 const boxesMax = 50;
 const noEnvironments: readonly Environment[] = [];
 
-export const noMembership: Membership = { environments: [], roles: [], newRoles: "" };
+/** Of a target that is still to be made. Where there is one environment only, it is that. */
+export function useNewMembership(space: string): [Membership, (next: Membership) => void] {
+  const { data: environments = noEnvironments } = useQuery(environmentsQuery(space));
+  const [chosen, setChosen] = useState<Membership>();
+  const only = environments.length === 1 ? environments.map(({ Id }) => Id) : [];
+  return [chosen ?? { environments: only, roles: [], newRoles: "" }, setChosen];
+}
 
 export function allRoles({ roles, newRoles }: Pick<Membership, "roles" | "newRoles">): string[] {
   const written = newRoles
@@ -50,7 +57,7 @@ export function MembershipFields({ space, value, onChange }: MembershipFieldsPro
     isKept: ({ Id }) => value.environments.includes(Id),
   });
   const narrowRoles = useNarrowed(offered, {
-    label: "Find roles",
+    label: "Find target tags",
     max: boxesMax,
     textOf: (role) => role,
     isKept: (role) => value.roles.includes(role),

@@ -7,11 +7,11 @@ import type { Machine, MachineConnection } from "../../api/documents.ts";
 import { checkHealth, deleteMachine, machineConnectionQuery, machineQuery, machineTasksQuery, saveMachine } from "../../api/machines.ts";
 import { isolated } from "../../design/isolated.ts";
 import { Button } from "../../design/button.tsx";
-import { Dialog } from "../../design/dialog.tsx";
+import { ConfirmButton } from "../../design/confirm-button.tsx";
 import { Checkbox, TextField } from "../../design/field.tsx";
 import { Loaded } from "../../design/loaded.tsx";
 import { Notice } from "../../design/notice.tsx";
-import { PageHeader, Panel } from "../../design/page.tsx";
+import { PageColumn, PageHeader, Panel } from "../../design/page.tsx";
 import { StateLabel, shownState } from "../../design/state-label.tsx";
 import { TimeText } from "../../design/time-text.tsx";
 import { ErrorPanel, Skeleton } from "../../design/view-states.tsx";
@@ -38,7 +38,7 @@ function TargetView({ space, machine }: { space: string; machine: Machine }) {
     onSuccess: () => queries.invalidateQueries({ queryKey: machineTasksQuery(space, machine.Id).queryKey }),
   });
   return (
-    <div className={css["page"]}>
+    <PageColumn isWide>
       <PageHeader
         title={machine.Name}
         within={["Targets", "Infrastructure"]}
@@ -74,7 +74,7 @@ function TargetView({ space, machine }: { space: string; machine: Machine }) {
       <Connection space={space} machine={machine} />
       <Settings space={space} machine={machine} />
       <RecentTasks space={space} machine={machine} />
-    </div>
+    </PageColumn>
   );
 }
 
@@ -134,7 +134,7 @@ function ConnectionFacts({ machine, connection }: { machine: Machine; connection
         </>
       )}
       <dt>Last check</dt>
-      <dd>{connection.LastChecked === null ? "Never" : <TimeText at={connection.LastChecked} />}</dd>
+      <dd>{machine.HealthCheckedAt ? <TimeText at={machine.HealthCheckedAt} /> : "Never"}</dd>
       {machine.OperatingSystem !== "Unknown" && (
         <>
           <dt>System</dt>
@@ -271,7 +271,6 @@ function RecentTasks({ space, machine }: { space: string; machine: Machine }) {
 function Delete({ space, machine }: { space: string; machine: Machine }) {
   const router = useRouter();
   const queries = useQueryClient();
-  const [isAsking, setAsking] = useState(false);
   const remove = useMutation({
     mutationFn: () => deleteMachine(space, machine.Id),
     onSuccess: async () => {
@@ -280,28 +279,15 @@ function Delete({ space, machine }: { space: string; machine: Machine }) {
     },
   });
   return (
-    <>
-      <Button onPress={() => setAsking(true)}>Delete …</Button>
-      <Dialog
-        title={`Delete ${isolated(machine.Name)}?`}
-        isOpen={isAsking}
-        isAlert
-        onLeave={() => setAsking(false)}
-        actions={
-          <>
-            <Button onPress={() => setAsking(false)}>Keep it</Button>
-            <Button weight="danger" isPending={remove.isPending} onPress={() => remove.mutate()}>
-              Delete the target
-            </Button>
-          </>
-        }
-      >
-        <p>
-          Nothing is deployed to it any more. What is installed on the machine stays, its agent too. To leave it out for a while, disable it
-          instead.
-        </p>
-        {remove.isError && <ErrorPanel title="The target was not deleted" error={remove.error} />}
-      </Dialog>
-    </>
+    <ConfirmButton
+      text="Delete …"
+      question={`Delete ${isolated(machine.Name)}?`}
+      confirm="Delete the target"
+      failure="The target was not deleted"
+      work={remove}
+    >
+      Nothing is deployed to it any more. What is installed on the machine stays, its agent too. To leave it out for a while, disable it
+      instead.
+    </ConfirmButton>
   );
 }

@@ -2,6 +2,7 @@
 // archive that a machine fetches.
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { execFile } from "node:child_process";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
@@ -119,10 +120,21 @@ test("a token that is late, revoked, unknown or of somebody who may not act any 
       assert.equal(answer.status, status, `${what}: ${answer.text}`);
       assert.match(answer.body.ErrorMessage, why);
     }
-    const script = await node.call("GET", `/api/agent/install?token=${Token}`, undefined, { "X-Octopus-ApiKey": "" });
-    assert.equal(script.status, status, script.text);
+    // A program is told as by every other address; a shell is told what it can do, and its line fails.
+    const address = `/api/agent/install?token=${encodeURIComponent(Token)}`;
+    const told = await node.call("GET", address, undefined, { "X-Octopus-ApiKey": "", Accept: "application/json" });
+    assert.equal(told.status, status, told.text);
+    assert.match(told.body.ErrorMessage, why);
+    const script = await node.call("GET", address, undefined, { "X-Octopus-ApiKey": "", Accept: "*/*" });
+    assert.match(script.headers.get("content-type")!, /^text\/plain/);
+    const shell = spawnSync("sh", { input: script.text, encoding: "utf8", timeout: 30_000 });
+    assert.equal(shell.status, 1, script.text);
+    assert.equal(shell.stdout, "");
+    assert.match(shell.stderr, why);
+    assert.ok(shell.stderr.includes(`${node.url}/app, open Targets and then Add target`), shell.stderr);
   };
   await refused("CI_nobody-knows-it", 401, /not known/);
+  await refused("'; echo $HOME; '", 401, /not known/);
   const revoked = await newToken();
   assert.equal((await node.call("DELETE", revoked.Links.Self)).status, 200);
   await refused(revoked.Token, 403, /revoked/);

@@ -28,7 +28,7 @@ import { hashInstallToken, newInstallToken } from "../../../platform/secrets/sec
 import { readSubscription } from "../endpoints/endpoints.ts";
 import type { AskForHealthCheck } from "../endpoints/endpoints.ts";
 import type { AgentArchives } from "./agent-archives.ts";
-import { installLine, installScript, shellWord, waitingScript } from "./install-script.ts";
+import { installLine, installScript, refusingScript, shellWord, waitingScript } from "./install-script.ts";
 import * as store from "./install-token-store.ts";
 import type { InstallTokenRow } from "./install-token-store.ts";
 import { currentState, knownStages } from "./install-state.ts";
@@ -194,8 +194,8 @@ export function agentInstallRoutes(parts: AgentInstallParts): Route[] {
       handler: async ({ tx, space, actor, caller, body, origin }) => {
         const faults: string[] = [];
         const roles = [...new Set(body.Roles.map((role) => role.trim()).filter((role) => role !== ""))];
-        if (body.EnvironmentIds.length === 0) faults.push("EnvironmentIds must name at least one environment.");
-        if (roles.length === 0) faults.push("Roles must name at least one role.");
+        if (body.EnvironmentIds.length === 0) faults.push("Name at least one environment (EnvironmentIds).");
+        if (roles.length === 0) faults.push("Name at least one target tag (Roles).");
         if (faults.length > 0) throw problem.invalid(faults);
         if (caller.userId === null) throw problem.notSignedIn();
         if ((await store.countUsableTokens(tx, space.id)) >= usableTokensMax)
@@ -268,13 +268,19 @@ export function agentInstallRoutes(parts: AgentInstallParts): Route[] {
       path: "/agent/install",
       scope: "system",
       permission: "anyone",
-      query: Type.Object({ token: Type.Optional(Type.String({ maxLength: tokenCharactersMax, pattern: "^[A-Za-z0-9_-]+$" })) }),
+      query: Type.Object({ token: Type.Optional(Type.String({ maxLength: tokenCharactersMax })) }),
       answer: "text",
-      handler: async ({ db, query, origin }) => {
+      handler: async ({ db, query, origin, accept }) => {
         // Told before anything is downloaded. A token that comes by itself is checked by its first stage.
         if (query.token !== undefined) {
           const row = await store.findTokenByHash(db, hashInstallToken(query.token));
-          requireUsable(row, row?.thumbprint ?? null);
+          try {
+            requireUsable(row, row?.thumbprint ?? null);
+          } catch (error) {
+            // A shell cannot read an error document, and curl -f gives it nothing at all: it gets a script that says why, and fails.
+            if (!(error instanceof Problem) || accept.includes("json")) throw error;
+            return plainText(refusingScript(origin, error.message));
+          }
         }
         const known = await archives.list();
         return plainText(known.length === 0 ? waitingScript(origin, query.token) : installScript(origin, known, query.token));

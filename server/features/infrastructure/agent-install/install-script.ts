@@ -35,6 +35,20 @@ main "$@"
 `;
 }
 
+/** Says why nothing is installed and where to go, and fails. */
+export function refusingScript(origin: string, why: string): string {
+  const lines = [
+    "",
+    `Not installed: ${why}`,
+    `What to do: in the portal, ${origin}/app, open Targets and then Add target, make a line, and paste it here.`,
+  ];
+  return `#!/bin/sh
+# The token of this address cannot be used: installs nothing.
+printf '%s\\n' ${lines.map(shellWord).join(" ")} >&2
+exit 1
+`;
+}
+
 export function installScript(origin: string, archives: readonly AgentArchive[], token: string | undefined): string {
   const cases = archives
     .map(({ platform, file, sha256, bytes }) => `    ${platform}) file=${shellWord(file)} sha256=${sha256} bytes=${bytes} ;;`)

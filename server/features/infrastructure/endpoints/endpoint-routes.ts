@@ -14,6 +14,9 @@ import { listQuery } from "../../../platform/resources/resources.ts";
 import type { Document, Resource } from "../../../platform/resources/resources.ts";
 import { readAgentAddress } from "./endpoint-rules.ts";
 
+/** What the .NET client, which has no word for "never" here, takes for it. */
+const neverChecked = "0001-01-01T00:00:00.000+00:00";
+
 /** What the last check of the connection found, and to which nodes a polling agent is connected now. */
 async function presentConnection(db: Queryable, document: Document, path: "machines" | "workers") {
   const agent = readAgentAddress({
@@ -29,7 +32,7 @@ async function presentConnection(db: Queryable, document: Document, path: "machi
     MachineId: document.Id,
     Status: document["Status"],
     CurrentTentacleVersion: document["AgentVersion"],
-    LastChecked: document["HealthCheckedAt"],
+    LastChecked: document["HealthCheckedAt"] ?? neverChecked,
     Logs: [],
     ConnectedNodes: nodes.map((one) => ({ NodeName: one.nodeName, Connections: one.connections, Since: one.since.toISOString() })),
     Links: { Self: `${self}/connection`, Machine: self },

@@ -15,6 +15,7 @@ import type { MachineHealth } from "./endpoint-store.ts";
 
 export { discoveryRoute } from "./discovery-routes.ts";
 export { endpointRoutes, pageBelow } from "./endpoint-routes.ts";
+export { countEach, summaryRoute } from "./endpoint-summaries.ts";
 export { readAgentAddress, readSubscription } from "./endpoint-rules.ts";
 export type { StoredEndpoint } from "./endpoint-rules.ts";
 export type { MachineAddress, MachineHealth } from "./endpoint-store.ts";

@@ -36,8 +36,8 @@ export const environments = defineResource({
     SinglyScopedVariableDetails: `${base}/environments/${Id}/singlyScopedVariableDetails`,
   }),
   beforeSave: async (tx, save) => {
-    // A new environment goes last.
-    if (save.values["SortOrder"] === null)
+    // A new environment goes last. The Go and .NET clients cannot leave the member out: they send 0 for it.
+    if (save.values["SortOrder"] === null || (save.current === undefined && save.values["SortOrder"] === 0))
       save.values["SortOrder"] = save.current?.["SortOrder"] ?? (await nextSortOrder(tx, save.spaceId));
   },
 });

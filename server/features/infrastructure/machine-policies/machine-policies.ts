@@ -33,6 +33,7 @@ export const policyDefaults = {
   MachineUpdatePolicy: {
     CalamariUpdateBehavior: "UpdateOnDeployment",
     TentacleUpdateBehavior: "NeverUpdate",
+    KubernetesAgentUpdateBehavior: "NeverUpdate",
     TentacleUpdateAccountId: null,
   },
 };
@@ -60,6 +61,10 @@ export const machinePolicies = defineResource({
   body: MachinePolicyBody,
   permissions: { view: "MachinePolicyView", create: "MachinePolicyCreate", edit: "MachinePolicyEdit", delete: "MachinePolicyDelete" },
   oneDefault: true,
+  // Policies stored before a member existed still answer it: the Go client refuses a document without one it knows.
+  present: (document) => {
+    document["MachineUpdatePolicy"] = { ...policyDefaults.MachineUpdatePolicy, ...(document["MachineUpdatePolicy"] as object) };
+  },
   beforeSave: async (_tx, { values, current }) => {
     const policy = readPolicy(current ?? policyDefaults, values);
     if (policy.faults.length > 0) throw problem.invalid(policy.faults);

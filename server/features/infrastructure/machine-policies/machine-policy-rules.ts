@@ -29,6 +29,7 @@ const words: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
   MachineUpdatePolicy: {
     CalamariUpdateBehavior: ["UpdateOnDeployment", "UpdateOnNewMachine", "UpdateAlways"],
     TentacleUpdateBehavior: ["NeverUpdate", "Update"],
+    KubernetesAgentUpdateBehavior: ["NeverUpdate", "Update", "Block"],
   },
 };
 const runTypes = ["InheritFromDefault", "Inline", "OnlyConnectivity"];

@@ -1,7 +1,7 @@
 // Deployment targets: agents with environments and roles. A new one is handed to whoever checks health, in the same transaction.
 
 import { Type } from "typebox";
-import { DiscoveredMachine, Machine, MachineBody } from "@cuttle/contract/rest/machines";
+import { DiscoveredMachine, EnvironmentsSummary, Machine, MachineBody } from "@cuttle/contract/rest/machines";
 import type { DiscoverAgent } from "../../../engine/agents/agents.ts";
 import { ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
@@ -10,6 +10,7 @@ import type { Resource } from "../../../platform/resources/resources.ts";
 import {
   anyOf,
   askForCheck,
+  countEach,
   discoveryRoute,
   endpointFields,
   endpointFilters,
@@ -17,6 +18,7 @@ import {
   pageBelow,
   presentEndpoint,
   saveEndpoint,
+  summaryRoute,
   texts,
 } from "../endpoints/endpoints.ts";
 import type { AskForHealthCheck } from "../endpoints/endpoints.ts";
@@ -27,6 +29,7 @@ import * as store from "./machine-store.ts";
 const filters = {
   ...endpointFilters,
   roles: { type: texts, where: anyOf("EXISTS (SELECT 1 FROM unnest(r.roles) role WHERE lower(role) = ANY ($?))") },
+  deploymentTargetTypes: { type: texts, where: anyOf("lower(r.communication_style) = ANY ($?)") },
   environmentIds: {
     type: texts,
     where: anyOf("EXISTS (SELECT 1 FROM machine_environments me WHERE me.machine_id = r.id AND lower(me.environment_id) = ANY ($?))"),
@@ -86,9 +89,9 @@ export function defineMachines(askForHealthCheck: AskForHealthCheck): Resource {
     beforeSave: async (tx, save) => {
       const { values } = save;
       const faults: string[] = [];
-      if ((values["EnvironmentIds"] as string[]).length === 0) faults.push("EnvironmentIds must name at least one environment.");
+      if ((values["EnvironmentIds"] as string[]).length === 0) faults.push("Name at least one environment (EnvironmentIds).");
       const roles = distinctRoles(values["Roles"] as string[]);
-      if (roles.length === 0) faults.push("Roles must name at least one role.");
+      if (roles.length === 0) faults.push("Name at least one target tag (Roles).");
       await saveEndpoint(tx, save, faults);
       values["Roles"] = roles;
     },
@@ -134,6 +137,21 @@ export function machineRoutes(machines: Resource, discoverAgent: DiscoverAgent):
       find: machinePolicies.get,
       sql: "r.machine_policy_id = $?",
       permission: "MachinePolicyView",
+    }),
+    summaryRoute({
+      path: "environments",
+      permission: "EnvironmentView",
+      owners: environments,
+      machines,
+      ownersMember: "EnvironmentIds",
+      entries: { list: "EnvironmentSummaries", owner: "Environment" },
+      hideEmpty: "hideEmptyEnvironments",
+      filters,
+      answer: EnvironmentsSummary,
+      alsoCount: (some) => ({
+        MachineTenantSummaries: countEach(some.flatMap((machine) => machine["TenantIds"] as string[])),
+        MachineTenantTagSummaries: countEach(some.flatMap((machine) => machine["TenantTags"] as string[])),
+      }),
     }),
     read({
       path: "/machineroles/all",

@@ -1,6 +1,6 @@
 // Workers: agents that run steps in the place of the server, grouped in pools. They register and are checked like targets.
 
-import { DiscoveredWorker, Worker, WorkerBody } from "@cuttle/contract/rest/machines";
+import { DiscoveredWorker, Worker, WorkerBody, WorkerPoolsSummary } from "@cuttle/contract/rest/machines";
 import type { DiscoverAgent } from "../../../engine/agents/agents.ts";
 import type { Route } from "../../../platform/http/http.ts";
 import { defineResource } from "../../../platform/resources/resources.ts";
@@ -15,6 +15,7 @@ import {
   pageBelow,
   presentEndpoint,
   saveEndpoint,
+  summaryRoute,
   texts,
 } from "../endpoints/endpoints.ts";
 import type { AskForHealthCheck } from "../endpoints/endpoints.ts";
@@ -72,6 +73,17 @@ export function workerRoutes(workers: Resource, discoverAgent: DiscoverAgent): R
     ...workers.routes,
     ...endpointRoutes(workers, "workers", "WorkerView"),
     discoveryRoute({ path: "workers", permission: "WorkerEdit", answer: DiscoveredWorker, own: { WorkerPoolIds: [] }, discoverAgent }),
+    summaryRoute({
+      path: "workerpools",
+      permission: "WorkerView",
+      owners: workerPools,
+      machines: workers,
+      ownersMember: "WorkerPoolIds",
+      entries: { list: "WorkerPoolSummaries", owner: "WorkerPool" },
+      hideEmpty: "hideEmptyPools",
+      filters,
+      answer: WorkerPoolsSummary,
+    }),
     pageBelow({
       ...below,
       owners: "workerpools",

@@ -27,6 +27,9 @@ const matchedVersionsMax = 10_000;
 
 const builtIn = { id: builtInFeedId, name: "Octopus Server (built-in)", slug: "octopus-server-built-in", feed_type: "BuiltIn" };
 
+/** As a person knows it; the id where there is no such feed. */
+export const nameOfFeed = (id: string): string => (id.toLowerCase() === builtInFeedId ? builtIn.name : id);
+
 /** Every space has the built-in feed. Also those that a node of an earlier version made during an upgrade. Harmless at any time. */
 export async function ensureBuiltInFeeds(tx: Transaction, actor: Actor): Promise<void> {
   for (const spaceId of await store.insertMissingFeeds(tx, builtIn)) {

@@ -30,7 +30,7 @@ describe("the built-in feed for NuGet clients", () => {
     const other = await node.call("GET", "/api/packages", undefined, { "X-Octopus-ApiKey": "", ...basic(node.adminKey) });
     assert.equal(other.status, 401, "elsewhere a password is no key");
     assert.equal(other.headers.get("www-authenticate"), null);
-    const stored = (await node.get("/api/packages?filter=acme.core")).Items[0];
+    const stored = (await node.get("/api/packages?filter=acme.core&includeNotes=true")).Items[0];
     assert.equal(stored.Id, "packages-Acme.Core.1.02.0.0-RC.1");
     assert.equal(stored.ReleaseNotes, "new & better");
     const [note] = (await node.get("/api/packages/notes?packageIds=packages-Acme.Core.1.02.0.0-RC.1")).Packages;

@@ -86,6 +86,16 @@ test("everybody who waits for an archive hears how much of the package was read,
   await archives.archiveOf(source, () => assert.fail("it was there already"));
 });
 
+test("D11: an archive that a server of the version before has made is used as it is", async (t) => {
+  const { database, folder, source, reads } = await ground(t);
+  const made = await createPackageArchives({ database, folder }).archiveOf(source);
+  await database.execute(`UPDATE package_archives SET format_version = 1`);
+  const before = reads();
+  const found = await createPackageArchives({ database, folder }).archiveOf(source);
+  assert.equal(reads(), before, "the package was not read again");
+  assert.deepEqual({ ...found, read: 0 }, { ...made, read: 0 });
+});
+
 test("an archive whose file is lost is made again", async (t) => {
   const { database, folder, source, files } = await ground(t);
   const archives = createPackageArchives({ database, folder });

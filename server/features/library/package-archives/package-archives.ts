@@ -19,10 +19,13 @@ export type { Block } from "./repack.ts";
 
 export type ArchiveFolder = Pick<SharedFolder, "receive" | "move" | "readPart" | "remove">;
 
-/** What the bytes of an archive depend on: entries, their order, the cuts, the compression. */
-const formatVersion = 1;
-/** In a row each block has its hash and its length. */
+/** What the bytes of an archive depend on: entries, their order, the cuts, the compression. In the second, blocks may be left unpacked. */
+const formatVersion = 2;
+/** What servers made before; it stays as good as it was. */
+const formerFormatVersion = 1;
+/** In a row each block has its hash and its length, whose highest bit says that it is not packed. */
 const blockRowBytes = 36;
+const plainBit = 0x80000000;
 /** Node's threads for compression are four; more at once only share them and the memory. */
 const repackingMax = 2;
 
@@ -41,7 +44,7 @@ export interface PackageArchive {
   sha256: string;
   bytes: number;
   unpackedBytes: number;
-  /** Behind each other they are a tar.gz. */
+  /** Unpacked, but for those that are plain, and behind each other they are a tar. */
   blocks: readonly Block[];
   /** The bytes [from, to) of it. */
   read(from: number, to: number): Promise<Uint8Array>;
@@ -94,7 +97,9 @@ export function createPackageArchives(parts: { database: Database; folder: Archi
   }
 
   async function archiveOf(source: PackageSource, onProgress: OnArchiveProgress): Promise<PackageArchive> {
-    const row = await store.findArchive(database, source.sha256, formatVersion);
+    const row =
+      (await store.findArchive(database, source.sha256, formatVersion)) ??
+      (await store.findArchive(database, source.sha256, formerFormatVersion));
     if (row !== undefined) {
       const archive = opened(row);
       try {
@@ -170,14 +175,19 @@ function writeBlocks(blocks: readonly Block[]): Buffer {
   const rows = Buffer.alloc(blocks.length * blockRowBytes);
   for (const [n, block] of blocks.entries()) {
     rows.write(block.sha256, n * blockRowBytes, "hex");
-    rows.writeUInt32LE(block.bytes, n * blockRowBytes + 32);
+    rows.writeUInt32LE(block.bytes + (block.isPlain ? plainBit : 0), n * blockRowBytes + 32);
   }
   return rows;
 }
 
 function readBlocks(rows: Buffer): Block[] {
-  return Array.from({ length: rows.length / blockRowBytes }, (_, n) => ({
-    sha256: rows.toString("hex", n * blockRowBytes, n * blockRowBytes + 32),
-    bytes: rows.readUInt32LE(n * blockRowBytes + 32),
-  }));
+  return Array.from({ length: rows.length / blockRowBytes }, (_, n) => {
+    const length = rows.readUInt32LE(n * blockRowBytes + 32);
+    const isPlain = length >= plainBit;
+    return {
+      sha256: rows.toString("hex", n * blockRowBytes, n * blockRowBytes + 32),
+      bytes: isPlain ? length - plainBit : length,
+      isPlain,
+    };
+  });
 }

@@ -37,8 +37,18 @@ export interface DeployablePackages {
   find(wanted: WantedPackage, onProgress?: OnArchiveProgress): Promise<FoundPackage>;
   /** To lie at the target as it was pushed. */
   findFile(wanted: WantedPackage): Promise<FoundFile>;
+  /** Says that these will soon be wanted, to be unpacked. */
+  prepare: PrepareArchives;
 }
 
+/**
+ * Begins to make what is not there yet, one after the other beside everything else; nobody waits for it and nothing depends on it. What is
+ * left over when the node dies, or does not fit into the queue, or fails, is made by the first deployment, which also says what was wrong.
+ */
+export type PrepareArchives = (packages: readonly WantedPackage[]) => void;
+
+/** Waiting to be made beside everything else. A release with more packages has some of them ready. */
+const preparedMax = 100;
 const builtInFeedId = "feeds-builtin";
 /** Of a file that goes out as it is. */
 const fileBlockBytes = 1024 * 1024;
@@ -82,12 +92,28 @@ export function createDeployablePackages(parts: { database: Database; folder: Pa
     }
   }
 
+  const find: DeployablePackages["find"] = (wanted, onProgress) =>
+    findWith(wanted, async (row, file) => {
+      const source = { sha256: row.sha256, extension: row.file_extension, file };
+      return { archive: await archives.archiveOf(source, onProgress), packageId: row.package_id, extension: row.file_extension };
+    });
+
+  const soon: WantedPackage[] = [];
+  let isPreparing = false;
+  async function prepareSoon(): Promise<void> {
+    isPreparing = true;
+    for (let next = soon.shift(); next !== undefined; next = soon.shift()) await find(next).catch(() => undefined);
+    isPreparing = false;
+  }
+
   return {
-    find: (wanted, onProgress) =>
-      findWith(wanted, async (row, file) => {
-        const source = { sha256: row.sha256, extension: row.file_extension, file };
-        return { archive: await archives.archiveOf(source, onProgress), packageId: row.package_id, extension: row.file_extension };
-      }),
+    find,
+    prepare(packages) {
+      const known = new Set(soon.map(nameOf));
+      const fresh = packages.filter((one) => one.feedId.toLowerCase() === builtInFeedId && !known.has(nameOf(one)));
+      soon.push(...fresh.slice(0, Math.max(0, preparedMax - soon.length)));
+      if (!isPreparing) void prepareSoon();
+    },
     findFile: (wanted) =>
       findWith(wanted, async (row, file) => ({
         file: { sha256: row.sha256, bytes: file.bytes, blocks: await blocksOf(row.sha256, file), read: file.read },
@@ -97,11 +123,15 @@ export function createDeployablePackages(parts: { database: Database; folder: Pa
   };
 }
 
+function nameOf({ spaceId, packageId, version }: WantedPackage): string {
+  return [spaceId, packageId, version].join("/").toLowerCase();
+}
+
 async function cutIntoBlocks(file: ReadableFile): Promise<Block[]> {
   const blocks: Block[] = [];
   for (let at = 0; at < file.bytes; at += fileBlockBytes) {
     const piece = await file.read(at, Math.min(file.bytes, at + fileBlockBytes));
-    blocks.push({ sha256: createHash("sha256").update(piece).digest("hex"), bytes: piece.length });
+    blocks.push({ sha256: createHash("sha256").update(piece).digest("hex"), bytes: piece.length, isPlain: true });
   }
   return blocks;
 }

@@ -126,6 +126,23 @@ export async function findPackage(db: Queryable, spaceId: string, packageId: str
   return row;
 }
 
+/** Which of these versions the feed does not have, in their order. */
+export async function listMissingVersions<V extends { packageId: string; versionKey: string }>(
+  db: Queryable,
+  spaceId: string,
+  versions: readonly V[],
+): Promise<V[]> {
+  if (versions.length === 0) return [];
+  const rows = await db.query<{ package_key: string; version_key: string }>(
+    `SELECT p.package_key, p.version_key FROM packages p
+     JOIN (SELECT lower(unnest($2::text[])) AS package_key, unnest($3::text[]) AS version_key) w USING (package_key, version_key)
+     WHERE p.space_id = $1`,
+    [spaceId, versions.map((one) => one.packageId), versions.map((one) => one.versionKey)],
+  );
+  const there = new Set(rows.map((row) => `${row.package_key} ${row.version_key}`));
+  return versions.filter((one) => !there.has(`${one.packageId.toLowerCase()} ${one.versionKey}`));
+}
+
 /** Changes of one package id wait for each other, so that checks for an existing version and the mark of the latest hold. */
 export async function lockPackageId(tx: Transaction, spaceId: string, packageId: string): Promise<void> {
   await tx.query(`SELECT pg_advisory_xact_lock(hashtextextended('package/' || $1 || '/' || lower($2), 0))`, [spaceId, packageId]);

@@ -26,8 +26,9 @@ import * as store from "./package-store.ts";
 import type { PackageRow } from "./package-store.ts";
 import { idOfPackage, storePackage } from "./store-package.ts";
 
+export { listMissingVersions } from "./package-store.ts";
 export { createDeployablePackages, newestVersion } from "./deployable-packages.ts";
-export type { DeployablePackages, FoundPackage } from "./deployable-packages.ts";
+export type { DeployablePackages, FoundPackage, PrepareArchives, WantedPackage } from "./deployable-packages.ts";
 export { sweepPackageFiles } from "./package-files.ts";
 export type { PackageFolder } from "./package-files.ts";
 export { countPackages, findPackage, listPackageIds, listPackages } from "./package-store.ts";
@@ -46,18 +47,18 @@ const uploadQuery = Type.Object({
   fileName: Type.Optional(Type.String({ maxLength: 500 })),
 });
 
-async function presentAll(db: Queryable, spaceId: string, rows: readonly PackageRow[]): Promise<object[]> {
+async function presentAll(db: Queryable, spaceId: string, rows: readonly PackageRow[], withNotes: boolean): Promise<object[]> {
   const versions = rows.map((row) => ({ packageId: row.package_id, versionKey: row.version_key }));
   const builds = await findBuildInformation(db, spaceId, versions);
-  return rows.map((row, n) => document(row, builds[n] ?? null));
+  return rows.map((row, n) => document(row, builds[n] ?? null, withNotes));
 }
 
-async function present(db: Queryable, row: PackageRow): Promise<object> {
-  const [one] = await presentAll(db, row.space_id, [row]);
+async function present(db: Queryable, row: PackageRow, withNotes: boolean): Promise<object> {
+  const [one] = await presentAll(db, row.space_id, [row], withNotes);
   return one!;
 }
 
-function document(row: PackageRow, build: object | null): object {
+function document(row: PackageRow, build: object | null, withNotes: boolean): object {
   const base = `/api/${row.space_id}`;
   const id = idOfPackage(row.package_id, row.version);
   const about = row.description;
@@ -71,7 +72,8 @@ function document(row: PackageRow, build: object | null): object {
     Title: about.title || row.package_id,
     Summary: about.summary ?? "",
     Description: about.description ?? "",
-    ReleaseNotes: about.releaseNotes ?? "",
+    // The Go client reads this member as a time: no text must mean null, also the text of none.
+    ReleaseNotes: (withNotes && about.releaseNotes) || null,
     Published: row.published_at,
     FileExtension: row.file_extension,
     Hash: row.sha1,
@@ -182,7 +184,7 @@ export function packageRoutes({ database, folder }: { database: Database; folder
       name: readPackageFileName(fileName),
       content: file.content,
     });
-    const stored = await present(database, row);
+    const stored = await present(database, row, true);
     return outcome === "created" ? created(stored) : ok(stored);
   }
 
@@ -207,7 +209,7 @@ export function packageRoutes({ database, folder }: { database: Database; folder
         return ok(
           pageOf({
             itemType: "PackageFromBuiltInFeed",
-            items: await presentAll(db, space.id, rows),
+            items: await presentAll(db, space.id, rows, query.includeNotes === true),
             total: await store.countPackages(db, space.id, filter),
             wanted,
             path: `/api/${space.id}/packages`,
@@ -276,8 +278,10 @@ export function packageRoutes({ database, folder }: { database: Database; folder
       path: "/packages/{id}",
       scope: "space",
       permission: "FeedView",
+      query: Type.Object({ includeNotes: Type.Optional(Type.Boolean()) }),
       answer: Package,
-      handler: async ({ db, space, params }) => ok(await present(db, await getPackage(db, space.id, params.id))),
+      handler: async ({ db, space, params, query }) =>
+        ok(await present(db, await getPackage(db, space.id, params.id), query.includeNotes === true)),
     }),
     act({
       method: "DELETE",

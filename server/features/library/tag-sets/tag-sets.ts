@@ -52,8 +52,9 @@ const tagSets = defineResource({
     if (scopes.some((one) => one.toLowerCase() !== "tenant"))
       faults.push("Scopes can only hold Tenant. Tags of other things are not supported yet.");
     if (faults.length > 0) throw problem.invalid(faults);
-    // A new set goes last.
-    if (values["SortOrder"] === null) values["SortOrder"] = current?.["SortOrder"] ?? (await store.nextSortOrder(tx, save.spaceId));
+    // A new set goes last. The Go and .NET clients cannot leave the member out: they send 0 for it.
+    if (values["SortOrder"] === null || (current === undefined && values["SortOrder"] === 0))
+      values["SortOrder"] = current?.["SortOrder"] ?? (await store.nextSortOrder(tx, save.spaceId));
   },
   afterSave: async (tx, save) => saveTags(tx, save, changesOf(save)),
 });

@@ -1,6 +1,7 @@
 // Reads the audit trail. platform/audit is its only writer; nothing here or elsewhere changes or deletes an event.
 
 import type { Queryable } from "../../../platform/database/database.ts";
+import type { SpacesAsked } from "../../../platform/resources/resources.ts";
 
 export interface EventRow {
   auto_id: number;
@@ -15,6 +16,7 @@ export interface EventRow {
 
 export interface EventFilter {
   spaceId?: string | undefined;
+  spaces?: SpacesAsked | undefined;
   ids?: readonly number[] | undefined;
   /** All of these ids. */
   regarding?: readonly string[] | undefined;
@@ -40,7 +42,8 @@ export async function listEvents(
   const where = `($1::text IS NULL OR space_id = $1) AND ($2::bigint[] IS NULL OR auto_id = ANY ($2)) AND ($3::text[] IS NULL OR related_document_ids @> $3)
      AND ($4::text[] IS NULL OR related_document_ids && $4) AND ($5::text[] IS NULL OR lower(category) = ANY ($5)) AND ($6::text[] IS NULL OR user_id = ANY ($6))
      AND ($7::timestamptz IS NULL OR occurred_at >= $7) AND ($8::timestamptz IS NULL OR occurred_at <= $8)
-     AND ($9::bigint IS NULL OR auto_id >= $9) AND ($10::bigint IS NULL OR auto_id <= $10)`;
+     AND ($9::bigint IS NULL OR auto_id >= $9) AND ($10::bigint IS NULL OR auto_id <= $10)
+     AND (space_id IS NULL AND $11 OR space_id IS NOT NULL AND ($12::text[] IS NULL OR lower(space_id) = ANY ($12)))`;
   const values = [
     filter.spaceId ?? null,
     some(filter.ids),
@@ -52,8 +55,10 @@ export async function listEvents(
     filter.to || null,
     filter.fromAutoId ?? null,
     filter.toAutoId ?? null,
+    filter.spaces?.includeSystem ?? true,
+    filter.spaces?.ids ?? null,
   ];
-  const rows = await db.query<EventRow>(`SELECT ${columns} FROM events WHERE ${where} ORDER BY auto_id DESC OFFSET $11 LIMIT $12`, [
+  const rows = await db.query<EventRow>(`SELECT ${columns} FROM events WHERE ${where} ORDER BY auto_id DESC OFFSET $13 LIMIT $14`, [
     ...values,
     window.skip,
     window.take,

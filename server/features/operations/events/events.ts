@@ -7,7 +7,7 @@ import { problem } from "../../../base/problems.ts";
 import { eventText, ok, read, timeText } from "../../../platform/http/http.ts";
 import type { Database } from "../../../platform/database/database.ts";
 import type { EventStreams, Route } from "../../../platform/http/http.ts";
-import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
+import { acrossSpacesQuery, listQuery, pageOf, pageWanted, readSpacesAsked } from "../../../platform/resources/resources.ts";
 import { createEventFeed, readEventPlace } from "./event-feed.ts";
 import { listEvents } from "./event-read-store.ts";
 import type { EventRow } from "./event-read-store.ts";
@@ -83,6 +83,7 @@ const texts = Type.Optional(Type.Array(Type.String()));
 const autoId = Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }));
 const query = Type.Object({
   ...listQuery,
+  ...acrossSpacesQuery,
   regarding: texts,
   regardingAny: texts,
   eventCategories: texts,
@@ -113,6 +114,7 @@ export const eventRoutes: Route[] = [
         db,
         {
           spaceId: space?.id,
+          spaces: readSpacesAsked(space, wanted),
           // An id that is no event id matches nothing, rather than everything.
           ids: ids?.length ? [...ids.filter(isDefined), -1] : undefined,
           regarding: all,

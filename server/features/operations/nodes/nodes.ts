@@ -149,7 +149,8 @@ export function nodeRoutes(parts: NodesParts): Route[] {
         const tasks = await listRunningTasks(db, node.name);
         return ok({
           Id: node.id,
-          RunningTasks: tasks.map((task) => ({
+          RunningTasks: tasks.length,
+          Tasks: tasks.map((task) => ({
             Id: task.id,
             Name: task.name,
             Description: task.description,

@@ -1,5 +1,5 @@
 // Finds lines of a task's log by text and level. One answer looks through so many bytes and holds so many lines at most, and says from
-// which line on to ask again: a log of any size is searched without holding it, or a connection, for long.
+// which line on to ask again: a log of any size is searched without holding it, or a connection, for long. What cannot fit is not decoded.
 
 import type { LogLines, NumberedLine } from "../../../engine/tasks/tasks.ts";
 
@@ -28,7 +28,7 @@ export async function searchLog(log: LogLines, search: LogSearch, from: number, 
   const fits = matcher(search);
   const lines: NumberedLine[] = [];
   let searchedBytes = 0;
-  for await (const piece of log.from(from)) {
+  for await (const piece of log.from(from, search)) {
     for (const { line } of piece.lines) {
       if (!fits(line)) continue;
       lines.push(line);

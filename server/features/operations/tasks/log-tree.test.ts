@@ -15,8 +15,10 @@ const line = (block: string, text: string, category: "Info" | "Verbose" = "Info"
 });
 const block = (id: string, parent: string | null): LogEntry => ({ kind: "block", id, parent, name: `name of ${id}`, at });
 
-async function* stream(entries: readonly LogEntry[]): AsyncGenerator<LogEntry> {
-  yield* entries;
+/** In two pieces. */
+async function* stream(entries: readonly LogEntry[]): AsyncGenerator<readonly LogEntry[]> {
+  yield entries.slice(0, 3);
+  yield entries.slice(3);
 }
 
 const entries = [

@@ -39,60 +39,85 @@ export interface LogTree {
 
 /** `tail`: last lines of each node. `verbose` false leaves out the lines of category Verbose and Trace. */
 export async function buildLogTree(
-  entries: AsyncIterable<LogEntry>,
+  pieces: AsyncIterable<readonly LogEntry[]>,
   taskId: string,
   options: { tail?: number | undefined; verbose: boolean },
 ): Promise<LogTree> {
   const keep = Math.min(options.tail ?? linesPerNodeMax, linesPerNodeMax);
-  const nodes = new Map<string, { node: LogNode; leftOut: number }>();
+  const nodes = new Map<string, Place>();
   const roots: LogNode[] = [];
   let textBytes = 0;
   let kept = 0;
-  for await (const entry of entries) {
+  function take(entry: LogEntry): void {
     if (entry.kind === "block") {
       // After a takeover blocks are opened again; the first one counts.
-      if (nodes.has(entry.id)) continue;
+      if (nodes.has(entry.id)) return;
       const node = newNode(taskId, entry.id, entry.name, entry.at);
-      nodes.set(entry.id, { node, leftOut: 0 });
+      nodes.set(entry.id, { node, lines: [], leftOut: 0, stale: 0 });
       const parent = entry.parent === null ? undefined : nodes.get(entry.parent);
       if (parent === undefined) roots.push(node);
       else {
         node.ShowAtSummaryLevel = roots.includes(parent.node);
         parent.node.Children.push(node);
       }
-      continue;
+      return;
     }
     const place = nodes.get(entry.kind === "line" ? entry.block : entry.id);
-    if (place === undefined) continue;
+    if (place === undefined) return;
     if (entry.kind === "status") {
       place.node.Status = entry.status;
       const isOver = entry.status !== "Pending" && entry.status !== "Running";
       place.node.Ended = isOver ? shownTime(entry.at) : null;
       if (isOver) place.node.ProgressPercentage = 100;
-      continue;
+      return;
     }
     if (entry.kind === "progress") {
       place.node.ProgressPercentage = entry.percentage;
       place.node.ProgressMessage = entry.message;
-      continue;
+      return;
     }
     textBytes += Buffer.byteLength(entry.text);
-    if (!options.verbose && (entry.category === "Verbose" || entry.category === "Trace")) continue;
-    place.node.LogElements.push({
-      Category: entry.category,
-      OccurredAt: shownTime(entry.at),
-      MessageText: entry.text.slice(0, lineCharactersMax),
-      Detail: null,
-    });
+    if (!options.verbose && (entry.category === "Verbose" || entry.category === "Trace")) return;
+    place.lines.push(entry);
     kept++;
-    if (place.node.LogElements.length > keep || kept > linesInAllMax) {
-      place.node.LogElements.shift();
-      place.leftOut++;
+    if (keptOf(place) > keep || kept > linesInAllMax) {
+      leaveOutFirst(place);
       kept--;
     }
   }
-  for (const { node, leftOut } of nodes.values()) if (leftOut > 0) node.LogElements.unshift(gap(leftOut, node));
+  for await (const piece of pieces) for (const entry of piece) take(entry);
+  for (const place of nodes.values()) {
+    const { node, leftOut } = place;
+    node.LogElements = place.lines.slice(place.lines.length - keptOf(place)).map(shownLine);
+    if (leftOut > 0) node.LogElements.unshift(gap(leftOut, node));
+  }
   return { roots, textBytes };
+}
+
+type Line = LogEntry & { kind: "line" };
+
+/** A node while its lines are read: those that are kept stand at the end of `lines`, and what is made of a line is made of them only. */
+interface Place {
+  node: LogNode;
+  lines: Line[];
+  leftOut: number;
+  /** At the beginning of `lines`, not kept any more. */
+  stale: number;
+}
+
+const keptOf = ({ lines, stale }: Place): number => lines.length - stale;
+
+function leaveOutFirst(place: Place): void {
+  place.leftOut++;
+  place.stale++;
+  // Moving all lines at each further one would cost the square of their number.
+  if (place.stale <= linesPerNodeMax) return;
+  place.lines.splice(0, place.stale);
+  place.stale = 0;
+}
+
+function shownLine({ category, at, text }: Line): LogElement {
+  return { Category: category, OccurredAt: shownTime(at), MessageText: text.slice(0, lineCharactersMax), Detail: null };
 }
 
 function newNode(taskId: string, id: string, name: string, at: string): LogNode {
@@ -125,22 +150,24 @@ export function shownTime(at: string): string {
   return Number.isNaN(time.getTime()) ? at : timeText(time);
 }
 
-/** The log as text, in pieces: one line each with time and level, headings where a node begins or ends. */
-export async function* rawLogText(entries: AsyncIterable<LogEntry>): AsyncGenerator<string> {
+/** The log as text, piece by piece: one line each with time and level, headings where a node begins or ends. */
+export async function* rawLogText(pieces: AsyncIterable<readonly LogEntry[]>): AsyncGenerator<string> {
   const names = new Map<string, string>();
   let current: string | undefined;
-  for await (const entry of entries) {
-    if (entry.kind === "block") names.set(entry.id, entry.name);
-    else if (entry.kind === "progress") yield `${timeOfDay(entry.at)}            |   == ${entry.percentage} %: ${entry.message} ==\n`;
-    else if (entry.kind === "status")
-      yield `${timeOfDay(entry.at)}            |   == ${entry.status}: ${names.get(entry.id) ?? entry.id} ==\n`;
-    else {
-      if (entry.block !== current) {
-        current = entry.block;
-        yield `                    |   -- ${names.get(entry.block) ?? entry.block} --\n`;
-      }
-      yield `${timeOfDay(entry.at)}   ${entry.category.padEnd(9)}|     ${entry.text}\n`;
+  function textOf(entry: LogEntry): string {
+    if (entry.kind === "block") {
+      names.set(entry.id, entry.name);
+      return "";
     }
+    if (entry.kind === "progress") return `${timeOfDay(entry.at)}            |   == ${entry.percentage} %: ${entry.message} ==\n`;
+    if (entry.kind === "status") return `${timeOfDay(entry.at)}            |   == ${entry.status}: ${names.get(entry.id) ?? entry.id} ==\n`;
+    const heading = entry.block === current ? "" : `                    |   -- ${names.get(entry.block) ?? entry.block} --\n`;
+    current = entry.block;
+    return `${heading}${timeOfDay(entry.at)}   ${entry.category.padEnd(9)}|     ${entry.text}\n`;
+  }
+  for await (const piece of pieces) {
+    const text = piece.map(textOf).join("");
+    if (text !== "") yield text;
   }
 }
 

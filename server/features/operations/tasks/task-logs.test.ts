@@ -47,7 +47,7 @@ describe("the log of a task", () => {
   const finish = (taskId: string): Promise<void> => endTask(node.database, taskId);
 
   function events(taskId: string, lastEventId?: string, apiKey = node.adminKey): Promise<EventReader> {
-    return openEvents(`${node.url}/api/tasks/${taskId}/log/events`, { apiKey, lastEventId });
+    return openEvents(`${node.url}/api/tasks/${taskId}/log/events`, { apiKey, lastEventId, silenceMs: 30_000 });
   }
 
   /** Events up to and with the first one that fits. */

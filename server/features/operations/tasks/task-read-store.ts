@@ -1,6 +1,7 @@
 // Reads tasks for lists and pages. The engine is their only writer.
 
 import type { Queryable } from "../../../platform/database/database.ts";
+import type { SpacesAsked } from "../../../platform/resources/resources.ts";
 import type { PlannedParts } from "./task-progress.ts";
 
 export interface TaskRow {
@@ -38,6 +39,7 @@ const isInterrupted = `(t.completed_at IS NULL AND EXISTS (SELECT 1 FROM interru
 
 export interface TaskFilter {
   spaceId?: string | undefined;
+  spaces?: SpacesAsked | undefined;
   ids?: readonly string[] | undefined;
   active?: boolean | undefined;
   running?: boolean | undefined;
@@ -62,6 +64,10 @@ function conditions(filter: TaskFilter, withStates: boolean): { sql: string; val
   };
   const lower = (list: readonly string[]) => list.map((one) => one.toLowerCase());
   if (filter.spaceId !== undefined) add("t.space_id = $?", filter.spaceId);
+  if (filter.spaces !== undefined) {
+    if (filter.spaces.ids === undefined) sql.push(filter.spaces.includeSystem ? "true" : "t.space_id IS NOT NULL");
+    else add(`(lower(t.space_id) = ANY ($?)${filter.spaces.includeSystem ? " OR t.space_id IS NULL" : ""})`, filter.spaces.ids);
+  }
   if (filter.ids?.length) add("lower(t.id) = ANY ($?)", lower(filter.ids));
   if (filter.names?.length) add("lower(t.name) = ANY ($?)", lower(filter.names));
   if (filter.node) add("lower('OctopusServerNodes-' || t.server_node) = lower($?)", filter.node);

@@ -10,11 +10,14 @@ import { durationText } from "../../../base/duration-text.ts";
 import { problem } from "../../../base/problems.ts";
 import type { Json, LogFolder, TaskLogFeed, TaskLogIndex } from "../../../engine/tasks/tasks.ts";
 import { enqueueTask, readTaskLog, requestCancel } from "../../../engine/tasks/tasks.ts";
+import { requirePermission } from "../../../platform/access/access.ts";
+import type { Caller } from "../../../platform/access/access.ts";
 import type { Database, Queryable } from "../../../platform/database/database.ts";
 import { change, created, ok, plainText, read } from "../../../platform/http/http.ts";
 import type { EventStreams, Route } from "../../../platform/http/http.ts";
-import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
+import { acrossSpacesQuery, listQuery, pageOf, pageWanted, readSpacesAsked } from "../../../platform/resources/resources.ts";
 import type { Secrets } from "../../../platform/secrets/secrets.ts";
+import { findSpaceId } from "../../organization/organization.ts";
 import { repeatDeployment } from "../../runs/runs.ts";
 import { readHealthArguments, relatedMachinesMax } from "./health-arguments.ts";
 import { buildLogTree, rawLogText } from "./log-tree.ts";
@@ -103,6 +106,7 @@ function present(row: TaskRow) {
 const texts = Type.Optional(Type.Array(Type.String()));
 const query = Type.Object({
   ...listQuery,
+  ...acrossSpacesQuery,
   active: Type.Optional(Type.Boolean()),
   running: Type.Optional(Type.Boolean()),
   states: texts,
@@ -116,8 +120,20 @@ const query = Type.Object({
   hasPendingInterruptions: Type.Optional(Type.Boolean()),
 });
 
-function filterOf(wanted: Static<typeof query>, spaceId: string | undefined): TaskFilter {
-  return { ...wanted, names: wanted.name, spaceId };
+function filterOf(wanted: Static<typeof query>, space: { id: string } | undefined): TaskFilter {
+  return { ...wanted, names: wanted.name, spaceId: space?.id, spaces: readSpacesAsked(space, wanted) };
+}
+
+/**
+ * Clients that work in a space queue its tasks at the address of all of them, and name the space in the task.
+ * @throws Problem 400, 403
+ */
+async function spaceOfNewTask(tx: Queryable, caller: Caller, space: { id: string }, named: string | null | undefined): Promise<string> {
+  if (!named || named.toLowerCase() === space.id.toLowerCase()) return space.id;
+  const id = await findSpaceId(tx, named);
+  if (id === undefined) throw problem.invalid(`There is no space '${named}'.`);
+  requirePermission(caller, "TaskCreate", { spaceId: id });
+  return id;
 }
 
 async function getTask(db: Queryable, space: { id: string } | undefined, id: string): Promise<TaskRow> {
@@ -169,7 +185,7 @@ export function taskRoutes(parts: TasksParts): Route[] {
       answer: ServerTaskPage,
       handler: async ({ db, space, query: wanted }) => {
         const window = pageWanted(wanted);
-        const filter = filterOf(wanted, space?.id);
+        const filter = filterOf(wanted, space);
         const { rows, total } = await store.listTasks(db, filter, window);
         const path = space === undefined ? "/api/tasks" : `/api/${space.id}/tasks`;
         return ok({
@@ -287,7 +303,7 @@ export function taskRoutes(parts: TasksParts): Route[] {
       permission: "TaskCreate",
       body: ServerTaskBody,
       answer: ServerTask,
-      handler: async ({ tx, space, actor, body }) => {
+      handler: async ({ tx, space, caller, actor, body }) => {
         const name = parts.queueableTasks.find((one) => one.toLowerCase() === body.Name.trim().toLowerCase());
         if (name === undefined)
           throw problem.invalid(
@@ -296,9 +312,10 @@ export function taskRoutes(parts: TasksParts): Route[] {
         const wanted = (body.Arguments ?? {}) as { [key: string]: Json };
         if (JSON.stringify(wanted).length > argumentsCharactersMax)
           throw problem.invalid(`Arguments are longer than the limit of ${argumentsCharactersMax} characters.`);
-        const health = name === "Health" ? await readHealthArguments(tx, space.id, wanted) : undefined;
+        const spaceId = await spaceOfNewTask(tx, caller, space, body.SpaceId);
+        const health = name === "Health" ? await readHealthArguments(tx, spaceId, wanted) : undefined;
         const id = await enqueueTask(tx, {
-          spaceId: space.id,
+          spaceId,
           name,
           description: body.Description?.trim() || name,
           arguments: health ?? wanted,

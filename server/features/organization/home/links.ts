@@ -109,7 +109,7 @@ export const spaceLinks: Readonly<Record<string, string>> = {
   MachineRoles: "/machineroles/all",
   MachineShells: "/machines/operatingsystem/shells/all",
   Machines:
-    "/machines{/id}{?skip,take,name,ids,partialName,roles,isDisabled,healthStatuses,commStyles,tenantIds,tenantTags,environmentIds,thumbprint,deploymentId,shellNames}",
+    "/machines{/id}{?skip,take,name,ids,partialName,roles,isDisabled,healthStatuses,commStyles,tenantIds,tenantTags,environmentIds,thumbprint,deploymentId,shellNames,deploymentTargetTypes}",
   PackageDeltaSignature: "/packages/{packageId}/{version}/delta-signature",
   PackageDeltaUpload: "/packages/{packageId}/{baseVersion}/delta{?replace,overwriteMode}",
   PackageMetadata: "/package-metadata{/id}{?filter,latest,skip,take,replace,overwriteMode}",
@@ -138,7 +138,7 @@ export const spaceLinks: Readonly<Record<string, string>> = {
   TagSets: "/tagsets{/id}{?skip,take,ids,partialName}",
   TenantTagTest: "/tenants/tag-test{?tenantIds,tags}",
   TenantVariables: "/tenantvariables/all{?projectId}",
-  Tenants: "/tenants{/id}{?skip,projectId,name,tags,take,ids,clone,partialName,clonedFromTenantId}",
+  Tenants: "/tenants{/id}{?skip,projectId,name,tags,take,ids,clone,partialName,clonedFromTenantId,isDisabled}",
   TenantsMissingVariables: "/tenants/variables-missing{?tenantId,projectId,environmentId,includeDetails}",
   TenantsStatus: "/tenants/status",
   Triggers: "/projecttriggers{/id}{?skip,take,ids,runbooks}",

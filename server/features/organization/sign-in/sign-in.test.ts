@@ -177,5 +177,8 @@ test("S1: a sign-in link signs in once, within its time, and stands nowhere but 
   const late = new URL((await node.post("/api/users/sign-in-links")).Address);
   await node.database.execute(`UPDATE sign_in_links SET expires_at = now()`);
   assert.equal((await by("GET", late.pathname + late.search, {})).status, 403);
+  // A person in a browser comes to the page where they can sign in, which tells them why.
+  const shown = await by("GET", late.pathname + late.search, { Accept: "text/html,application/xhtml+xml,*/*;q=0.8" });
+  assert.deepEqual([shown.status, shown.headers.get("location"), shown.headers.get("set-cookie")], [303, "/app/signin?link=over", null]);
   assert.equal((await by("POST", "/api/users/sign-in-links", {})).status, 401);
 });

@@ -128,8 +128,10 @@ export function signInRoutes(parts: { installationId: string }): Route[] {
       query: Type.Object({ token: Type.String({ minLength: 1, maxLength: signInTokenCharactersMax }) }),
       answer: "nothing",
       answerHoldsSecret: true,
-      handler: async ({ tx, query, origin }) => {
+      handler: async ({ tx, query, origin, accept }) => {
         const user = await spendSignInLink(tx, hashSignInToken(query.token));
+        // Who clicked it is told by a page; who has a session still goes on with that.
+        if (user === undefined && accept.includes("text/html")) return { status: 303, location: "/app/signin?link=over" };
         if (user === undefined)
           throw new Problem(
             403,

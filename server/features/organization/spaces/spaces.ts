@@ -47,6 +47,11 @@ export async function findDefaultSpaceId(db: Queryable): Promise<string | undefi
   return (await store.findDefaultSpace(db))?.id;
 }
 
+/** By id or slug. */
+export async function findSpaceId(db: Queryable, idOrSlug: string): Promise<string | undefined> {
+  return (await store.findSpace(db, idOrSlug))?.id;
+}
+
 /** All spaces as documents, by name. */
 export async function listSpaceDocuments(db: Queryable) {
   return (await store.listSpaces(db)).map(presentSpace);

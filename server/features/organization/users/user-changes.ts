@@ -135,6 +135,25 @@ export function userChangeRoutes(parts: UserChangesParts): Route[] {
       },
     }),
     change({
+      method: "PUT",
+      path: "/users/{id}/revoke-sessions",
+      scope: "system",
+      permission: "UserEdit",
+      answer: "nothing",
+      handler: async ({ tx, actor, params }) => {
+        const user = await getUser(tx, params.id);
+        await parts.endSessions(tx, user.id);
+        await recordEvent(tx, {
+          spaceId: null,
+          category: "Modified",
+          actor,
+          message: `The sessions of user ${user.username} were ended`,
+          relatedDocumentIds: [user.id],
+        });
+        return nothing();
+      },
+    }),
+    change({
       method: "DELETE",
       path: "/users/{id}",
       scope: "system",

@@ -20,6 +20,7 @@ export function presentUser(row: UserRow, caller: { userId: string | null }) {
       Permissions: `${self}/permissions{?spaces,includeSystem}`,
       PermissionsConfiguration: `${self}/permissions/configuration{?spaces,includeSystem}`,
       ApiKeys: `${self}/apikeys{/id}{?skip,take}`,
+      RevokeSessions: `${self}/revoke-sessions`,
       Spaces: `${self}/spaces`,
       Teams: `${self}/teams{?spaces,includeSystem}`,
     },

@@ -3,7 +3,7 @@
 import { Type } from "typebox";
 import { page } from "@cuttle/contract/rest/shapes";
 import { Space } from "@cuttle/contract/rest/spaces";
-import { User } from "@cuttle/contract/rest/users";
+import { TeamName, User, UserPermissions } from "@cuttle/contract/rest/users";
 import { problem } from "../../../base/problems.ts";
 import { mayDo } from "../../../platform/access/access.ts";
 import type { Caller } from "../../../platform/access/access.ts";
@@ -12,11 +12,12 @@ import { nextId } from "../../../platform/database/database.ts";
 import type { Queryable, Transaction } from "../../../platform/database/database.ts";
 import { ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
-import { listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
+import { acrossSpacesQuery, listQuery, pageOf, pageWanted, readSpacesAsked } from "../../../platform/resources/resources.ts";
 import { listSpaceDocuments } from "../spaces/spaces.ts";
 import { userChangeRoutes } from "./user-changes.ts";
 import type { UserChangesParts } from "./user-changes.ts";
 import { presentUser } from "./user-document.ts";
+import { presentPermissions } from "./user-permissions.ts";
 import * as store from "./user-store.ts";
 import type { UserRow } from "./user-store.ts";
 
@@ -135,6 +136,35 @@ export function userRoutes(parts: UserChangesParts): Route[] {
       permission: "signed-in",
       answer: User,
       handler: async ({ db, caller, params }) => ok(presentUser(await requireUser(db, caller, params.id), caller)),
+    }),
+    read({
+      path: "/users/{id}/permissions",
+      scope: "either",
+      permission: "signed-in",
+      query: Type.Object(acrossSpacesQuery),
+      answer: UserPermissions,
+      handler: async ({ db, caller, space, params, query: wanted }) => {
+        const user = await requireUser(db, caller, params.id);
+        const asked = space === undefined ? readSpacesAsked(space, wanted) : { ids: [space.id.toLowerCase()], includeSystem: false };
+        const spaces = (await listSpaceDocuments(db)).map(({ Id }) => Id);
+        return ok(
+          presentPermissions(user, {
+            spaceIds: spaces.filter((id) => asked?.ids === undefined || asked.ids.includes(id.toLowerCase())),
+            includeSystem: asked?.includeSystem ?? true,
+          }),
+        );
+      },
+    }),
+    read({
+      path: "/users/{id}/teams",
+      scope: "either",
+      permission: "signed-in",
+      query: Type.Object(acrossSpacesQuery),
+      answer: Type.Array(TeamName),
+      handler: async ({ db, caller, params }) => {
+        await requireUser(db, caller, params.id);
+        return ok([]);
+      },
     }),
     read({
       path: "/users/{id}/spaces",

@@ -62,6 +62,25 @@ export async function channelsOfProject(db: Queryable, spaceId: string, projectI
   return channels.all(db, spaceId, {}, [{ sql: "r.project_id = $?", values: [projectId] }]);
 }
 
+/** Gives a new project the channels of another one, its default among them. Answers the new id of each. */
+export async function copyChannels(
+  tx: Transaction,
+  { spaceId, actor, from, to }: { spaceId: string; actor: Actor; from: string; to: string },
+): Promise<Map<string, string>> {
+  const [made] = await channelsOfProject(tx, spaceId, to);
+  const ids = new Map<string, string>();
+  for (const { Name, Description, LifecycleId, Rules, TenantTags, ...one } of await channelsToChooseFrom(tx, spaceId, from)) {
+    const rules = (Rules as object[]).map((rule) => ({ ...rule, Id: null }));
+    const body = { Name, Description, LifecycleId, Rules: rules, TenantTags, ProjectId: to, IsDefault: one["IsDefault"] };
+    const copy =
+      one["IsDefault"] === true
+        ? await channels.update(tx, spaceId, actor, made!.Id, body)
+        : await channels.create(tx, spaceId, actor, body);
+    ids.set(one.Id, copy.Id);
+  }
+  return ids;
+}
+
 /** The channel a client named by name, id or slug; the default one when it named none. @throws Problem 400 */
 export async function chooseChannel(
   db: Queryable,

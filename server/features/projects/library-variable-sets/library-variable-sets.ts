@@ -6,7 +6,7 @@ import { problem } from "../../../base/problems.ts";
 import { ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
 import { defineResource } from "../../../platform/resources/resources.ts";
-import { readTemplates } from "../variable-templates/variable-templates.ts";
+import { presentTemplate, readTemplates, templatesOf } from "../variable-templates/variable-templates.ts";
 import { createVariableSet, forgetVariablesOf, variableSetIdOf } from "../variables/variables.ts";
 import { listUsages } from "./library-variable-set-store.ts";
 
@@ -40,7 +40,11 @@ export const libraryVariableSets = defineResource({
     Variables: `${base}/variables/${variableSetIdOf(Id)}`,
     Usages: `${base}/libraryvariablesets/${Id}/usages`,
   }),
-  present: (document) => Object.assign(document, { VariableSetId: variableSetIdOf(document.Id) }),
+  present: (document) =>
+    Object.assign(document, {
+      Templates: templatesOf(document).map(presentTemplate),
+      VariableSetId: variableSetIdOf(document.Id),
+    }),
   beforeSave: async (_tx, { values, current }) => {
     if (current !== undefined && values["ContentType"] !== current["ContentType"])
       throw problem.invalid("The ContentType of a library variable set cannot be changed.");

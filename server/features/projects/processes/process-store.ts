@@ -24,6 +24,17 @@ interface Row {
   snapshot_id: string | null;
 }
 
+function readRow(row: Row): StoredProcess {
+  return {
+    id: row.id,
+    spaceId: row.space_id,
+    projectId: row.project_id,
+    version: row.version,
+    steps: readStoredSteps(row.id, row.format_version, row.steps),
+    snapshotId: row.snapshot_id,
+  };
+}
+
 /** By its own id or by its project's id; both in any letter case. */
 export async function findProcess(
   db: Queryable,
@@ -37,16 +48,25 @@ export async function findProcess(
        FROM deployment_processes p WHERE p.space_id = $1 AND (lower(p.id) = lower($2) OR p.project_id = $2) ${lock && "FOR UPDATE OF p"}`,
     [spaceId, idOrProjectId],
   );
-  return (
-    row && {
-      id: row.id,
-      spaceId: row.space_id,
-      projectId: row.project_id,
-      version: row.version,
-      steps: readStoredSteps(row.id, row.format_version, row.steps),
-      snapshotId: row.snapshot_id,
-    }
+  return row && readRow(row);
+}
+
+/** Processes of a space in the order of their projects' names; `ids` are those of processes in any letter case. */
+export async function listProcesses(
+  db: Queryable,
+  spaceId: string,
+  ids: readonly string[] | undefined,
+  window: { skip: number; take: number },
+): Promise<{ processes: StoredProcess[]; total: number }> {
+  const wanted = ids === undefined || ids.length === 0 ? null : ids.map((id) => id.toLowerCase());
+  const rows = await db.query<Row & { total: number }>(
+    `SELECT p.id, p.space_id, p.project_id, p.version, p.format_version, p.steps, count(*) OVER () AS total,
+            (SELECT s.id FROM process_snapshots s WHERE s.project_id = p.project_id AND s.process_version = p.version ORDER BY s.id LIMIT 1) AS snapshot_id
+       FROM deployment_processes p JOIN projects o ON o.id = p.project_id
+      WHERE p.space_id = $1 AND ($2::text[] IS NULL OR lower(p.id) = ANY ($2)) ORDER BY lower(o.name), p.id OFFSET $3 LIMIT $4`,
+    [spaceId, wanted, window.skip, window.take],
   );
+  return { processes: rows.map(readRow), total: rows[0]?.total ?? 0 };
 }
 
 export async function insertProcess(tx: Transaction, process: { id: string; spaceId: string; projectId: string }): Promise<void> {
@@ -81,6 +101,16 @@ export async function findSnapshotSteps(db: Queryable, snapshotId: string): Prom
     [snapshotId],
   );
   return row && readStoredSteps(snapshotId, row.format_version, row.steps);
+}
+
+/** The steps of several frozen copies; one that is not there has no entry. */
+export async function listSnapshotSteps(db: Queryable, snapshotIds: readonly string[]): Promise<Map<string, ProcessStep[]>> {
+  if (snapshotIds.length === 0) return new Map();
+  const rows = await db.query<{ id: string; format_version: number; steps: unknown }>(
+    `SELECT id, format_version, steps FROM process_snapshots WHERE id = ANY ($1)`,
+    [snapshotIds],
+  );
+  return new Map(rows.map((row) => [row.id, readStoredSteps(row.id, row.format_version, row.steps)]));
 }
 
 /** The frozen copy as a process. */

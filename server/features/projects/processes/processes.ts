@@ -1,7 +1,9 @@
 // The deployment process of a project, at both of its addresses. A save replaces all steps; a release freezes a copy.
 
 import { randomBytes } from "node:crypto";
+import { Type } from "typebox";
 import type { Static } from "@cuttle/contract/rest/shapes";
+import { page } from "@cuttle/contract/rest/shapes";
 import { DeploymentProcess, DeploymentProcessBody } from "@cuttle/contract/rest/deployment-processes";
 import { problem } from "../../../base/problems.ts";
 import type { Actor } from "../../../platform/audit/audit.ts";
@@ -9,23 +11,57 @@ import { recordEvent } from "../../../platform/audit/audit.ts";
 import type { Queryable, Transaction } from "../../../platform/database/database.ts";
 import { change, ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
-import { keepSecret } from "../../../platform/kept-secrets/kept-secrets.ts";
+import { copyKeptSecrets, keepSecret } from "../../../platform/kept-secrets/kept-secrets.ts";
 import type { Secrets } from "../../../platform/secrets/secrets.ts";
-import { resolveIds } from "../../../platform/resources/resources.ts";
+import { listQuery, pageOf, pageWanted, resolveIds } from "../../../platform/resources/resources.ts";
 import { channelsOfProject } from "../channels/channels.ts";
 import { presentSteps, readProcess } from "./process-rules.ts";
 import * as store from "./process-store.ts";
 import type { StoredProcess } from "./process-store.ts";
-import type { ProcessStep } from "./process.ts";
+import type { ProcessStep, StoredProperties } from "./process.ts";
 
 export type { ProcessAction, ProcessStep, StoredProperties, StoredProperty } from "./process.ts";
-export { findSnapshotSteps, findSnapshotVersion } from "./process-store.ts";
+export { findSnapshotSteps, findSnapshotVersion, listSnapshotSteps } from "./process-store.ts";
 
 export const processIdOf = (projectId: string) => `deploymentprocess-${projectId}`;
 
 export async function createProcess(tx: Transaction, spaceId: string, projectId: string): Promise<void> {
   await store.insertProcess(tx, { id: processIdOf(projectId), spaceId, projectId });
 }
+
+/** Gives a new project the steps of another one, with secrets of its own. What a step was limited to is looked up among the copied channels. */
+export async function copyProcess(
+  tx: Transaction,
+  secrets: Secrets,
+  { spaceId, from, to, channelIds }: { spaceId: string; from: string; to: string; channelIds: ReadonlyMap<string, string> },
+): Promise<void> {
+  const { steps } = await getProcess(tx, spaceId, from);
+  if (steps.length === 0) return;
+  const target = await getProcess(tx, spaceId, to, "FOR UPDATE");
+  const all = steps.flatMap((step) => [step.Properties, ...step.Actions.map((action) => action.Properties)]);
+  const ids = all.flatMap((properties) => Object.values(properties)).flatMap((value) => (isSecret(value) ? [value.secretId] : []));
+  const newIds = await copyKeptSecrets(tx, secrets, { spaceId, owner: target.id, ids });
+  const own = (properties: StoredProperties): StoredProperties =>
+    Object.fromEntries(
+      Object.entries(properties).map(([name, value]) => {
+        if (!isSecret(value)) return [name, value];
+        const secretId = newIds.get(value.secretId);
+        return [name, secretId === undefined ? null : { secretId }];
+      }),
+    );
+  const copies = steps.map((step) => ({
+    ...step,
+    Properties: own(step.Properties),
+    Actions: step.Actions.map((action) => ({
+      ...action,
+      Properties: own(action.Properties),
+      Channels: action.Channels.flatMap((id) => channelIds.get(id) ?? []),
+    })),
+  }));
+  await store.updateProcess(tx, target.id, target.version + 1, copies);
+}
+
+const isSecret = (value: StoredProperties[string]): value is { secretId: string } => typeof value === "object" && value !== null;
 
 /** By process or project id. @throws Problem 404 */
 export async function getProcess(
@@ -129,6 +165,21 @@ export function processRoutes(
   getProjectId: (db: Queryable, spaceId: string, idOrSlug: string) => Promise<string>,
 ): Route[] {
   return [
+    read({
+      path: "/deploymentprocesses",
+      scope: "space",
+      permission: "ProcessView",
+      query: Type.Object(listQuery),
+      answer: page(DeploymentProcess),
+      handler: async ({ db, space, query }) => {
+        const window = pageWanted(query);
+        const { processes, total } = await store.listProcesses(db, space.id, query.ids, window);
+        const items = processes.map(present);
+        return ok(
+          pageOf({ itemType: "DeploymentProcess", items, total, wanted: window, path: `/api/${space.id}/deploymentprocesses`, query }),
+        );
+      },
+    }),
     read({
       path: "/deploymentprocesses/{id}",
       scope: "space",

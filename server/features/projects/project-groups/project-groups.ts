@@ -17,7 +17,7 @@ export const projectGroups = defineResource({
   answer: ProjectGroup,
   body: ProjectGroupBody,
   permissions: { view: "ProjectGroupView", create: "ProjectGroupCreate", edit: "ProjectGroupEdit", delete: "ProjectGroupDelete" },
-  links: ({ Id }, base) => ({ Projects: `${base}/projectgroups/${Id}/projects{?skip,take,partialName}` }),
+  links: ({ Id }, base) => ({ Projects: `${base}/projectgroups/${Id}/projects` }),
   present: (document) => Object.assign(document, { EnvironmentIds: [], RetentionPolicyId: null }),
 });
 

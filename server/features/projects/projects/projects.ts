@@ -1,19 +1,19 @@
 // Projects with the settings of their deployments. Creating one makes its process and its default channel in the same transaction.
 
 import { Type } from "typebox";
-import { page } from "@cuttle/contract/rest/shapes";
+import { anything, map, page } from "@cuttle/contract/rest/shapes";
 import { DeploymentSettings, DeploymentSettingsBody, Project, ProjectBody, ProjectSummary } from "@cuttle/contract/rest/projects";
 import { problem } from "../../../base/problems.ts";
 import type { Queryable } from "../../../platform/database/database.ts";
 import { change, ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
-import { defineResource, listQuery } from "../../../platform/resources/resources.ts";
+import { defineResource, listQuery, pageOf, pageWanted } from "../../../platform/resources/resources.ts";
 import type { Document, ResourceField } from "../../../platform/resources/resources.ts";
 import { lifecycles } from "../../library/library.ts";
 import { channelPage, channelQuery, channels, createDefaultChannel } from "../channels/channels.ts";
 import { createProcess, getProcess, processIdOf } from "../processes/processes.ts";
 import { projectGroups } from "../project-groups/project-groups.ts";
-import { readTemplates } from "../variable-templates/variable-templates.ts";
+import { presentTemplate, readTemplates, templatesOf } from "../variable-templates/variable-templates.ts";
 import { createVariableSet, forgetVariablesOf, variableSetIdOf } from "../variables/variables.ts";
 import type { ProjectOfVariables } from "../variables/variables.ts";
 import { countUnfinishedTasksOfProject, setIncludedLibrarySets } from "./project-store.ts";
@@ -61,6 +61,7 @@ export const projects = defineResource({
         ProjectTags: [],
         Templates: [],
         ReleaseCreationStrategy: {},
+        ClonedFromProjectId: null,
       }),
       IncludedLibraryVariableSetIds: {
         column: "settings",
@@ -81,6 +82,13 @@ export const projects = defineResource({
   },
   answer: Project,
   body: ProjectBody,
+  ownCreate: true,
+  filters: {
+    clonedFromProjectId: {
+      type: Type.String(),
+      where: (value: string) => ({ sql: "lower(r.settings ->> 'ClonedFromProjectId') = lower($?)", values: [value] }),
+    },
+  },
   permissions: { view: "ProjectView", create: "ProjectCreate", edit: "ProjectEdit", delete: "ProjectDelete" },
   links: ({ Id }, base) => ({
     Releases: `${base}/projects/${Id}/releases{/version}{?skip,take,searchByVersion}`,
@@ -89,12 +97,15 @@ export const projects = defineResource({
     DeploymentProcess: `${base}/projects/${Id}/deploymentprocesses`,
     DeploymentSettings: `${base}/projects/${Id}/deploymentsettings`,
     Variables: `${base}/variables/${variableSetIdOf(Id)}`,
+    Runbooks: `${base}/projects/${Id}/runbooks{?skip,take,partialName}`,
+    RunbookSnapshots: `${base}/projects/${Id}/runbookSnapshots{/name}{?skip,take,searchByName}`,
     Summary: `${base}/projects/${Id}/summary`,
+    Triggers: `${base}/projects/${Id}/triggers{?skip,take,partialName,triggerActionType,triggerActionCategory,runbooks}`,
     Web: `/app#/${base.slice("/api/".length)}/projects/${Id}`,
   }),
   present: (document) =>
     Object.assign(document, {
-      ClonedFromProjectId: null,
+      Templates: templatesOf(document).map(presentTemplate),
       DeploymentProcessId: processIdOf(document.Id),
       VariableSetId: variableSetIdOf(document.Id),
       IsVersionControlled: false,
@@ -174,7 +185,25 @@ function projectsBelow(path: string, find: (db: Queryable, spaceId: string, id: 
   });
 }
 
+/** What no project can have yet: an empty page, so that a client which goes through all there is of a project comes to its end. */
+function noneBelow(last: string, itemType: string, permission: "RunbookView" | "TriggerView"): Route {
+  return read({
+    path: `/projects/{id}/${last}`,
+    scope: "space",
+    permission,
+    query: Type.Object(listQuery),
+    answer: page(map(anything())),
+    handler: async ({ db, space, params, query }) => {
+      const path = `/api/${space.id}/projects/${await getProjectId(db, space.id, (params as { id: string }).id)}/${last}`;
+      return ok(pageOf({ itemType, items: [], total: 0, wanted: pageWanted(query), path, query }));
+    },
+  });
+}
+
 export const projectRoutes: Route[] = [
+  noneBelow("runbooks", "Runbook", "RunbookView"),
+  noneBelow("runbookSnapshots", "RunbookSnapshot", "RunbookView"),
+  noneBelow("triggers", "ProjectTrigger", "TriggerView"),
   ...projects.routes,
   projectsBelow("projectgroups", projectGroups.get, "project_group_id"),
   read({

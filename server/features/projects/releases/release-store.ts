@@ -77,6 +77,15 @@ export async function findReleaseByVersion(db: Queryable, projectId: string, ver
   return row;
 }
 
+/** This one and those of its project made before it, back to the one after `there`; newest first. None when it is not newer than that. */
+export async function listReleasesUpTo(db: Queryable, release: ReleaseRow, there: string | undefined, most: number): Promise<ReleaseRow[]> {
+  return db.query<ReleaseRow>(
+    `SELECT ${columns} FROM releases r WHERE r.project_id = $1 AND r.number <= $2
+        AND r.number > coalesce((SELECT o.number FROM releases o WHERE o.id = $3), 0) ORDER BY r.number DESC LIMIT $4`,
+    [release.project_id, release.number, there ?? null, most],
+  );
+}
+
 export async function latestVersion(db: Queryable, projectId: string, channelId: string | null = null): Promise<string | undefined> {
   const [row] = await db.query<{ version: string }>(
     `SELECT version FROM releases WHERE project_id = $1 AND ($2::text IS NULL OR channel_id = $2) ORDER BY number DESC LIMIT 1`,

@@ -3,7 +3,7 @@
 import { Type } from "typebox";
 import { page } from "@cuttle/contract/rest/shapes";
 import type { Static } from "@cuttle/contract/rest/shapes";
-import { CreateReleaseCommand, CreateReleaseResponse, Release, ReleaseBody } from "@cuttle/contract/rest/releases";
+import { CreateReleaseCommand, CreateReleaseResponse, MissingPackages, Release, ReleaseBody } from "@cuttle/contract/rest/releases";
 import { ReleaseTemplate } from "@cuttle/contract/rest/deployment-processes";
 import { problem } from "../../../base/problems.ts";
 import type { Actor } from "../../../platform/audit/audit.ts";
@@ -22,7 +22,9 @@ import { findProjectByText, getProjectId, projectOfVariables, projects } from ".
 import { freezeVariables, loadCurrentVariables, loadVariableSnapshots } from "../variables/variables.ts";
 import type { ReleaseVariables } from "../variables/variables.ts";
 import { newestVersionWithin } from "../../library/feeds/feeds.ts";
-import { newestVersion } from "../../library/library.ts";
+import type { PrepareArchives } from "../../library/library.ts";
+import { nameOfFeed, newestVersion } from "../../library/library.ts";
+import { findBuildsOfReleases, findMissingPackages } from "./release-packages.ts";
 import * as store from "./release-store.ts";
 import type { ReleaseFilter, ReleaseRow } from "./release-store.ts";
 import { donorPackageOf, nextReleaseVersion } from "./next-release-version.ts";
@@ -32,6 +34,7 @@ import type { GivenSelection, PackageUse, SelectedPackage } from "./selected-pac
 
 export { findRelease, findReleaseByVersion, listReleases } from "./release-store.ts";
 export type { ReleaseRow } from "./release-store.ts";
+export { listReleasesBetween } from "./releases-between.ts";
 export { packagesOf, selectedVersion } from "./selected-packages.ts";
 export type { PackageUse } from "./selected-packages.ts";
 
@@ -41,7 +44,8 @@ export type BeforeReleaseDelete = (tx: Transaction, release: ReleaseRow) => Prom
 /** Extension point: what a new release sets going, in the transaction that makes it. */
 export type AfterReleaseCreate = (tx: Transaction, release: ReleaseRow) => Promise<void>;
 
-export function presentRelease(row: ReleaseRow) {
+/** `builds`: how its packages were built, where the document says it. */
+export function presentRelease(row: ReleaseRow, builds: readonly object[] = []) {
   const base = `/api/${row.space_id}`;
   const self = `${base}/releases/${row.id}`;
   return {
@@ -55,7 +59,7 @@ export function presentRelease(row: ReleaseRow) {
     IgnoreChannelRules: row.ignore_channel_rules,
     SelectedPackages: row.selected_packages,
     SelectedGitResources: [],
-    BuildInformation: [],
+    BuildInformation: builds,
     CustomFields: row.custom_fields,
     VersionControlReference: null,
     ProjectDeploymentProcessSnapshotId: row.process_snapshot_id,
@@ -70,6 +74,7 @@ export function presentRelease(row: ReleaseRow) {
       DeploymentPreviews: `${self}/deployments/previews`,
       Progression: `${self}/progression`,
       ProjectDeploymentProcessSnapshot: `${base}/deploymentprocesses/${row.process_snapshot_id}`,
+      MissingPackages: `${self}/missingpackages`,
       SnapshotVariables: `${self}/snapshot-variables`,
       ...(row.variable_snapshot_id === null ? {} : { ProjectVariableSnapshot: `${base}/variables/${row.variable_snapshot_id}` }),
       Defects: `${self}/defects`,
@@ -79,6 +84,16 @@ export function presentRelease(row: ReleaseRow) {
       Web: `/app#/${row.space_id}/releases/${row.id}`,
     },
   };
+}
+
+/** With how their packages were built. */
+async function presentReleases(db: Queryable, spaceId: string, rows: readonly ReleaseRow[]) {
+  const builds = await findBuildsOfReleases(db, spaceId, rows);
+  return rows.map((row, n) => presentRelease(row, builds[n]));
+}
+
+async function presentWhole(db: Queryable, row: ReleaseRow) {
+  return (await presentReleases(db, row.space_id, [row]))[0]!;
 }
 
 /** @throws Problem 404 */
@@ -93,6 +108,12 @@ export async function getRelease(
   return row;
 }
 
+/** What follows the making of a release. */
+interface MadeRelease {
+  afterCreate: AfterReleaseCreate;
+  prepareArchives: PrepareArchives;
+}
+
 interface NewRelease {
   project: Document;
   /** The first one that the packages fit; where they fit none, the first one is refused. */
@@ -101,7 +122,7 @@ interface NewRelease {
   notes: string | null | undefined;
   ignoreChannelRules: boolean;
   customFields: Record<string, string | null>;
-  afterCreate: AfterReleaseCreate;
+  made: MadeRelease;
   selectedPackages: readonly GivenSelection[];
   /** The version of a package for which none was selected. */
   otherwise: (use: PackageUse, action: ProcessAction, step: ProcessStep, channel: Document) => Promise<string | undefined>;
@@ -177,8 +198,22 @@ async function createRelease(tx: Transaction, spaceId: string, actor: Actor, wan
     relatedDocumentIds: [id, projectId, channel.Id],
   });
   const release = await getRelease(tx, spaceId, id);
-  await wanted.afterCreate(tx, release);
+  // Only begun, and of use even if this transaction fails: it depends on the feed alone.
+  wanted.made.prepareArchives(packagesToUnpack(spaceId, steps, selected));
+  await wanted.made.afterCreate(tx, release);
   return release;
+}
+
+function packagesToUnpack(spaceId: string, steps: readonly ProcessStep[], selected: readonly SelectedPackage[]) {
+  return steps.flatMap((step) =>
+    step.Actions.flatMap((action) =>
+      packagesOf(action).flatMap((use) => {
+        const version = selectedVersion(selected, step, action, use.name);
+        const isKept = use.name !== "" && use.properties["Extract"]?.toLowerCase() === "false";
+        return version === undefined || isKept || use.isNotAcquired === true ? [] : [{ ...use, spaceId, version }];
+      }),
+    ),
+  );
 }
 
 /** Gives a release the variables as they are now; everything else of it stays frozen. @throws Problem 404 */
@@ -234,7 +269,7 @@ async function createByCommand(
   spaceId: string,
   actor: Actor,
   body: Static<typeof CreateReleaseCommand>,
-  afterCreate: AfterReleaseCreate,
+  made: MadeRelease,
 ): Promise<ReleaseRow> {
   const project = await findProjectByText(tx, spaceId, body.ProjectName);
   if (body.GitRef || body.GitCommit)
@@ -255,7 +290,7 @@ async function createByCommand(
     notes: body.ReleaseNotes,
     ignoreChannelRules: body.IgnoreChannelRules ?? false,
     customFields: body.CustomFields ?? {},
-    afterCreate,
+    made,
     selectedPackages: [],
     otherwise: async (use, action, step, channel) => {
       const wished = wishedVersion(wishes, use, action, step) ?? version;
@@ -281,10 +316,10 @@ async function packageQuestions(db: Queryable, project: Document, steps: readonl
         PackageReferenceName: use.name,
         PackageId: use.packageId,
         FeedId: use.feedId,
-        FeedName: use.feedId,
+        FeedName: nameOfFeed(use.feedId),
         NuGetPackageId: use.packageId,
         NuGetFeedId: use.feedId,
-        NuGetFeedName: use.feedId,
+        NuGetFeedName: nameOfFeed(use.feedId),
         ProjectName: String(project["Name"]),
         IsResolvable: !use.packageId.includes("#{") && !use.feedId.includes("#{"),
         FixedVersion: null,
@@ -310,7 +345,7 @@ async function releasePage(db: Queryable, spaceId: string, wanted: Static<typeof
   );
   return pageOf({
     itemType: "Release",
-    items: rows.map(presentRelease),
+    items: await presentReleases(db, spaceId, rows),
     total,
     wanted: window,
     path: `/api/${spaceId}/${path}`,
@@ -321,10 +356,13 @@ async function releasePage(db: Queryable, spaceId: string, wanted: Static<typeof
 export function releaseRoutes({
   beforeReleaseDelete: beforeDelete,
   afterReleaseCreate: afterCreate,
+  prepareArchives,
 }: {
   beforeReleaseDelete: BeforeReleaseDelete;
   afterReleaseCreate: AfterReleaseCreate;
+  prepareArchives: PrepareArchives;
 }): Route[] {
+  const made = { afterCreate, prepareArchives };
   return [
     read({
       path: "/releases",
@@ -357,6 +395,32 @@ export function releaseRoutes({
       },
     }),
     read({
+      path: "/channels/{id}/releases/{version}",
+      scope: "space",
+      permission: "ReleaseView",
+      answer: Release,
+      handler: async ({ db, space, params }) => {
+        const channel = await channels.get(db, space.id, params.id);
+        const row = await store.findReleaseByVersion(db, String(channel["ProjectId"]), params.version);
+        if (row === undefined || row.channel_id !== channel.Id) throw problem.notFound("release", params.version);
+        return ok(await presentWhole(db, row));
+      },
+    }),
+    read({
+      path: "/projects/{id}/channels/{channel}/releases",
+      scope: "space",
+      permission: "ReleaseView",
+      query,
+      answer: page(Release),
+      handler: async ({ db, space, params, query: wanted }) => {
+        const projectId = await getProjectId(db, space.id, params.id);
+        const channel = await channels.get(db, space.id, params.channel);
+        if (channel["ProjectId"] !== projectId) throw problem.notFound("channel", params.channel);
+        const path = `projects/${projectId}/channels/${channel.Id}/releases`;
+        return ok(await releasePage(db, space.id, wanted, path, { channelId: channel.Id }));
+      },
+    }),
+    read({
       path: "/projects/{id}/releases/{version}",
       scope: "space",
       permission: "ReleaseView",
@@ -364,7 +428,7 @@ export function releaseRoutes({
       handler: async ({ db, space, params }) => {
         const row = await store.findReleaseByVersion(db, await getProjectId(db, space.id, params.id), params.version);
         if (row === undefined) throw problem.notFound("release", params.version);
-        return ok(presentRelease(row));
+        return ok(await presentWhole(db, row));
       },
     }),
     read({
@@ -372,7 +436,15 @@ export function releaseRoutes({
       scope: "space",
       permission: "ReleaseView",
       answer: Release,
-      handler: async ({ db, space, params }) => ok(presentRelease(await getRelease(db, space.id, params.id))),
+      handler: async ({ db, space, params }) => ok(await presentWhole(db, await getRelease(db, space.id, params.id))),
+    }),
+    read({
+      path: "/releases/{id}/missingpackages",
+      scope: "space",
+      permission: "ReleaseView",
+      answer: MissingPackages,
+      handler: async ({ db, space, params }) =>
+        ok({ Packages: await findMissingPackages(db, space.id, await getRelease(db, space.id, params.id)) }),
     }),
     read({
       path: "/deploymentprocesses/{id}/template",
@@ -419,11 +491,11 @@ export function releaseRoutes({
           notes: body.ReleaseNotes,
           ignoreChannelRules: wanted.ignoreChannelRules ?? body.IgnoreChannelRules ?? false,
           customFields: body.CustomFields ?? {},
-          afterCreate,
+          made,
           selectedPackages: body.SelectedPackages ?? [],
           otherwise: async () => undefined,
         });
-        return created(presentRelease(row));
+        return created(await presentWhole(tx, row));
       },
     }),
     change({
@@ -434,7 +506,7 @@ export function releaseRoutes({
       body: CreateReleaseCommand,
       answer: CreateReleaseResponse,
       handler: async ({ tx, space, actor, body }) => {
-        const row = await createByCommand(tx, space.id, actor, body, afterCreate);
+        const row = await createByCommand(tx, space.id, actor, body, made);
         return created({ ReleaseId: row.id, ReleaseVersion: row.version }, `/api/${space.id}/releases/${row.id}`);
       },
     }),
@@ -475,7 +547,7 @@ export function releaseRoutes({
           message: `Release ${version} was changed`,
           relatedDocumentIds: [row.id, row.project_id],
         });
-        return ok(presentRelease(await getRelease(tx, space.id, row.id)));
+        return ok(await presentWhole(tx, await getRelease(tx, space.id, row.id)));
       },
     }),
     change({
@@ -485,7 +557,7 @@ export function releaseRoutes({
       permission: "ReleaseEdit",
       answer: Release,
       handler: async ({ tx, space, actor, params }) => {
-        return ok(presentRelease(await refreshVariables(tx, space.id, actor, params.id)));
+        return ok(await presentWhole(tx, await refreshVariables(tx, space.id, actor, params.id)));
       },
     }),
     change({

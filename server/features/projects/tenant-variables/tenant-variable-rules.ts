@@ -128,12 +128,14 @@ export function templatesAt(
   at: { project: TemplateOwner; librarySets: readonly TemplateOwner[]; environmentId: string },
 ): PlacedTemplate[] {
   const placed = (owner: TemplateOwner, origin: PlacedTemplate["origin"], values: TemplateValues | undefined): PlacedTemplate[] =>
-    owner.templates.map((template) => {
-      const value = values !== undefined && Object.hasOwn(values, template.Id) ? values[template.Id] : undefined;
-      // What was given before the template changed between plain and sensitive is asked for again.
-      const fits = value !== undefined && isSensitive(template) === (typeof value === "object");
-      return { owner, origin, template, value: fits ? value : undefined };
-    });
+    owner.templates
+      .filter(({ Name }) => Name !== "")
+      .map((template) => {
+        const value = values !== undefined && Object.hasOwn(values, template.Id) ? values[template.Id] : undefined;
+        // What was given before the template changed between plain and sensitive is asked for again.
+        const fits = value !== undefined && isSensitive(template) === (typeof value === "object");
+        return { owner, origin, template, value: fits ? value : undefined };
+      });
   return [
     ...placed(at.project, "project", stored.projects[at.project.id]?.[at.environmentId]),
     ...at.librarySets.flatMap((set) => placed(set, "librarySet", stored.library[set.id])),

@@ -130,7 +130,7 @@ test("S5: what does not fit is refused with every fault, and nothing is changed"
     assert.match(faults, fault);
   assert.equal((await node.get(it.at)).ConcurrencyToken, "0");
   for (const Templates of [
-    [{ Name: "" }],
+    [{ Name: "A".repeat(1_001) }],
     [{ Name: "A" }, { Name: "a" }],
     [{ Id: "__proto__", Name: "A" }],
     [{ Name: "A", DisplaySettings: control("Certificate") }],

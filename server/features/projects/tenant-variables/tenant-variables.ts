@@ -11,13 +11,13 @@ import { recordEvent } from "../../../platform/audit/audit.ts";
 import type { Queryable, Transaction } from "../../../platform/database/database.ts";
 import { change, ok, read } from "../../../platform/http/http.ts";
 import type { Route } from "../../../platform/http/http.ts";
-import { forgetSecrets, keepSecrets } from "../../../platform/kept-secrets/kept-secrets.ts";
+import { copyKeptSecrets, forgetSecrets, keepSecrets } from "../../../platform/kept-secrets/kept-secrets.ts";
 import type { Secrets } from "../../../platform/secrets/secrets.ts";
 import type { Document } from "../../../platform/resources/resources.ts";
 import { libraryVariableSets } from "../library-variable-sets/library-variable-sets.ts";
 import { projects } from "../projects/projects.ts";
 import { tenants, tenantSecretsOwner } from "../tenants/tenants.ts";
-import { templatesOf } from "../variable-templates/variable-templates.ts";
+import { presentTemplate, templatesOf } from "../variable-templates/variable-templates.ts";
 import { setBytesMax } from "../variables/variables.ts";
 import type { FindValuesOfTenant, FrozenVariable } from "../variables/variables.ts";
 import { isMissing, listMissing, readTenantVariables, templatesAt, tenantVariables } from "./tenant-variable-rules.ts";
@@ -80,7 +80,7 @@ function present(spaceId: string, tenant: Document, stored: StoredTenantVariable
         {
           LibraryVariableSetId: set.id,
           LibraryVariableSetName: set.name,
-          Templates: [...set.templates],
+          Templates: set.templates.map(presentTemplate),
           Variables: shownAll(stored.library[set.id], set),
           Links: { LibraryVariableSet: `${base}/libraryvariablesets/${set.id}` },
         },
@@ -92,7 +92,7 @@ function present(spaceId: string, tenant: Document, stored: StoredTenantVariable
         {
           ProjectId: project.id,
           ProjectName: project.name,
-          Templates: [...project.templates],
+          Templates: project.templates.map(presentTemplate),
           Variables: Object.fromEntries(
             project.environmentIds.map((environmentId) => [environmentId, shownAll(stored.projects[project.id]?.[environmentId], project)]),
           ),
@@ -131,6 +131,32 @@ async function save(
     relatedDocumentIds: [tenant.Id],
   });
   return present(spaceId, tenant, wanted.variables, asked);
+}
+
+/** Gives a new tenant the values of another one, with secrets of its own. */
+export async function copyTenantVariables(
+  tx: Transaction,
+  secrets: Secrets,
+  { spaceId, from, to }: { spaceId: string; from: string; to: string },
+): Promise<void> {
+  const source = await store.findTenantVariables(tx, from);
+  if (source.version === 0) return;
+  const sets = [...Object.values(source.library), ...Object.values(source.projects).flatMap((one) => Object.values(one))];
+  const ids = sets.flatMap((set) => Object.values(set)).flatMap((value) => (typeof value === "string" ? [] : [value.secretId]));
+  const newIds = await copyKeptSecrets(tx, secrets, { spaceId, owner: tenantSecretsOwner(to), ids });
+  const own = (values: TemplateValues): TemplateValues =>
+    Object.fromEntries(
+      Object.entries(values).flatMap(([id, value]): [string, StoredValue][] => {
+        if (typeof value === "string") return [[id, value]];
+        const secretId = newIds.get(value.secretId);
+        return secretId === undefined ? [] : [[id, { secretId }]];
+      }),
+    );
+  const each = <T>(of: { readonly [id: string]: T }, copy: (one: T) => T) =>
+    Object.fromEntries(Object.entries(of).map(([id, one]) => [id, copy(one)]));
+  const { version } = await store.lockTenantVariables(tx, to);
+  const copies = { version: version + 1, library: each(source.library, own), projects: each(source.projects, (one) => each(one, own)) };
+  await store.updateTenantVariables(tx, to, copies, []);
 }
 
 /** What a deployment of one project to one environment takes from its tenant, and the names of templates that have neither value nor default. */

@@ -32,6 +32,7 @@ export const tenants = defineResource({
       Name: { column: "name" },
       Description: { column: "description", empty: "" },
       IsDisabled: { column: "is_disabled", empty: false },
+      ClonedFromTenantId: { column: "cloned_from_tenant_id", empty: null },
       TenantTags: {
         column: "tenant_tags",
         select: "ARRAY(SELECT tt.tag FROM tenant_tags tt WHERE tt.tenant_id = r.id ORDER BY lower(tt.tag))",
@@ -49,6 +50,7 @@ export const tenants = defineResource({
   },
   answer: Tenant,
   body: TenantBody,
+  ownCreate: true,
   permissions: { view: "TenantView", create: "TenantCreate", edit: "TenantEdit", delete: "TenantDelete" },
   filters: {
     isDisabled: { type: Type.Boolean(), where: (value: boolean) => ({ sql: "r.is_disabled = $?", values: [value] }) },
@@ -61,6 +63,10 @@ export const tenants = defineResource({
         values: [tags],
       }),
     },
+    clonedFromTenantId: {
+      type: Type.String(),
+      where: (value: string) => ({ sql: "lower(r.cloned_from_tenant_id) = lower($?)", values: [value] }),
+    },
     projectId: {
       type: Type.String(),
       where: (projectId: string) => ({
@@ -70,7 +76,6 @@ export const tenants = defineResource({
     },
   },
   links: ({ Id }, base) => ({ Variables: `${base}/tenants/${Id}/variables` }),
-  present: (document) => Object.assign(document, { ClonedFromTenantId: null }),
   beforeSave: async (tx, { values, spaceId }) => {
     const wanted = Object.entries(values["ProjectEnvironments"] as Record<string, readonly string[]>);
     if (wanted.length > projectsPerTenantMax) throw problem.invalid(`A tenant is connected to at most ${projectsPerTenantMax} projects.`);

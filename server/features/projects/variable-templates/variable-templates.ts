@@ -5,7 +5,7 @@ import { problem } from "../../../base/problems.ts";
 
 export interface VariableTemplate {
   Id: string;
-  /** Of the variable. */
+  /** Of the variable. Clients may store a template before it has a name; until then it is no variable. */
   Name: string;
   Label: string;
   HelpText: string;
@@ -26,14 +26,22 @@ export function isSensitive(template: VariableTemplate): boolean {
   return template.DisplaySettings["Octopus.ControlType"]?.toLowerCase() === "sensitive";
 }
 
-/** Those of a stored document; what a version before kept unread is passed over. */
+/** Those of a document, as it is stored or as clients read it; what a version before kept unread is passed over. */
 export function templatesOf(document: { readonly [member: string]: unknown }): VariableTemplate[] {
   const stored = Array.isArray(document["Templates"]) ? (document["Templates"] as Partial<VariableTemplate>[]) : [];
   return stored.flatMap((one) =>
     typeof one.Id === "string" && typeof one.Name === "string"
-      ? [{ Label: "", HelpText: "", DefaultValue: null, DisplaySettings: {}, ...one, Id: one.Id, Name: one.Name }]
+      ? [{ Label: "", HelpText: "", DisplaySettings: {}, ...one, Id: one.Id, Name: one.Name, DefaultValue: textOrNone(one.DefaultValue) }]
       : [],
   );
+}
+
+const textOrNone = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
+
+/** As clients read it. The Go client takes the default for a value and fails where there is none, so none is the empty text. */
+export function presentTemplate(template: VariableTemplate): object {
+  const none = isSensitive(template) ? { HasValue: false, NewValue: null, Hint: null } : "";
+  return { ...template, DefaultValue: template.DefaultValue ?? none };
 }
 
 /** What is stored of what a client sends; a template without an Id is new. @throws Problem 400 */
@@ -56,11 +64,10 @@ export function readTemplates(sent: unknown): VariableTemplate[] {
     };
     const name = textOf("Name").trim();
     const id = textOf("Id") || randomUUID();
-    if (name === "" || name.length > nameCharactersMax)
-      fault(`Templates[${n}].Name is missing, or longer than ${nameCharactersMax} characters.`);
+    if (name.length > nameCharactersMax) fault(`Templates[${n}].Name is longer than ${nameCharactersMax} characters.`);
     if (!/^[A-Za-z0-9][A-Za-z0-9-]{0,99}$/.test(id)) fault(`Templates[${n}].Id may have letters, digits and hyphens only.`);
     if (ids.has(id.toLowerCase())) fault(`Templates[${n}] has the Id of another template.`);
-    if (names.has(name.toLowerCase())) fault(`There are two templates named '${name}'.`);
+    if (name !== "" && names.has(name.toLowerCase())) fault(`There are two templates named '${name}'.`);
     ids.add(id.toLowerCase());
     names.add(name.toLowerCase());
     const settings = typeof given["DisplaySettings"] === "object" ? Object.entries(given["DisplaySettings"] ?? {}) : [];

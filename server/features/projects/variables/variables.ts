@@ -3,11 +3,18 @@
 
 import { randomBytes } from "node:crypto";
 import type { Queryable, Transaction } from "../../../platform/database/database.ts";
-import { forgetSecrets, forgetSecretsOf, keepSecrets, readKeptSecrets } from "../../../platform/kept-secrets/kept-secrets.ts";
+import {
+  copyKeptSecrets,
+  forgetSecrets,
+  forgetSecretsOf,
+  keepSecrets,
+  readKeptSecrets,
+} from "../../../platform/kept-secrets/kept-secrets.ts";
 import type { Secrets } from "../../../platform/secrets/secrets.ts";
 import type { FormValues } from "./prompts.ts";
 import { freeze } from "./variable.ts";
-import type { FrozenVariable } from "./variable.ts";
+import { newVariableId } from "./variable-rules.ts";
+import type { FrozenVariable, VariableScopeKind } from "./variable.ts";
 import type { ProjectOfVariables } from "./variable-routes.ts";
 import * as store from "./variable-store.ts";
 import type { VariableOwner } from "./variable-store.ts";
@@ -24,6 +31,32 @@ export { variableSetIdOf } from "./variable-store.ts";
 /** The empty set of a new project or library set. */
 export async function createVariableSet(tx: Transaction, spaceId: string, owner: VariableOwner): Promise<void> {
   await store.lockSet(tx, { id: store.variableSetIdOf(owner.id), spaceId, owner });
+}
+
+/**
+ * Gives a new project the variables of another one, with ids and secrets of its own. Scopes that name the source or its channels name the copy
+ * and its channels; the steps of a copy keep their ids.
+ */
+export async function copyVariables(
+  tx: Transaction,
+  secrets: Secrets,
+  of: { spaceId: string; from: string; to: string; name: string; channelIds: ReadonlyMap<string, string> },
+): Promise<void> {
+  const { spaceId, from, to, name, channelIds } = of;
+  const variables = (await store.findSet(tx, spaceId, store.variableSetIdOf(from)))?.variables ?? [];
+  if (variables.length === 0) return;
+  const id = store.variableSetIdOf(to);
+  await store.lockSet(tx, { id, spaceId, owner: { kind: "project", id: to, name } });
+  const ids = variables.flatMap((one) => one.SecretId ?? []);
+  const newIds = await copyKeptSecrets(tx, secrets, { spaceId, owner: id, ids });
+  const now = Date.now();
+  const copies = variables.map((one, n) => {
+    const Scope: { -readonly [kind in VariableScopeKind]?: readonly string[] } = { ...one.Scope };
+    if (Scope.Channel !== undefined) Scope.Channel = Scope.Channel.flatMap((channel) => channelIds.get(channel) ?? []);
+    if (Scope.ProcessOwner !== undefined) Scope.ProcessOwner = Scope.ProcessOwner.map((owner) => (owner === from ? to : owner));
+    return { ...one, Id: newVariableId(now, n), SecretId: one.SecretId === null ? null : (newIds.get(one.SecretId) ?? null), Scope };
+  });
+  await store.updateSet(tx, id, 1, JSON.stringify(copies));
 }
 
 /**

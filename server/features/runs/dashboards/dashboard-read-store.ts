@@ -51,7 +51,7 @@ export async function listLatest(db: Queryable, spaceId: string, filter: ItemFil
   const conditions = ["d.space_id = $1", "d.is_latest"];
   if (filter.projectIds) conditions.push(`d.project_id ${among(filter.projectIds)}`);
   if (filter.environmentIds) conditions.push(`d.environment_id ${among(filter.environmentIds)}`);
-  if (filter.tenantIds) conditions.push(`(d.tenant_id IS NULL OR d.tenant_id ${among(filter.tenantIds)})`);
+  if (filter.tenantIds) conditions.push(`d.tenant_id ${among(filter.tenantIds)}`);
   const text = `SELECT DISTINCT ON (d.project_id, d.environment_id, d.tenant_id) ${columns} FROM ${from}
       WHERE ${conditions.join(" AND ")} ORDER BY d.project_id, d.environment_id, d.tenant_id, d.number DESC`;
   return db.query<ItemRow>(text, values, preparedAs(text));

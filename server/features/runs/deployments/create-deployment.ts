@@ -22,6 +22,7 @@ import {
   variableSnapshotIds,
 } from "../../projects/projects.ts";
 import type { ConnectedTenant, ReleaseRow } from "../../projects/projects.ts";
+import { changesOf } from "./deployment-changes.ts";
 import { optionsVersion } from "./deployment.ts";
 import type { DeploymentOptions } from "./deployment.ts";
 import * as store from "./deployment-store.ts";
@@ -109,6 +110,12 @@ export async function createDeployment(tx: Transaction, caller: Caller, wanted: 
   if (form.faults.length > 0) throw problem.invalid(form.faults);
   if (wanted.answers !== undefined)
     await keepAnswers(tx, wanted.answers.secrets, { spaceId, projectId: project.Id, texts: form.newSecrets });
+  const changes = await changesOf(tx, release, {
+    environmentId: environment.Id,
+    tenantId: wanted.tenant?.id ?? null,
+    template: project["DeploymentChangesTemplate"],
+    nowMs: Date.now(),
+  });
   const actor = actorOf(caller);
   const { id, number } = await nextId(tx, "Deployments");
   const { tenant } = wanted;
@@ -145,6 +152,8 @@ export async function createDeployment(tx: Transaction, caller: Caller, wanted: 
     deployed_by_id: caller.userId,
     variable_snapshot_ids,
     form_values: form.values,
+    changes: changes.list,
+    changes_markdown: changes.markdown,
   });
   return (await store.findDeployment(tx, spaceId, id))!;
 }

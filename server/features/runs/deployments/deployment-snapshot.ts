@@ -14,7 +14,7 @@ import {
   withFormValues,
 } from "../../projects/projects.ts";
 import type { ConnectivityPolicy, FrozenVariable, ProcessStep } from "../../projects/projects.ts";
-import type { DeploymentOptions } from "./deployment.ts";
+import type { DeploymentOptions, ReleaseChanges } from "./deployment.ts";
 import { optionsVersion } from "./deployment.ts";
 import * as store from "./deployment-store.ts";
 
@@ -42,6 +42,8 @@ export interface DeploymentSnapshot {
     createdAt: Date;
     deployedBy: string;
     deployedById: string | null;
+    changes: readonly ReleaseChanges[];
+    changesMarkdown: string;
     options: DeploymentOptions;
   };
   space: { id: string; name: string };
@@ -111,6 +113,8 @@ export async function loadDeploymentSnapshot(tx: Transaction, deploymentId: stri
       createdAt: row.created_at,
       deployedBy: row.deployed_by,
       deployedById: row.deployed_by_id,
+      changes: row.changes ?? [],
+      changesMarkdown: row.changes_markdown ?? "",
       options: row.options,
     },
     facts,

@@ -2,7 +2,7 @@
 
 import type { Queryable, Transaction } from "../../../platform/database/database.ts";
 import type { FormValues } from "../../projects/projects.ts";
-import type { DeploymentOptions } from "./deployment.ts";
+import type { DeploymentOptions, ReleaseChanges } from "./deployment.ts";
 
 export interface DeploymentRow {
   id: string;
@@ -25,6 +25,9 @@ export interface DeploymentRow {
   variable_snapshot_ids: string[];
   /** Answers to prompts by the id of the variable. */
   form_values: FormValues;
+  /** What it brought, in its first form; null for one made before there was any. */
+  changes: ReleaseChanges[] | null;
+  changes_markdown: string | null;
   process_snapshot_id: string;
   release_version: string;
   task_state: string;
@@ -46,7 +49,7 @@ type ReadOnlyColumn =
   | `task_${"state" | "queued_at" | "starts_at" | "expires_at" | "started_at" | "completed_at" | "error_message" | "has_warnings_or_errors"}`;
 
 const columns = `d.id, d.number, d.space_id, d.name, d.project_id, d.release_id, d.channel_id, d.environment_id, d.tenant_id, d.task_id, d.comments, d.options,
-  d.options_version, d.deployed_by, d.deployed_by_id, d.created_at, d.form_values,
+  d.options_version, d.deployed_by, d.deployed_by_id, d.created_at, d.form_values, d.changes, d.changes_markdown,
   COALESCE(d.variable_snapshot_ids, array_remove(array_prepend(r.variable_snapshot_id, r.library_variable_snapshot_ids), NULL)) AS variable_snapshot_ids,
   r.process_snapshot_id, r.version AS release_version, t.state AS task_state,
   t.queued_at AS task_queued_at, t.starts_at AS task_starts_at, t.expires_at AS task_expires_at, t.started_at AS task_started_at, t.completed_at AS task_completed_at, t.error_message AS task_error_message,
@@ -103,6 +106,20 @@ export async function findDeployment(db: Queryable, spaceId: string | null, id: 
   return row;
 }
 
+/** The release of the last deployment that succeeded in a place. Undefined: there is none. */
+export async function findReleaseThere(
+  db: Queryable,
+  place: { projectId: string; environmentId: string; tenantId: string | null },
+): Promise<string | undefined> {
+  const [row] = await db.query<{ release_id: string }>(
+    `SELECT d.release_id FROM deployments d JOIN tasks t ON t.id = d.task_id
+      WHERE d.project_id = $1 AND d.environment_id = $2 AND ($3::text IS NULL AND d.tenant_id IS NULL OR d.tenant_id = $3)
+        AND t.state = 'Success' ORDER BY d.number DESC LIMIT 1`,
+    [place.projectId, place.environmentId, place.tenantId],
+  );
+  return row?.release_id;
+}
+
 export async function findDeploymentOfTask(db: Queryable, taskId: string): Promise<DeploymentRow | undefined> {
   const [row] = await db.query<DeploymentRow>(`SELECT ${columns} FROM ${from} WHERE d.task_id = $1`, [taskId]);
   return row;
@@ -119,8 +136,9 @@ export async function insertDeployment(tx: Transaction, row: Omit<DeploymentRow,
        UPDATE deployments SET is_latest = false
         WHERE space_id = $3 AND project_id = $5 AND environment_id = $8 AND tenant_id IS NOT DISTINCT FROM $15 AND is_latest)
      INSERT INTO deployments (id, number, space_id, name, project_id, release_id, channel_id, environment_id, task_id, comments, options,
-                              options_version, deployed_by, deployed_by_id, tenant_id, is_latest, variable_snapshot_ids, form_values)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, true, $16, $17)`,
+                              options_version, deployed_by, deployed_by_id, tenant_id, is_latest, variable_snapshot_ids, form_values,
+                              changes, changes_markdown)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, true, $16, $17, $18, $19)`,
     [
       row.id,
       row.number,
@@ -139,6 +157,8 @@ export async function insertDeployment(tx: Transaction, row: Omit<DeploymentRow,
       row.tenant_id,
       row.variable_snapshot_ids,
       JSON.stringify(row.form_values),
+      JSON.stringify(row.changes),
+      row.changes_markdown,
     ],
   );
 }

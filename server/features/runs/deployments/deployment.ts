@@ -14,3 +14,12 @@ export interface DeploymentOptions {
   /** Absent in rows of the version before: false. */
   useGuidedFailure?: boolean;
 }
+
+/** A release that comes with a deployment, as documents and the variable Octopus.Deployment.Changes spell it. */
+export interface ReleaseChanges {
+  Version: string;
+  ReleaseNotes: string;
+  WorkItems: object[];
+  Commits: object[];
+  BuildInformation: object[];
+}

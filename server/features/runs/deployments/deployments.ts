@@ -36,6 +36,7 @@ import {
 } from "../../projects/projects.ts";
 import type { ConnectedTenant, ReleaseRow } from "../../projects/projects.ts";
 import { createDeployment, findEnvironmentByText } from "./create-deployment.ts";
+import type { ReleaseChanges } from "./deployment.ts";
 import * as store from "./deployment-store.ts";
 import type { DeploymentFilter, DeploymentRow } from "./deployment-store.ts";
 import { promotionRoutes } from "./promotion-routes.ts";
@@ -45,6 +46,16 @@ export type { CandidateMachine, DeploymentSnapshot } from "./deployment-snapshot
 export { createDeployTask } from "./deploy-task.ts";
 export { deployNewRelease, deployOnwards } from "./automatic-deployments.ts";
 export { loadDeploymentSnapshot } from "./deployment-snapshot.ts";
+
+/** Times that were stored as texts are times again. */
+function presentChanges(changes: readonly ReleaseChanges[]) {
+  return changes.map((one) => ({
+    ...one,
+    BuildInformation: one.BuildInformation.map((build) =>
+      "Created" in build ? { ...build, Created: new Date(String(build.Created)) } : build,
+    ),
+  }));
+}
 
 function present(row: DeploymentRow) {
   const base = `/api/${row.space_id}`;
@@ -76,8 +87,8 @@ function present(row: DeploymentRow) {
     ExcludedMachineIds: row.options.excludedMachineIds,
     UseGuidedFailure: row.options.useGuidedFailure ?? false,
     TentacleRetentionPeriod: null,
-    Changes: [],
-    ChangesMarkdown: "",
+    Changes: presentChanges(row.changes ?? []),
+    ChangesMarkdown: row.changes_markdown ?? "",
     Links: {
       Self: `${base}/deployments/${row.id}`,
       Task: `${base}/tasks/${row.task_id}`,

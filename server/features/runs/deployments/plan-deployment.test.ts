@@ -70,6 +70,8 @@ function snapshot(steps: ProcessStep[], more: Partial<DeploymentSnapshot> = {}):
       createdAt: at,
       deployedBy: "anna",
       deployedById: "Users-1",
+      changes: [],
+      changesMarkdown: "",
       options: {
         forcePackageDownload: false,
         forcePackageRedeployment: false,

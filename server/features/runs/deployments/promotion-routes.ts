@@ -27,6 +27,7 @@ import {
 import type { ConnectedTenant, ConnectivityPolicy, ReleaseRow } from "../../projects/projects.ts";
 import { environmentNames } from "./create-deployment.ts";
 import { previewSteps } from "./deployment-preview.ts";
+import { changesOf } from "./deployment-changes.ts";
 import * as store from "./deployment-store.ts";
 import type { DeploymentRow } from "./deployment-store.ts";
 import { openEnvironments, phasesOfRelease, promotionOf } from "./promotion.ts";
@@ -172,6 +173,13 @@ async function presentPreview(db: Queryable, release: ReleaseRow, wanted: Previe
   }
   const candidates = await store.listCandidates(db, environment.Id, tenant?.id ?? null);
   const mode = project["DefaultGuidedFailureMode"];
+  const template = project["DeploymentChangesTemplate"];
+  const changes = await changesOf(db, release, {
+    environmentId: environment.Id,
+    tenantId: tenant?.id ?? null,
+    template,
+    nowMs: Date.now(),
+  });
   const self = `/api/${release.space_id}/releases/${release.id}/deployments/preview/${environment.Id}${tenant === null ? "" : `/${tenant.id}`}`;
   return {
     Id: null,
@@ -194,8 +202,8 @@ async function presentPreview(db: Queryable, release: ReleaseRow, wanted: Previe
       }),
     ),
     UseGuidedFailureModeByDefault: mode === "On" || (mode === "EnvironmentDefault" && environment["UseGuidedFailure"] === true),
-    Changes: [],
-    ChangesMarkdown: "",
+    Changes: changes.list,
+    ChangesMarkdown: changes.markdown,
     Links: { Self: self, Release: `/api/${release.space_id}/releases/${release.id}` },
   };
 }

@@ -53,6 +53,8 @@ export function systemValues(
     "Octopus.Deployment.CreatedBy.EmailAddress": facts.deployer_email ?? "",
     "Octopus.Deployment.ForcePackageDownload": deployment.options.forcePackageDownload ? "True" : "False",
     "Octopus.Deployment.ForcePackageRedeployment": deployment.options.forcePackageRedeployment ? "True" : "False",
+    "Octopus.Deployment.Changes": JSON.stringify(deployment.changes),
+    "Octopus.Deployment.ChangesMarkdown": deployment.changesMarkdown,
     [targetRetentionValue]: snapshot.targetRetention,
     "Octopus.Deployment.PreviousSuccessful.Id": facts.current_deployment_id,
     "Octopus.Deployment.Machines": [...machines.keys()].join(","),

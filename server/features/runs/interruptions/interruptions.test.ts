@@ -1,7 +1,7 @@
 // Interruptions through the API, with the production engine beside it: asked, taken, answered, cancelled; and no answer is lost.
 
 import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { make, startApiNode } from "../../../../test/support/api-node.ts";
 import type { ApiNode, Json } from "../../../../test/support/api-node.ts";
 import { eventually } from "../../../../test/support/eventually.ts";
@@ -16,6 +16,15 @@ let environment: Json;
 let project: Json;
 /** What a task does between its question and letting go; set by tests that have to come in between. */
 let beforeLettingGo: (run: TaskRun) => Promise<void> = async () => {};
+/** Lets go of what tests hold: one that fails must not hold the engine at its stop. */
+let releases: (() => void)[] = [];
+/** Tasks stay between question and letting go until the answered function is called, or the test ends. */
+function holdThem(): () => void {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  beforeLettingGo = () => promise;
+  releases.push(resolve);
+  return resolve;
+}
 /** Whether a task that waits gives way to the next of its project and environment. */
 let letsOthersPass = false;
 let versions = 0;
@@ -35,6 +44,10 @@ before(async () => {
     log,
   });
   await engine.start();
+});
+afterEach(() => {
+  for (const release of releases) release();
+  releases = [];
 });
 after(async () => {
   await engine.stop();
@@ -223,9 +236,7 @@ describe("a task that waits and lets others pass", () => {
     const waiting = await deploy();
     await asked(waiting.TaskId);
     await paused(waiting.TaskId);
-    let release!: () => void;
-    const held = new Promise<void>((resolve) => (release = resolve));
-    beforeLettingGo = () => held;
+    const release = holdThem();
     const runs = await again(waiting);
     await asked(runs.TaskId);
     return { waiting, runs, behind: await again(waiting), release };
@@ -259,9 +270,7 @@ describe("a task that waits and lets others pass", () => {
     const stayed = project;
     project = await make.project(node, `Shop ${++versions}`);
     await make.process(node, project.Id);
-    let release!: () => void;
-    const held = new Promise<void>((resolve) => (release = resolve));
-    beforeLettingGo = () => held;
+    const release = holdThem();
     const full = await deploy();
     await asked(full.TaskId);
     const next = await again(waiting);
@@ -312,9 +321,7 @@ describe("a task that waits and lets others pass", () => {
 
 describe("an answer that comes while the node lets go", () => {
   test("D1: before it has let go, the task goes on at once", async () => {
-    let answered!: () => void;
-    const answerIsStored = new Promise<void>((resolve) => (answered = resolve));
-    beforeLettingGo = () => answerIsStored;
+    const answered = holdThem();
     const deployment = await deploy();
     await answer(await asked(deployment.TaskId), { Result: "Proceed" });
     answered();

@@ -4,7 +4,7 @@
 import type { Variable } from "@cuttle/templates";
 import { ActionFault, askByScript, bashWord } from "../../../../engine/execution/execution.ts";
 import type { ActionContext, PlannedPackage, PlannedTarget } from "../../../../engine/execution/execution.ts";
-import { ArchiveDamaged, cacheGroup, sendArchive, targetCacheFunctions } from "../../../../engine/transfer/transfer.ts";
+import { ArchiveDamaged, cacheGroup, plainBlocksOf, sendArchive, targetCacheFunctions } from "../../../../engine/transfer/transfer.ts";
 import type { SentArchive } from "../../../../engine/transfer/transfer.ts";
 import { SharedFolderError } from "../../../../platform/files/files.ts";
 import type { DeployablePackages } from "../../../library/library.ts";
@@ -37,6 +37,7 @@ interface Place {
   isExtracted: boolean;
   group: string;
   sha256: string;
+  plainBlocks: string;
   /** Below the folder of this run. */
   path: string;
   fileName: string;
@@ -119,14 +120,16 @@ async function find(
     if (!found.ok) throw new ActionFault(found.message);
     const path = `${n}/${folderName(wanted.name || wanted.packageId)}`;
     const { sha256 } = found.archive;
-    return { place: { wanted, isExtracted: true, group: cacheGroup(found.packageId), sha256, path, fileName: "" }, archive: found.archive };
+    const plainBlocks = plainBlocksOf(found.archive);
+    const group = cacheGroup(found.packageId);
+    return { place: { wanted, isExtracted: true, group, sha256, plainBlocks, path, fileName: "" }, archive: found.archive };
   }
   const found = await packages.findFile(asked);
   if (!found.ok) throw new ActionFault(found.message);
   const fileName = folderName(found.fileName);
   const group = cacheGroup(`file-${found.packageId}`);
   return {
-    place: { wanted, isExtracted: false, group, sha256: found.file.sha256, path: `${n}/${fileName}`, fileName },
+    place: { wanted, isExtracted: false, group, sha256: found.file.sha256, plainBlocks: "", path: `${n}/${fileName}`, fileName },
     archive: found.file,
   };
 }
@@ -154,12 +157,12 @@ function valuesOf({ wanted, isExtracted: extracted, path, fileName }: Place, roo
 }
 
 function unpacking(context: ActionContext, places: readonly Place[], root: string): string {
-  const steps = places.flatMap(({ isExtracted: extracted, group, sha256, path }) => {
+  const steps = places.flatMap(({ isExtracted: extracted, group, sha256, plainBlocks, path }) => {
     const place = bashWord(`${root}/${path}`);
     return [
       `  cuttle_accept ${ownerOf(context)} ${sha256}`,
       extracted
-        ? `  mkdir -p -- ${place} && cuttle_unpack ${group} ${sha256} ${place} || return 1`
+        ? `  mkdir -p -- ${place} && cuttle_unpack ${group} ${sha256} ${place} ${plainBlocks} || return 1`
         : `  mkdir -p -- ${bashWord(`${root}/${path.split("/")[0]}`)} && cuttle_join ${group} ${sha256} ${place} || return 1`,
       `  cuttle_forget ${group} ${forgetAfterMinutes} >/dev/null`,
     ];

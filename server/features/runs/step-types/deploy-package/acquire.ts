@@ -3,14 +3,14 @@
 
 import { ActionFault } from "../../../../engine/execution/execution.ts";
 import type { ActionContext, PlannedPackage } from "../../../../engine/execution/execution.ts";
-import { ArchiveDamaged, sendArchive, untilGone } from "../../../../engine/transfer/transfer.ts";
+import { ArchiveDamaged, plainBlocksOf, sendArchive, untilGone } from "../../../../engine/transfer/transfer.ts";
 import { SharedFolderError } from "../../../../platform/files/files.ts";
 import type { DeployablePackages } from "../../../library/library.ts";
 import { bringPackages, sayMaking } from "../brought-packages/brought-packages.ts";
 import type { BroughtPackages } from "../brought-packages/brought-packages.ts";
 import { findPrevious, journalBytesMax, readJournal } from "./journal.ts";
 import type { JournalEntry } from "./journal.ts";
-import { readSaid, reserveFolder } from "./package-scripts.ts";
+import { readSaid, readToldJournal, reserveFolder } from "./package-scripts.ts";
 import type { TargetFacts } from "./target-values.ts";
 
 /** An agent that is restarted, or a network that comes back within this, costs nothing. */
@@ -21,6 +21,7 @@ export interface Acquired {
   /** Packages that the step refers to besides. */
   brought: BroughtPackages | undefined;
   archiveSha256: string;
+  plainBlocks: string;
   facts: TargetFacts;
   journal: readonly JournalEntry[];
   /** What the target's clock says, as its journal has times. */
@@ -66,12 +67,14 @@ export async function acquire(context: ActionContext, wanted: PlannedPackage, pa
   const told = readSaid(said);
   const folder = told.get("folder");
   if (folder === undefined || !folder.startsWith("/")) throw new ActionFault(`${target.name} did not say where the package is to lie.`);
-  const journal = await readTargetJournal(context);
+  const journalText = readToldJournal(said);
+  const journal = journalText === undefined ? await readTargetJournal(context) : readJournal(journalText);
   const retentionPolicySet = retentionPolicySetOf(context);
   const referred = context.action.packages.filter((one) => one.name !== "" && one.isNotAcquired !== true);
   return {
     brought: referred.length === 0 ? undefined : await bringPackages(context, referred, packages),
     archiveSha256: found.archive.sha256,
+    plainBlocks: plainBlocksOf(found.archive),
     journal,
     now: told.get("now") ?? "",
     facts: {

@@ -37,6 +37,8 @@ const prefix = "Octopus.Action.Package";
 const part = { acquire: "acquire", deploy: "deploy", prepare: "prepare", fill: "fill", complete: "complete", failed: "failed" } as const;
 /** How long unpacked packages stay on targets, as the plan says it: `forever`, `items 3`, `days 30`. */
 export const targetRetentionValue = "Cuttle.TargetRetention";
+/** Most packages are in place by then, without a word; each look at a script costs time of both sides. */
+const quietMs = 1_000;
 /** A folder nearer to the root is never emptied. */
 const purgedDepthMin = 2;
 const succeeded: PartResult = { outcome: "succeeded", exitCode: null, message: null };
@@ -82,11 +84,12 @@ async function runParts(context: ActionContext, packages: DeployablePackages, se
   const filling = planFilling(plain);
   if (filling === undefined) {
     const body = async () => scriptFor(context, await again(), composeDeployment, "begins");
-    return outcomeOf(await context.runScript({ part: part.deploy, ends: true, body }));
+    return outcomeOf(await context.runScript({ part: part.deploy, ends: true, quietMs, body }));
   }
 
   const prepared = await context.runScript({
     part: part.prepare,
+    quietMs,
     body: async () => scriptFor(context, await again(), (on, stagesOf) => composePreparation(on, stagesOf, patternsIn(filling)), "begins"),
   });
   if (prepared.outcome !== "succeeded") return outcomeOf(prepared);
@@ -111,7 +114,7 @@ async function runParts(context: ActionContext, packages: DeployablePackages, se
     const name = await fill();
     return scriptFor(context, await again(), (on, stagesOf) => composeCompletion(on, stagesOf, name));
   };
-  return outcomeOf(await context.runScript({ part: part.complete, ends: true, body }));
+  return outcomeOf(await context.runScript({ part: part.complete, ends: true, quietMs, body }));
 }
 
 async function asResult(work: () => Promise<void>): Promise<PartResult> {
@@ -138,6 +141,7 @@ function scriptFor(context: ActionContext, acquired: Acquired, compose: Compose,
     owner: ownerOf(context),
     packageId: wanted.packageId,
     archiveSha256: acquired.archiveSha256,
+    plainBlocks: acquired.plainBlocks,
     folder: acquired.facts.folder,
   };
   const stagesOf = stagesFor(context, acquired, values);

@@ -17,6 +17,8 @@ export const runningFolder = "Files/cuttle/running";
 export const collectedFile = "files.tar";
 /** What ended deployments leave there goes after so many minutes; until then a late question finds the same folder. */
 const runningMinutesMax = 7 * 24 * 60;
+/** Looked for whenever the number of such folders is a multiple of this: with each deployment there is one more. */
+const runningLooks = 16;
 const suffixMax = 10_000;
 /** Names of variables that a file's name can hold; of longer ones a hash. */
 const plainNameMax = 60;
@@ -28,6 +30,8 @@ export interface PackageOnTarget {
   owner: string;
   packageId: string;
   archiveSha256: string;
+  /** A 1 for each block that is not packed, a 0 for the others. */
+  plainBlocks: string;
   /** Where the package is unpacked: the target has reserved it. */
   folder: string;
 }
@@ -54,21 +58,27 @@ export interface ComposedScript {
   files: ScriptFile[];
 }
 
-/** Bash for the question: reserves the folder, once for each deployment, and says where it is. */
+/** Lines of a target's journal that come with its answer to the question, and their characters; a longer one is fetched as a file. */
+export const journalLinesMax = 240;
+const journalCharactersMax = 64 * 1024;
+
+/** Bash for the question: reserves the folder, once for each deployment, says where it is, and tells the journal. */
 export function reserveFolder(owner: string, place: readonly string[], version: string): string {
   return `
 running="$cuttle_cache/running/${owner}"
 if [ ! -s "$running/folder" ]; then
   base="\${TentacleApplications:?This agent does not say where applications go.}"${place.map((part) => `/${bashWord(part)}`).join("")}
-  (umask 077 && mkdir -p "$running") && mkdir -p "$base" || exit 1
+  [ -d "$running" ] || (umask 077 && mkdir -p "$running") || exit 1
+  [ -d "$base" ] || mkdir -p "$base" || exit 1
   folder="$base/"${bashWord(version)}
   tries=0
-  until mkdir "$folder" 2>/dev/null; do
+  until [ ! -e "$folder" ] && mkdir "$folder" 2>/dev/null; do
     tries=$((tries + 1))
     [ -d "$folder" ] && [ "$tries" -lt ${suffixMax} ] || { echo "The folder $folder cannot be made. May this user write there?" >&2; exit 1; }
     folder="$base/"${bashWord(version)}"_$tries"
   done
-  printf '%s' "$folder" > "$running/folder.new" && mv "$running/folder.new" "$running/folder" || exit 1
+  # In one write: a file that is still empty reserves nothing.
+  printf '%s' "$folder" > "$running/folder" || exit 1
 fi
 say() { local text="\${2//\\\\/\\\\\\\\}"; printf '%s %s\\n' "$1" "\${text//$'\\n'/\\\\n}"; }
 IFS= read -r -d '' folder < "$running/folder"
@@ -78,7 +88,22 @@ say instance "$TentacleInstanceName"
 say program "$TentacleProgramDirectoryPath"
 TZ=UTC0 printf -v now '%(%Y-%m-%d %H:%M:%S)T' -1
 say now "$now"
+journal="\${TentacleJournal:-$TentacleHome/DeploymentJournal.xml}"
+lines=()
+[ ! -f "$journal" ] || mapfile -t -n ${journalLinesMax + 1} lines < "$journal"
+text="\${lines[*]}"
+if [ "\${#lines[@]}" -le ${journalLinesMax} ] && [ "\${#text}" -le ${journalCharactersMax} ] && { [ ! -f "$journal" ] || [ -r "$journal" ]; }; then
+  [ "\${#lines[@]}" = 0 ] || printf 'journal %s\\n' "\${lines[@]}"
+  echo "journal-lines \${#lines[@]}"
+fi
 `;
+}
+
+/** The journal as the question's script told it; undefined when it has to be fetched. */
+export function readToldJournal(lines: readonly string[]): string | undefined {
+  const told = lines.flatMap((line) => /^journal (.*)$/.exec(line)?.[1] ?? []);
+  const count = lines.flatMap((line) => /^journal-lines ([0-9]+)$/.exec(line)?.[1] ?? [])[0];
+  return count !== undefined && Number(count) === told.length ? told.join("\n") : undefined;
 }
 
 /** What the question's script said, by its words. */
@@ -177,9 +202,9 @@ export function composeFailure(target: PackageOnTarget, stagesOf: PackageStages)
 }
 
 function beginning(target: PackageOnTarget): string {
-  return `cuttle_journal cuttle-journal-failed.xml || return
+  return `cuttle_journal failed || return
   cuttle_accept ${target.owner} ${target.archiveSha256}
-  cuttle_unpack ${cacheGroup(target.packageId)} ${target.archiveSha256} "$cuttle_folder" || return 1
+  cuttle_unpack ${cacheGroup(target.packageId)} ${target.archiveSha256} "$cuttle_folder" ${target.plainBlocks} || return 1
   cuttle_installed_to "$cuttle_folder"`;
 }
 
@@ -190,26 +215,23 @@ function ending({ custom }: PackageStages): string {
   cuttle_stage PostDeploy`;
 }
 
-function filesOf({ own, journal, forgotten }: PackageStages): ScriptFile[] {
-  const texts: [string, string][] = [
-    ...stages.flatMap((stage): [string, string][] => (own[stage] === undefined ? [] : [[`${stage}.step.sh`, unixText(own[stage])]])),
-    ["cuttle-journal-failed.xml", `${writeEntry({ ...journal, wasSuccessful: false })}\n`],
-    ["cuttle-journal-good.xml", `${writeEntry({ ...journal, wasSuccessful: true })}\n`],
-    ["cuttle-forgotten-ids", lines(forgotten.ids.filter((id) => /^[A-Za-z0-9._-]+$/.test(id)))],
-    ["cuttle-forgotten-folders", lines(forgotten.folders)],
-  ];
-  return texts.map(([Name, text]) => {
-    const bytes = Buffer.from(text, "utf8");
-    return {
-      Name,
-      Contents: {
-        length: bytes.length,
-        async *open() {
-          yield bytes;
+function filesOf({ own }: PackageStages): ScriptFile[] {
+  return stages.flatMap((stage): ScriptFile[] => {
+    const text = own[stage];
+    if (text === undefined) return [];
+    const bytes = Buffer.from(unixText(text), "utf8");
+    return [
+      {
+        Name: `${stage}.step.sh`,
+        Contents: {
+          length: bytes.length,
+          async *open() {
+            yield bytes;
+          },
         },
+        EncryptionPassword: null,
       },
-      EncryptionPassword: null,
-    };
+    ];
   });
 }
 
@@ -217,16 +239,17 @@ function unixText(script: string): string {
   return `${script.replaceAll("\r\n", "\n")}\n`;
 }
 
-function lines(texts: readonly string[]): string {
-  return texts
+/** An array of bash. */
+function words(texts: readonly string[]): string {
+  return `(${texts
     .filter((text) => !text.includes("\n"))
-    .map((text) => `${text}\n`)
-    .join("");
+    .map(bashWord)
+    .join(" ")})`;
 }
 
 function functions(
   target: PackageOnTarget,
-  { runsPackaged, removesPackaged, custom, journal, skips, installationVariables }: PackageStages,
+  { runsPackaged, removesPackaged, custom, journal, forgotten, skips, installationVariables }: PackageStages,
 ): string {
   return `${targetCacheFunctions}
 cuttle_workspace="$PWD"
@@ -234,6 +257,10 @@ cuttle_running="$cuttle_cache/running/${target.owner}"
 cuttle_folder=${bashWord(target.folder)}
 cuttle_current="$cuttle_folder"
 cuttle_custom=${bashWord(custom?.folder ?? "")}
+cuttle_good=${bashWord(`${writeEntry({ ...journal, wasSuccessful: true })}\n`)}
+cuttle_failed=${bashWord(`${writeEntry({ ...journal, wasSuccessful: false })}\n`)}
+cuttle_forgotten_ids=${words(forgotten.ids.filter((id) => /^[A-Za-z0-9._-]+$/.test(id)))}
+cuttle_forgotten_folders=${words(forgotten.folders)}
 cuttle_kept=(${(custom?.exclusions ?? []).map(bashWord).join(" ")})
 
 # What a script sets, a later one of this deployment reads.
@@ -256,9 +283,15 @@ cuttle_value_file() {
     esac
   done
 }
+# What this script itself sets stays in its memory, until a script in a shell of its own makes the folder.
+declare -A cuttle_values=()
 # The folder is closed to others, so its files need not be.
 cuttle_keep() {
   local cuttle_file
+  if [ "$BASHPID" = "$$" ]; then
+    cuttle_values[".\${1,,}"]="$2"
+    [ -d "$cuttle_running/values" ] || return 0
+  fi
   [ -d "$cuttle_running/values" ] || mkdir -p -m 700 "$cuttle_running/values" || return
   cuttle_value_file "$1"
   printf '%s' "$2" >| "$cuttle_file"
@@ -269,6 +302,7 @@ get_octopusvariable() {
     cuttle_value_file "$1"
     if [ -f "$cuttle_file" ]; then IFS= read -r -d '' cuttle_text < "$cuttle_file" || :; printf '%s' "$cuttle_text"; return 0; fi
   fi
+  if [ -n "\${cuttle_values[".\${1,,}"]+set}" ]; then printf '%s' "\${cuttle_values[".\${1,,}"]}"; return 0; fi
   cuttle_plain_get_octopusvariable "$@"
 }
 set_octopusvariable() {
@@ -331,59 +365,75 @@ cuttle_copy() {
   cuttle_installed_to "$cuttle_custom"
 }
 
-# file with the entry. Puts it into the journal in place of an older one of this deployment; forgotten ones go.
-cuttle_journal() (
-  file="\${TentacleJournal:-$TentacleHome/DeploymentJournal.xml}"
-  declare -A gone=([${bashWord(journal.id)}]=1)
-  if [ "$1" = cuttle-journal-good.xml ]; then while IFS= read -r id; do gone[$id]=1; done < "$cuttle_workspace/cuttle-forgotten-ids"; fi
-  entry='<Deployment[[:space:]](.*[[:space:]])?Id="([^"]*)"'
-  IFS= read -r -d '' text < "$cuttle_workspace/$1"
+# good or failed. Puts the entry into the journal in place of an older one of this deployment; with a good one, the forgotten go.
+cuttle_journal() {
+  local file="\${TentacleJournal:-$TentacleHome/DeploymentJournal.xml}" text="$cuttle_failed" id now status
+  local -A gone=([${bashWord(journal.id)}]=1)
+  if [ "$1" = good ]; then
+    text="$cuttle_good"
+    for id in "\${cuttle_forgotten_ids[@]}"; do gone[$id]=1; done
+  fi
   TZ=UTC0 printf -v now '%(%Y-%m-%d %H:%M:%S)T' -1
   cuttle_lock
-  trap cuttle_unlock EXIT
-  if [ -s "$file" ] && ! grep -qE '</Deployments>|<Deployments */>' "$file"; then mv -f "$file" "$file.unreadable"; fi
+  cuttle_write_journal
+  status=$?
+  cuttle_unlock
+  [ "$status" = 0 ] || echo "The journal of deployments $file cannot be written." >&2
+  return "$status"
+}
+cuttle_write_journal() {
+  local isWhole=''
   if [ -s "$file" ]; then
-    skipping=''
-    while IFS= read -r line || [ -n "$line" ]; do
-      if [ -n "$skipping" ]; then
-        case "$line" in *'</Deployment>'*) skipping='' ;; esac
-        continue
-      fi
-      if [[ $line =~ $entry ]] && [ -n "\${BASH_REMATCH[2]}" ] && [ -n "\${gone[\${BASH_REMATCH[2]}]}" ]; then
-        case "$line" in *'</Deployment>'* | *'/>'*) ;; *) skipping=1 ;; esac
-        continue
-      fi
-      case "$line" in
-        *'<Deployments />'* | *'<Deployments/>'*) printf '%s<Deployments>\\n' "\${line%%<Deployments*}"; break ;;
-        *'</Deployments>'*) [ -z "\${line%%</Deployments>*}" ] || printf '%s\\n' "\${line%%</Deployments>*}"; break ;;
-      esac
-      printf '%s\\n' "$line"
-    done < "$file"
-  else
-    printf '<?xml version="1.0" encoding="utf-8"?>\\n<Deployments>\\n'
-  fi > "$file.new" && printf '%s' "\${text/${targetTime}/$now}" >> "$file.new" && printf '</Deployments>\\n' >> "$file.new" && mv -f "$file.new" "$file" && exit 0
-  echo "The journal of deployments $file cannot be written." >&2
-  exit 1
-)
+    cuttle_other_entries > "$file.new" || return 1
+    [ -n "$isWhole" ] || mv -f "$file" "$file.unreadable"
+  fi
+  [ -n "$isWhole" ] || printf '<?xml version="1.0" encoding="utf-8"?>\\n<Deployments>\\n' > "$file.new" || return 1
+  printf '%s</Deployments>\\n' "\${text/${targetTime}/$now}" >> "$file.new" && mv -f "$file.new" "$file"
+}
+# What is in front of the end of the journal, but for what goes; sets isWhole when there is an end.
+cuttle_other_entries() {
+  local line skipping='' entry='<Deployment[[:space:]](.*[[:space:]])?Id="([^"]*)"' empty='<Deployments */>'
+  while IFS= read -r line || [ -n "$line" ]; do
+    case "$line" in
+      *'</Deployments>'*) [ -n "\${line%%</Deployments>*}" ] && [ -z "$skipping" ] && printf '%s\\n' "\${line%%</Deployments>*}"; isWhole=1; return 0 ;;
+      *'<Deployments'*) [[ $line =~ $empty ]] && { printf '%s<Deployments>\\n' "\${line%%<Deployments*}"; isWhole=1; return 0; } ;;
+    esac
+    if [ -n "$skipping" ]; then
+      case "$line" in *'</Deployment>'*) skipping='' ;; esac
+      continue
+    fi
+    if [[ $line == *'<Deployment'[[:space:]]* && $line =~ $entry ]] && [ -n "\${BASH_REMATCH[2]}" ] && [ -n "\${gone[\${BASH_REMATCH[2]}]}" ]; then
+      case "$line" in *'</Deployment>'* | *'/>'*) ;; *) skipping=1 ;; esac
+      continue
+    fi
+    printf '%s\\n' "$line" || return 1
+  done < "$file"
+}
 
 # code. The last of every deployment.
 cuttle_end() {
-  local code="$1" folder text
+  local code="$1" folder left
   if [ "$code" = 0 ]; then
-    cuttle_journal cuttle-journal-good.xml || code=1
-    while IFS= read -r folder; do
+    cuttle_journal good || code=1
+    for folder in "\${cuttle_forgotten_folders[@]}"; do
       case "$folder" in
         */../* | */..) ;;
         "$TentacleApplications/"*) write_verbose "Removing $folder, which is older than what is kept."; rm -rf -- "$folder" ;;
       esac
-    done < "$cuttle_workspace/cuttle-forgotten-folders"
-    text="$(cuttle_forget ${cacheGroup(target.packageId)})"
-    [ -z "$text" ] || write_verbose "$text"
+    done
+    cuttle_forget ${cacheGroup(target.packageId)}
   else
     cuttle_stage DeployFailed
   fi
-  rm -rf -- "$cuttle_running/values" "$cuttle_running/${collectedFile}" "$cuttle_cache/incoming/${target.owner}-"*
-  find "$cuttle_cache/running" -mindepth 1 -maxdepth 1 -mmin +${runningMinutesMax} -exec rm -rf -- {} + 2>/dev/null
+  shopt -s nullglob
+  left=("$cuttle_cache/incoming/${target.owner}-"*)
+  [ ! -d "$cuttle_running/values" ] || left+=("$cuttle_running/values")
+  [ ! -f "$cuttle_running/${collectedFile}" ] || left+=("$cuttle_running/${collectedFile}")
+  [ "\${#left[@]}" = 0 ] || rm -rf -- "\${left[@]}"
+  left=("$cuttle_cache/running/"*)
+  # Now and then is often enough for small folders.
+  [ "$((\${#left[@]} % ${runningLooks}))" != 0 ] ||
+    find "$cuttle_cache/running" -mindepth 1 -maxdepth 1 -mmin +${runningMinutesMax} -exec rm -rf -- {} + 2>/dev/null
   exit "$code"
 }
 `;
