@@ -3,6 +3,7 @@
 
 import type { IncomingMessage } from "node:http";
 import { problem, Problem } from "../../base/problems.ts";
+import { giveBack } from "./give-back.ts";
 
 /** Longer silence than this means that the client is gone or stuck. */
 const uploadIdleTimeoutMs = 60_000;
@@ -15,8 +16,6 @@ const partsBeforeFileMax = 20;
 /** What boundaries, part headers and small fields add to a file. */
 const formBytesMax = 1024 * 1024;
 const boundaryCharactersMax = 70; // RFC 2046
-/** Pieces from this size on have memory of their own; those of a large file are 64 KiB. */
-const ownMemoryMin = 16 * 1024;
 
 export interface IncomingFile {
   /** Without folders; undefined when the client named none. */
@@ -102,15 +101,6 @@ async function* bodyPieces(request: IncomingMessage, fileBytesMax: number): Asyn
     socket.off("timeout", cut);
   }
   return undefined;
-}
-
-/**
- * Frees the memory of a piece that nobody needs any more. Left to the garbage collector, the pieces of a large file keep it busy with little else: it
- * looks through all of the heap each time that some tens of megabytes of them have come together.
- */
-function giveBack({ buffer, byteLength }: Buffer): void {
-  // Small ones lie in memory that they share.
-  if (buffer instanceof ArrayBuffer && byteLength >= ownMemoryMin && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 async function firstFile(source: AsyncIterator<Buffer>, boundary: string): Promise<IncomingFile> {

@@ -2,6 +2,7 @@
 // virtual directory the request came through. As a value, or at once as the text that goes out, which spares a copy of every document.
 
 import type { TSchema } from "@cuttle/contract/rest/shapes";
+import { giveBack } from "./give-back.ts";
 
 /** Of one shape. `linkPrefix` is the virtual directory ("/octopus"), empty without one. */
 export interface ShapeWriter {
@@ -52,7 +53,9 @@ export function compileWriter(shape: TSchema): ShapeWriter {
       const rest = append(writer, document, writing, "");
       if (writing.pieces.length === 0) return rest;
       writing.pieces.push(Buffer.from(rest));
-      return Buffer.concat(writing.pieces);
+      const all = Buffer.concat(writing.pieces);
+      for (const piece of writing.pieces) giveBack(piece);
+      return all;
     },
   };
 }
