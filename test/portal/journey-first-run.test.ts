@@ -72,7 +72,8 @@ test(
     await stage.stop(page, "first 4 the way on after the environment");
 
     await page.getByRole("link", { name: "Add a target" }).click();
-    await page.getByText("Test", { exact: true }).click();
+    // The only environment there is.
+    await page.getByRole("checkbox", { name: "Test", checked: true }).waitFor({ state: "attached" });
     await page.getByLabel("New target tags").fill("web");
     await takePictures(page, "first 5 add target");
     await page.getByRole("button", { name: "Make the line" }).click();
@@ -131,7 +132,7 @@ test("by keyboard alone a second machine, which listens, is added by its line, a
   await keyboard.press(page.getByRole("link", { name: "Add target" }));
   await keyboard.arrives("Add target");
   await keyboard.choose(page.getByRole("button", { name: /Who calls whom/ }), "The server calls");
-  await keyboard.tick(page.getByLabel("Test", { exact: true }));
+  await page.getByRole("checkbox", { name: "Test", checked: true }).waitFor({ state: "attached" });
   await keyboard.tick(page.getByLabel("web", { exact: true }));
   await keyboard.enter(page.getByLabel("Name", { exact: true }), "second");
   await keyboard.press(page.getByRole("button", { name: "Make the line" }));

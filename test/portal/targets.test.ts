@@ -181,7 +181,7 @@ test("an agent that listens is asked who it is, and added by hand", needsBrowser
   await page.getByRole("button", { name: "Ask who is there" }).click();
   await page.getByText("An agent answers.").waitFor();
   assert.equal(await page.getByLabel("Thumbprint").inputValue(), "CD".repeat(20));
-  await page.getByText("Production", { exact: true }).click();
+  assert.ok(await page.getByLabel("Production").isChecked(), "the only environment there is");
   await page.getByText("web", { exact: true }).click();
   await portal.checkAccess(page, "the form of a target by hand");
   await page.getByRole("button", { name: "Add target" }).click();
