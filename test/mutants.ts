@@ -74,6 +74,7 @@ function runTest(copy: string, mutant: Mutant): Promise<{ passed: boolean; isEnd
     // What a failed test leaves open does not matter here.
     const asTest = [
       "--test",
+      "--test-reporter=tap",
       "--test-force-exit",
       `--test-timeout=${testDeadlineMs}`,
       `--test-name-pattern=${mutant.pattern}`,
@@ -82,13 +83,20 @@ function runTest(copy: string, mutant: Mutant): Promise<{ passed: boolean; isEnd
     const asSeeds = [mutant.test, "--first", "--seeds", `${mutant.pattern}`];
     const child = spawn(process.execPath, isSeeds ? asSeeds : asTest, {
       cwd: copy,
-      stdio: ["ignore", isSeeds ? "pipe" : "ignore", "ignore"],
+      stdio: ["ignore", "pipe", "ignore"],
       detached: true,
     });
     let said = "";
-    child.stdout?.on("data", (bytes: Buffer) => (said = (said + bytes.toString()).slice(-10_000)));
     // With the programs that the test has started: a group of its own.
     const end = (): void => void process.kill(-child.pid!, "SIGKILL");
+    let hasFailed = false;
+    child.stdout.on("data", (bytes: Buffer) => {
+      said = (said + bytes.toString()).slice(-10_000);
+      if (isSeeds || hasFailed || !/^ *not ok /m.test(said)) return;
+      // One test that fails is enough; others of the file may take their minutes.
+      hasFailed = true;
+      end();
+    });
     let isEnded = false;
     const timer = setTimeout(() => {
       isEnded = true;
@@ -106,7 +114,7 @@ function runTest(copy: string, mutant: Mutant): Promise<{ passed: boolean; isEnd
       // A simulation that cannot run at all has noticed nothing.
       if (isSeeds && code !== 0 && code !== null && !said.includes("broke a promise"))
         reject(new Error(`${mutant.name}: the simulation did not run.`));
-      else resolve({ passed: code === 0, isEnded });
+      else resolve({ passed: code === 0 && !hasFailed, isEnded });
     });
   });
 }
