@@ -474,6 +474,7 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
       ...idOf(route.path),
       ...(route.path === "/users/{userId}/apikeys/{id}" ? { id: seen.key.Id } : {}),
       ...(route.path === "/machines/install-tokens/{id}" ? { id: installToken.Id } : {}),
+      ...(route.path === "/projects/{id}/channels/{channel}/releases" ? { channel: seen.release.ChannelId } : {}),
       ...(route.path === "/agent/download/{file}" ? { file: "cuttle-agent-0.0.0-linux-x64.tar.gz" } : {}),
       ...overrides,
     };
