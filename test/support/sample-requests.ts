@@ -475,6 +475,7 @@ export async function createSampleRequests(node: ApiNode): Promise<SampleRequest
       ...(route.path === "/users/{userId}/apikeys/{id}" ? { id: seen.key.Id } : {}),
       ...(route.path === "/machines/install-tokens/{id}" ? { id: installToken.Id } : {}),
       ...(route.path === "/projects/{id}/channels/{channel}/releases" ? { channel: seen.release.ChannelId } : {}),
+      ...(route.path === "/channels/{id}/releases/{version}" ? { id: seen.release.ChannelId, version: seen.release.Version } : {}),
       ...(route.path === "/agent/download/{file}" ? { file: "cuttle-agent-0.0.0-linux-x64.tar.gz" } : {}),
       ...overrides,
     };
