@@ -62,7 +62,9 @@ export function findNode({
  * If the child was ended by a signal, this process ends itself by the same one, so that a caller sees what happened.
  */
 export async function runOnFittingNode(entry, args) {
-  const env = { ...process.env, CUTTLE_LAUNCHED_AT: String(Math.round(performance.timeOrigin)) };
+  // The main job counts from here. A server would take it for a setting that it does not know.
+  const isStart = path.basename(entry) === "start.ts";
+  const env = isStart ? { ...process.env, CUTTLE_LAUNCHED_AT: String(Math.round(performance.timeOrigin)) } : process.env;
   const child = spawn(findNode(), [entry, ...args], { stdio: "inherit", env });
   const forwarded = ["SIGINT", "SIGTERM", "SIGHUP"];
   const passOn = (signal) => {

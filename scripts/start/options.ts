@@ -65,12 +65,15 @@ export function readOptions(args: string[], root: string): StartOptions {
   };
   const example = exampleNames.find((name) => name === (values.example ?? exampleNames[0]));
   if (example === undefined) throw new UsageError(`There is no example "${values.example}". There are ${exampleNames.join(" and ")}.`, 2);
+  const launchedAtMs = Number(process.env["CUTTLE_LAUNCHED_AT"]) || performance.timeOrigin;
+  // The programs that are started from here know no such setting.
+  delete process.env["CUTTLE_LAUNCHED_AT"];
   const options: StartOptions = {
     example,
     home: path.resolve(values.home ?? path.join(root, ".cuttle")),
     fresh: values.fresh ?? false,
     once: values.once ?? false,
-    launchedAtMs: Number(process.env["CUTTLE_LAUNCHED_AT"]) || performance.timeOrigin,
+    launchedAtMs,
     webPort: port("web-port"),
     commsPort: port("comms-port"),
     agentPort: port("agent-port"),
