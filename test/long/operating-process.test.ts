@@ -143,10 +143,12 @@ describe("operating a node", { ...linux, timeout: 180_000 }, () => {
 
   test("a queued task says whether tasks before it, the cap, or nothing holds it up; a running one, which agent is silent", async () => {
     assert.equal((await node("--taskCap=1")).stdout, "Node node-1 runs up to 1 tasks at once.\n");
-    await eventually(
-      "the node has heard",
-      async () => (await api.get("/api/octopusservernodes/summary")).Nodes[0].MaxConcurrentTasks === 1,
-    );
+    // A node reads its cap with each sign of life; the second one after the change was surely begun after it.
+    for (const beat of ["first", "second"]) {
+      const lastSeen = async (): Promise<string> => (await api.get("/api/octopusservernodes/summary")).Nodes[0].LastSeen;
+      const before = await lastSeen();
+      await eventually(`the node's ${beat} sign of life`, async () => (await lastSeen()) !== before);
+    }
     const { deployment, project: held, letGo } = await heldDeployment("waiting");
     const behind = await observer.deploy(held);
     const elsewhere = await observer.deploy(brief);
