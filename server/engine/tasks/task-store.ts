@@ -24,6 +24,24 @@ const lockTag = `SELECT pg_advisory_xact_lock(hashtextextended($1, 7001)), ${hol
 const isForfeited = (overdueMs: string): string =>
   `state = 'running' AND (lease_until < now() - ${overdueMs} * interval '1 millisecond' OR (owner IS NULL AND cancel_requested))`;
 
+/** What both ways of adding a task store of it, as $1 to $12. */
+function taskValues(id: string, number: number, task: NewTask): unknown[] {
+  return [
+    id,
+    number,
+    task.spaceId,
+    task.name,
+    task.description,
+    JSON.stringify(task.arguments),
+    task.argumentsVersion,
+    task.concurrencyTag,
+    task.projectId ?? null,
+    task.environmentId ?? null,
+    task.actor.userId,
+    task.relatedDocumentIds ?? [],
+  ];
+}
+
 /**
  * Adds a task to the queue. It is eligible at once unless an unfinished task holds its tag. The two states are asked for one by one, since
  * each has an index by tag of its own.
@@ -43,20 +61,7 @@ export async function insertTask(tx: Transaction, task: NewTask): Promise<{ id: 
                                      OR EXISTS (SELECT 1 FROM task_queue WHERE tag = $8::text AND state = 'queued')), 'queued'
      FROM inserted
      RETURNING is_head`,
-    [
-      id,
-      number,
-      task.spaceId,
-      task.name,
-      task.description,
-      JSON.stringify(task.arguments),
-      task.argumentsVersion,
-      task.concurrencyTag,
-      task.projectId ?? null,
-      task.environmentId ?? null,
-      task.actor.userId,
-      task.relatedDocumentIds ?? [],
-    ],
+    taskValues(id, number, task),
     { name: "task-insert" },
   );
   return { id, isEligible: queued?.is_head === true };
@@ -76,22 +81,7 @@ export async function insertTimedTask(
     `INSERT INTO tasks (id, number, space_id, name, description, arguments, arguments_version, state, concurrency_tag,
                         project_id, environment_id, created_by, related_document_ids, queued_at, starts_at, expires_at)
      VALUES ($1, $2, $3, $4, $5, $6, $7, 'Queued', $8, $9, $10, $11, $12, greatest($13::timestamptz, now()), $13, $14)`,
-    [
-      id,
-      number,
-      task.spaceId,
-      task.name,
-      task.description,
-      JSON.stringify(task.arguments),
-      task.argumentsVersion,
-      task.concurrencyTag,
-      task.projectId ?? null,
-      task.environmentId ?? null,
-      task.actor.userId,
-      task.relatedDocumentIds ?? [],
-      times.startsAt,
-      times.expiresAt,
-    ],
+    [...taskValues(id, number, task), times.startsAt, times.expiresAt],
   );
   return id;
 }

@@ -106,16 +106,20 @@ export async function findDeployment(db: Queryable, spaceId: string | null, id: 
   return row;
 }
 
-/** The release of the last deployment that succeeded in a place. Undefined: there is none. */
+/**
+ * The release of the last deployment that succeeded in a place. Undefined: there is none. With and without a tenant are two statements, because for
+ * one condition that is both the planner sorts the whole history of the place.
+ */
 export async function findReleaseThere(
   db: Queryable,
   place: { projectId: string; environmentId: string; tenantId: string | null },
 ): Promise<string | undefined> {
+  const { projectId, environmentId, tenantId } = place;
   const [row] = await db.query<{ release_id: string }>(
     `SELECT d.release_id FROM deployments d JOIN tasks t ON t.id = d.task_id
-      WHERE d.project_id = $1 AND d.environment_id = $2 AND ($3::text IS NULL AND d.tenant_id IS NULL OR d.tenant_id = $3)
+      WHERE d.project_id = $1 AND d.environment_id = $2 AND ${tenantId === null ? "d.tenant_id IS NULL" : "d.tenant_id = $3"}
         AND t.state = 'Success' ORDER BY d.number DESC LIMIT 1`,
-    [place.projectId, place.environmentId, place.tenantId],
+    [projectId, environmentId, ...(tenantId === null ? [] : [tenantId])],
   );
   return row?.release_id;
 }
