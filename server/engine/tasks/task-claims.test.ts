@@ -183,6 +183,31 @@ test("A2: a node whose cap is full goes on with tasks of a dead node, and takes 
   assert.equal((await runs(later)).epoch, 1);
 });
 
+test("rule 12: a node begins nothing from the moment its drain is stored, also before it hears of it", async (t) => {
+  const { beside, node, queue, running, runs } = await place(t);
+  let pauses = 0;
+  const counting: Clock = { ...systemClock, pause: (ms, signal) => (pauses++, systemClock.pause(ms, signal)) };
+  const a = await node("a", { cap: 4, others: ["b"], clock: counting });
+  await beside.execute(
+    `INSERT INTO server_nodes (id, name, task_cap, is_in_maintenance_mode, instance, version)
+     VALUES ('a', 'A', 4, true, 'a/1', '1'), ('b', 'B', 4, false, 'b/1', '1')`,
+  );
+  const orphan = await queue();
+  await beside.execute(
+    `UPDATE task_queue SET state = 'running', owner = 'dead/1', epoch = 1, lease_until = '-infinity' WHERE task_id = $1`,
+    [orphan],
+  );
+  const mine = await queue(a);
+  const before = pauses;
+  // It believes that it may, and asks: for what it queued, and with the looks that follow.
+  await eventually("it has looked again", () => pauses > before + 4);
+  assert.deepEqual([...running], []);
+  await node("b", { cap: 4 });
+  assert.deepEqual([(await runs(mine)).node, (await runs(orphan)).node], ["b", "b"]);
+  await beside.execute(`UPDATE server_nodes SET is_in_maintenance_mode = NOT is_in_maintenance_mode`);
+  assert.equal((await runs(await queue())).node, "a", "undrained, it does not work again");
+});
+
 test("what nodes say can be read again, also what another version says", () => {
   const hints: QueueHint[] = [
     { kind: "queued", taskId: "ServerTasks-7" },

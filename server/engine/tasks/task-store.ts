@@ -225,19 +225,26 @@ export async function lookAtQueue(database: Queryable, limits: ClaimLimits): Pro
  * wait for the disk: a claim that a crash of the database forgets has had no effect, since everything that follows from it is
  * preceded by a commit that does wait, and that one makes this one durable too. The arrays keep the database to its indexes: it takes
  * an unknown limit for a tenth of the queue, and would read all tasks there have ever been to find a few of them.
+ *
+ * A node that is drained takes nothing from the moment the drain is stored, though it hears of it later: its row is read here, and held against
+ * a drain that comes at the same moment. A node without a row enters itself again soon; it is not drained.
  */
 export async function claimTasks(
   tx: Transaction,
   claim: ClaimLimits & { owner: string; nodeName: string; leaseMs: number },
 ): Promise<(ClaimedTask & { firstRun: boolean })[]> {
   const rows = await tx.query<ClaimRow>(
-    `WITH expired AS (
+    `WITH own AS (
+       SELECT is_in_maintenance_mode AS is_drained FROM server_nodes WHERE lower(name) = lower($2) FOR SHARE
+     ), room AS MATERIALIZED (
+       SELECT NOT EXISTS (SELECT 1 FROM own WHERE is_drained) AS is_open
+     ), expired AS (
        SELECT task_id FROM task_queue
-       WHERE $5 > 0 AND ${isForfeited("$6")}
+       WHERE $5 > 0 AND ($4 = 0 OR (SELECT is_open FROM room)) AND ${isForfeited("$6")}
        ORDER BY task_id LIMIT $5 FOR UPDATE SKIP LOCKED
      ), ready AS (
        SELECT task_id FROM task_queue
-       WHERE state = 'queued' AND is_head
+       WHERE state = 'queued' AND is_head AND (SELECT is_open FROM room)
        ORDER BY position LIMIT greatest($4 - (SELECT count(*) FROM expired), 0) FOR UPDATE SKIP LOCKED
      ), claimed AS (
        UPDATE task_queue SET state = 'running', owner = $1, epoch = epoch + 1,
