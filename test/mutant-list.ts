@@ -340,10 +340,10 @@ export const mutants: readonly Mutant[] = [
   },
   {
     rule: "S1",
-    name: "shared reads: rows go to whoever asks for them, known or not",
+    name: "shared reads: rows of one space go to whoever asks the same in another",
     file: "server/platform/access/access-store.ts",
-    find: "(facts.caller && facts.space && shared.get(placeOf(facts, n)))",
-    put: "shared.get(`${questions[n]} Spaces-1`)",
+    find: 'const key = `${space === null ? "default" : `in ${space}`}',
+    put: 'const key = `${space === null ? "default" : "default"}',
     test: "server/features/rows-alongside.test.ts",
     pattern: "pages that are asked for at once",
   },

@@ -56,74 +56,109 @@ export interface Alongside {
 /** In the order in which they were asked for. */
 export type AlongsideRows = readonly Record<string, unknown>[];
 
-interface Row {
-  user_id: string | null;
-  username: string | null;
-  is_administrator: boolean | null;
-  token_hash: Buffer | null;
-  csrf_hash: Buffer | null;
-  space_id: string | null;
-  space_name: string | null;
-  space_slug: string | null;
-  space_is_default: boolean | null;
-  is_in_maintenance: boolean | null;
+/** What a statement says of one request, in the order in which `factsIn` reads it. */
+type Facts = readonly [
+  userId: string | null,
+  username: string | null,
+  isAdministrator: boolean | null,
+  spaceId: string | null,
+  spaceName: string | null,
+  spaceSlug: string | null,
+  spaceIsDefault: boolean | null,
+  isInMaintenance: boolean | null,
+  tokenHash?: string | null,
+  csrfHash?: string | null,
+];
+
+/**
+ * Who is calling and in which space, for each row of `many`, which has its key, space and, when `sessions` gives their SQL, the hashes of its sessions.
+ * The facts come as one text, because they stand beside each row of an answer. Most requests bring a key, and pay nothing for sessions.
+ */
+function callers(many: string, columns: string, sessions: string | undefined): string {
+  const facts = "u.id, u.username, u.is_administrator, s.id, s.name, s.slug, s.is_default, (SELECT is_in_maintenance FROM installation)";
+  const newest = `LEFT JOIN LATERAL (SELECT one.user_id, one.token_hash, one.csrf_hash FROM sessions one
+              WHERE one.token_hash = ANY (${sessions}) AND one.expires_at > now() ORDER BY one.created_at DESC LIMIT 1) AS n ON many.key IS NULL`;
+  return `SELECT ${columns}, u.id AS user_id, s.id AS space_id,
+            json_build_array(${facts}${sessions === undefined ? "" : ", n.token_hash, n.csrf_hash"})::text AS request
+       FROM ${many}
+       LEFT JOIN api_keys k ON k.hash = many.key AND (k.expires_at IS NULL OR k.expires_at > now())
+       ${sessions === undefined ? "" : newest}
+       LEFT JOIN users u ON u.id = ${sessions === undefined ? "k.user_id" : "COALESCE(k.user_id, n.user_id)"} AND u.is_active
+       LEFT JOIN spaces s ON CASE
+         WHEN many.space IS NULL THEN s.is_default
+         WHEN lower(s.id) = many.space THEN true
+         WHEN lower(s.slug) = many.space THEN NOT EXISTS (SELECT 1 FROM spaces other WHERE lower(other.id) = many.space)
+         ELSE false END
+      OFFSET 0`;
 }
 
-/** Given the SQL of the hash of the key, of the space, and of the hashes of sessions. */
-function factsText(key: string, space: string, sessions: string): string {
-  return `SELECT u.id AS user_id, u.username, u.is_administrator, n.token_hash, n.csrf_hash,
-            s.id AS space_id, s.name AS space_name, s.slug AS space_slug, s.is_default AS space_is_default,
-            (SELECT is_in_maintenance FROM installation) AS is_in_maintenance
-       FROM (SELECT 1) AS request
-       LEFT JOIN api_keys k ON k.hash = ${key} AND (k.expires_at IS NULL OR k.expires_at > now())
-       LEFT JOIN sessions n ON ${key} IS NULL AND n.token_hash = ANY (${sessions}) AND n.expires_at > now()
-       LEFT JOIN users u ON u.id = COALESCE(k.user_id, n.user_id) AND u.is_active
-       LEFT JOIN spaces s ON CASE WHEN ${space} IS NULL THEN s.is_default ELSE lower(s.id) = ${space} OR lower(s.slug) = ${space} END
-      ORDER BY (lower(s.id) = ${space}) DESC NULLS LAST, n.created_at DESC
-      LIMIT 1`;
-}
-
-/** Rows of a question beside a row `request`, and nothing where `runs` does not hold: then the question is not even asked. */
+/**
+ * Rows of a question beside a row `request`, and nothing where `runs` does not hold: then the question is not even asked. That a lateral subquery
+ * beside a row keeps its order is how PostgreSQL joins: there is no other way than one after the other.
+ */
 function rowsBeside(question: string, runs: string): string {
   return `LEFT JOIN LATERAL (SELECT true AS is_found, asked.* FROM (${question}) AS asked WHERE ${runs}) AS found ON true`;
 }
 const isSignedInSomewhere = "request.user_id IS NOT NULL AND request.space_id IS NOT NULL";
 
-/**
- * For one request: the values as they stand. The facts come as one text, because they stand beside each row. That a lateral subquery beside a row
- * keeps its order is how PostgreSQL joins: there is no other way than one after the other.
- */
-function textForOne(question: Question): string {
-  const placeholders = Array.from({ length: question.valueCount }, (_, n) => `$${n + 4}`);
+/** For one request: the values as they stand. */
+function textForOne(question: Question, hasSessions: boolean): string {
+  const placeholders = Array.from({ length: question.valueCount }, (_, n) => `$${n + (hasSessions ? 4 : 3)}`);
+  const one = `(SELECT $1::bytea AS key, $2::text AS space) AS many`;
   return `SELECT request.request, found.*
-       FROM (SELECT f.user_id, f.space_id, row_to_json(f)::text AS request
-               FROM (${factsText("$1::bytea", "$2::text", "$3::bytea[]")}) AS f OFFSET 0) AS request
+       FROM (${callers(one, "many.key", hasSessions ? "$3::bytea[]" : undefined)}) AS request
        ${rowsBeside(question.text("request.space_id", placeholders), isSignedInSomewhere)}`;
 }
 
 /**
  * For any number of requests, each with its number: the values of all as one array each. The arrays come out of subqueries, so that PostgreSQL expects
- * the same of each number of them, and keeps one plan instead of making a new one each time. Those who ask the same question in the same space are
- * told apart by nothing but who they are; its rows stand beside the first of them who is signed in.
+ * the same of each number of them, and keeps one plan instead of making a new one each time. Of those who ask the same question in the same space one
+ * `asks`, and its rows stand beside that one.
  */
-function textForMany(question: Question | undefined): string {
+function textForMany(question: Question | undefined, hasSessions: boolean): string {
   const types = question?.valueTypes ?? [];
   const names = types.map((_, n) => `value_${n}`);
-  const arrays = ["bytea", "text", "bytea", "bigint", ...types].map((type, n) => `(SELECT $${n + 1}::${type}[])`);
-  const sessions = Array.from({ length: sessionCookiesMax }, (_, n) => `substr(many.sessions, ${n * hashBytes + 1}, ${hashBytes})`);
-  const facts = factsText("many.key", "many.space", `ARRAY[${sessions.join(", ")}]`);
-  const requests = `unnest(${arrays.join(", ")}) WITH ORDINALITY AS many (${["key", "space", "sessions", "question", ...names, "number"].join(", ")})
-       CROSS JOIN LATERAL (SELECT f.user_id, f.space_id, row_to_json(f)::text AS request FROM (${facts}) AS f OFFSET 0) AS who`;
-  if (question === undefined) return `SELECT many.number AS request_number, who.request FROM ${requests}`;
+  const given = [
+    { name: "key", type: "bytea" },
+    { name: "space", type: "text" },
+    ...(hasSessions ? [{ name: "sessions", type: "bytea" }] : []),
+    ...(question === undefined ? [] : [{ name: "asks", type: "boolean" }]),
+    ...types.map((type, n) => ({ name: names[n]!, type })),
+  ];
+  const arrays = given.map(({ type }, n) => `(SELECT $${n + 1}::${type}[])`).join(", ");
+  const many = `unnest(${arrays}) WITH ORDINALITY AS many (${[...given.map(({ name }) => name), "number"].join(", ")})`;
+  const cookies = Array.from({ length: sessionCookiesMax }, (_, n) => `substr(many.sessions, ${n * hashBytes + 1}, ${hashBytes})`);
+  const columns = ["number", ...(question === undefined ? [] : ["asks"]), ...names].map((name) => `many.${name}`).join(", ");
+  const requests = callers(many, columns, hasSessions ? `ARRAY[${cookies.join(", ")}]` : undefined);
+  if (question === undefined) return `SELECT request.number AS request_number, request.request FROM (${requests}) AS request`;
   const asked = question.text(
     "request.space_id",
     names.map((name) => `request.${name}`),
   );
   return `SELECT request.number AS request_number, request.request, found.*
-       FROM (SELECT many.*, who.*,
-                    row_number() OVER (PARTITION BY many.question, who.space_id ORDER BY who.user_id IS NULL, many.number) AS turn
-               FROM ${requests}) AS request
-       ${rowsBeside(asked, `${isSignedInSomewhere} AND request.turn = 1`)}`;
+       FROM (${requests}) AS request
+       ${rowsBeside(asked, `${isSignedInSomewhere} AND request.asks`)}`;
+}
+
+/** The text of a question's statement, without sessions or with them. */
+type Texts = (hasSessions: boolean) => string;
+
+const textsByQuestion = new WeakMap<Question, Texts>();
+const factsOnly = textsMadeOnce((hasSessions) => textForMany(undefined, hasSessions));
+
+function textsOf(question: Question | undefined): Texts {
+  if (question === undefined) return factsOnly;
+  let texts = textsByQuestion.get(question);
+  if (texts === undefined) {
+    const make = question.valueTypes ? textForMany : textForOne;
+    textsByQuestion.set(question, (texts = textsMadeOnce((hasSessions) => make(question, hasSessions))));
+  }
+  return texts;
+}
+
+function textsMadeOnce(make: Texts): Texts {
+  const [without, withSessions] = [make(false), make(true)];
+  return (hasSessions) => (hasSessions ? withSessions : without);
 }
 
 /** One request's question. */
@@ -136,7 +171,7 @@ interface Asked {
 /** What was found for it. Requests that asked the same at once get the same objects, so nobody may change them. */
 export interface Found {
   readonly facts: RequestFacts;
-  /** Rows of the question; empty without one. */
+  /** Rows of the question; empty without one, and where nothing was found or nobody could ask for it: what is there is then asked for alone. */
   readonly rows: AlongsideRows;
 }
 
@@ -150,49 +185,42 @@ export interface RequestLookUp {
 
 export function createRequestLookUp(database: Queryable): RequestLookUp {
   const byQuestion = new Map<Question | undefined, SharedReads<Asked, Found>>();
-  const texts = new WeakMap<Question, string>();
-  const factsOnly = textForMany(undefined);
-
-  function textOf(question: Question | undefined): string {
-    if (question === undefined) return factsOnly;
-    let text = texts.get(question);
-    if (text === undefined) texts.set(question, (text = question.valueTypes ? textForMany(question) : textForOne(question)));
-    return text;
-  }
 
   async function askOne(text: string, { credentials, space, values }: Asked): Promise<Found> {
-    const given = [credentials.keyHash ?? null, space, credentials.sessionHashes, ...values];
-    return foundIn(await database.query<FoundRow>(text, given, preparedAs(text)));
+    const sessions = credentials.sessionHashes.length === 0 ? [] : [credentials.sessionHashes];
+    const rows = await database.query<FoundRow>(text, [credentials.keyHash ?? null, space, ...sessions, ...values], preparedAs(text));
+    return foundIn(rows);
   }
 
-  async function askMany(text: string, all: readonly Asked[], valueCount: number): Promise<Found[]> {
-    const questions = numbered(all);
-    const given: unknown[] = [
-      all.map(({ credentials }) => credentials.keyHash ?? null),
-      all.map(({ space }) => space),
-      all.map(({ credentials }) => (credentials.sessionHashes.length === 0 ? null : Buffer.concat(credentials.sessionHashes))),
-      questions,
-    ];
-    for (let n = 0; n < valueCount; n++) given.push(all.map(({ values }) => values[n]));
+  async function askMany(texts: Texts, all: readonly Asked[], valueCount: number | undefined): Promise<Found[]> {
+    const hasSessions = all.some(({ credentials }) => credentials.sessionHashes.length > 0);
+    const text = texts(hasSessions);
+    const given: unknown[] = [all.map(({ credentials }) => credentials.keyHash ?? null), all.map(({ space }) => space)];
+    if (hasSessions)
+      given.push(all.map(({ credentials }) => (credentials.sessionHashes.length === 0 ? null : Buffer.concat(credentials.sessionHashes))));
+    const askers = valueCount === undefined ? undefined : askersOf(all);
+    if (askers !== undefined) given.push(all.map((_, n) => askers[n] === n));
+    for (let n = 0; n < (valueCount ?? 0); n++) given.push(all.map(({ values }) => values[n]));
     const rows = await database.query<FoundRow & { request_number: number }>(text, given, preparedAs(text));
     if (all.length === 1) return [foundIn(rows)];
     const byNumber = all.map((): FoundRow[] => []);
     for (const row of rows) byNumber[row.request_number - 1]!.push(row);
     const found = byNumber.map(foundIn);
-    // The rows stand beside one of those who asked this question in this space.
-    const placeOf = ({ space }: RequestFacts, n: number): string => `${questions[n]} ${space?.id}`;
-    const shared = new Map<string, AlongsideRows>();
-    for (const [n, one] of found.entries()) if (one.rows.length > 0) shared.set(placeOf(one.facts, n), one.rows);
-    return found.map(({ facts }, n) => ({ facts, rows: (facts.caller && facts.space && shared.get(placeOf(facts, n))) ?? [] }));
+    if (askers === undefined) return found;
+    // Whoever asked for them all may be nobody here. Then there are no rows for the others either, and each asks for itself.
+    return found.map(({ facts }, n) => ({ facts, rows: facts.caller && facts.space ? found[askers[n]!]!.rows : [] }));
   }
 
   function readsOf(question: Question | undefined): SharedReads<Asked, Found> {
     let reads = byQuestion.get(question);
     if (reads === undefined) {
-      const text = textOf(question);
+      const texts = textsOf(question);
       const isPlain = question === undefined || question.valueTypes !== undefined;
       reads = createSharedReads<Asked, Found>({
-        run: async (all) => (isPlain ? askMany(text, all, question?.valueCount ?? 0) : Promise.all(all.map((one) => askOne(text, one)))),
+        run: async (all) =>
+          isPlain
+            ? askMany(texts, all, question?.valueCount)
+            : Promise.all(all.map((one) => askOne(texts(one.credentials.sessionHashes.length > 0), one))),
         onIdle: () => byQuestion.delete(question),
       });
       byQuestion.set(question, reads);
@@ -216,25 +244,21 @@ function keyOf({ credentials: { keyHash, sessionHashes }, space, values }: Asked
   return `${who.length}${who}${where}${values.length === 0 ? "" : `\u0000${JSON.stringify(values)}`}`;
 }
 
-/** Equal numbers for equal questions. */
-function numbered(all: readonly Asked[]): number[] {
-  const numbers = new Map<string, number>();
-  return all.map(({ values }) => {
-    const key = values.length === 0 ? "" : JSON.stringify(values);
-    const known = numbers.get(key);
-    if (known === undefined) numbers.set(key, numbers.size);
-    return known ?? numbers.size - 1;
+/** For each the first that asks the same question in the same space. */
+function askersOf(all: readonly Asked[]): number[] {
+  const first = new Map<string, number>();
+  return all.map(({ space, values }, n) => {
+    const key = `${space === null ? "default" : `in ${space}`}\u0000${values.length === 0 ? "" : JSON.stringify(values)}`;
+    const known = first.get(key);
+    if (known === undefined) first.set(key, n);
+    return known ?? n;
   });
 }
 
 type FoundRow = Record<string, unknown> & { request: string; is_found?: boolean | null };
 
 function foundIn(rows: readonly FoundRow[]): Found {
-  const row = rows[0] && (JSON.parse(rows[0].request) as Row & { token_hash: string | null; csrf_hash: string | null });
-  return {
-    facts: factsOf(row && { ...row, token_hash: bytesOf(row.token_hash), csrf_hash: bytesOf(row.csrf_hash) }),
-    rows: rows[0]?.is_found === true ? rows : [],
-  };
+  return { facts: factsIn(JSON.parse(rows[0]!.request) as Facts), rows: rows[0]!.is_found === true ? rows : [] };
 }
 
 /** PostgreSQL writes bytes as \x0a1b. */
@@ -242,12 +266,13 @@ function bytesOf(text: string | null): Buffer | null {
   return text === null ? null : Buffer.from(text.slice(2), "hex");
 }
 
-function factsOf(row: Row | undefined): RequestFacts {
-  const signedIn = row?.user_id && row.token_hash !== null && row.csrf_hash !== null;
+function factsIn(facts: Facts): RequestFacts {
+  const [userId, username, isAdministrator, spaceId, spaceName, spaceSlug, spaceIsDefault, isInMaintenance, token, csrf] = facts;
+  const [tokenHash, csrfHash] = [bytesOf(token ?? null), bytesOf(csrf ?? null)];
   return {
-    session: signedIn ? { tokenHash: row.token_hash!, csrfHash: row.csrf_hash! } : undefined,
-    caller: row?.user_id ? { userId: row.user_id, username: row.username!, isAdministrator: row.is_administrator! } : undefined,
-    space: row?.space_id ? { id: row.space_id, name: row.space_name!, slug: row.space_slug!, isDefault: row.space_is_default! } : undefined,
-    isInMaintenance: row?.is_in_maintenance === true,
+    session: userId !== null && tokenHash !== null && csrfHash !== null ? { tokenHash, csrfHash } : undefined,
+    caller: userId === null ? undefined : { userId, username: username!, isAdministrator: isAdministrator! },
+    space: spaceId === null ? undefined : { id: spaceId, name: spaceName!, slug: spaceSlug!, isDefault: spaceIsDefault! },
+    isInMaintenance: isInMaintenance === true,
   };
 }
