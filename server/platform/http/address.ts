@@ -29,14 +29,15 @@ export function readAddress(rawUrl: string, parts: AddressParts): Address {
   const query = mark < 0 ? "" : rawUrl.slice(mark);
   let linkPrefix = "";
   for (const directory of parts.virtualDirectories) {
+    if (directory === "") continue;
     const start = directory.toLowerCase();
-    if (directory !== "" && (path.toLowerCase() === start || path.toLowerCase().startsWith(`${start}/`))) {
+    if (path.toLowerCase() === start || path.toLowerCase().startsWith(`${start}/`)) {
       linkPrefix = directory;
       path = path.slice(directory.length);
       break;
     }
   }
-  if (path.length > 1) path = path.replace(/\/+$/, "");
+  if (path.length > 1 && path.endsWith("/")) path = path.replace(/\/+$/, "");
   const segments = path.split("/");
   // NuGet clients are given /nuget/… and /Spaces-1/nuget/…, beside /api.
   if (segments[1]?.toLowerCase() === "nuget") segments.splice(1, 0, "api");
@@ -55,7 +56,7 @@ export function readAddress(rawUrl: string, parts: AddressParts): Address {
 }
 
 function decoded(segment: string | undefined): string | undefined {
-  if (segment === undefined) return undefined;
+  if (segment === undefined || !segment.includes("%")) return segment;
   try {
     return decodeURIComponent(segment);
   } catch {
