@@ -8,9 +8,12 @@ import { test, type TestContext } from "node:test";
 import { type CapabilitiesResponseV2, capabilitiesServiceV2 } from "@cuttle/contract/agent/capabilities";
 import { pollingAddressesCapability, pollingAddressesMax, pollingAddressesService } from "@cuttle/contract/agent/polling-addresses";
 import { createHalibutListener, createIdentity, createPollingQueue, HalibutCallError, type Identity } from "@cuttle/halibut";
-import { type AgentProcess, eventually, patienceMs, startAgentProcess, testServerIdentity } from "../agent-process.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { type AgentProcess, patienceMs, startAgentProcess, testServerIdentity } from "../agent-process.ts";
 import { learnedAddressesName } from "./polling.ts";
 
+/** An agent that is ready has only to connect; one that does not is not waited for any longer. */
+const againMsMax = 15_000;
 const subscription = "poll://learner0000000000001";
 
 interface Node {
@@ -86,7 +89,7 @@ test("A1: an agent that knows one node is told of a second one, polls it, and af
   await agent.kill();
   await first.close();
   await agent.startAgain();
-  await eventually("it polls the second again", () => second.comings() === 2);
+  await eventually("it polls the second again", () => second.comings() === 2, againMsMax);
 });
 
 test("A1: what the list does not name any more is given up; what an operator gave, and the way by which the word came, are kept", async (t) => {
