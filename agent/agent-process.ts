@@ -49,7 +49,7 @@ export const testServerIdentity = (): Promise<Identity> => (serverIdentity ??= c
 /** Starts an agent that trusts the test's client. After the test the process, its scripts and its home are removed. */
 export async function startAgentProcess(
   t: Pick<TestContext, "after">,
-  options: { arguments?: string[]; environment?: NodeJS.ProcessEnv; home?: string; nodeArguments?: string[] } = {},
+  options: { arguments?: string[]; environment?: NodeJS.ProcessEnv; home?: string; nodeArguments?: string[]; keepInputOpen?: boolean } = {},
 ): Promise<AgentProcess> {
   const home = options.home ?? mkdtempSync(join(tmpdir(), "cuttle-agent-"));
   const identity = await testServerIdentity();
@@ -81,7 +81,7 @@ export async function startAgentProcess(
         "1",
         ...(options.arguments ?? []),
       ],
-      { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...options.environment } },
+      { stdio: [options.keepInputOpen === true ? "pipe" : "ignore", "pipe", "pipe"], env: { ...process.env, ...options.environment } },
     );
     const begun = child;
     gone = new Promise((resolve) => begun.once("exit", (code) => resolve(code)));

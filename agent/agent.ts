@@ -4,20 +4,15 @@ import { rm, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { capability } from "@cuttle/contract/agent/capabilities";
-import {
-  createHalibutListener,
-  createHalibutPoller,
-  type HalibutPoller,
-  type HttpProxy,
-  type Identity,
-  type ServiceImplementation,
-} from "@cuttle/halibut";
+import { createHalibutListener, type Identity, type ServiceImplementation } from "@cuttle/halibut";
 import { createHome, type IdentityFiles, loadIdentity, takeHomeLock } from "./home/home.ts";
+import { capabilities, type PolledServer, startPolling } from "./polling/polling.ts";
 import { createScripts, type ScriptLimits } from "./scripts/scripts.ts";
 import { createCapabilitiesService } from "./services/capabilities/capabilities.ts";
 import { createFileTransferService } from "./services/file-transfer/file-transfer.ts";
 import { createScriptServices } from "./services/script/script.ts";
+
+export type { PolledServer } from "./polling/polling.ts";
 
 /** Settings of one agent, all checked. */
 export interface AgentSettings {
@@ -30,6 +25,8 @@ export interface AgentSettings {
   trust: readonly string[];
   /** Servers to ask for work. */
   poll: readonly PolledServer[];
+  /** Whether these may tell it of further nodes of their cluster, to poll them too. */
+  learnsAddresses: boolean;
   /** The certificate with its key; or where they lie; or undefined for one of the home's own, made when it is missing. */
   identity: Identity | IdentityFiles | undefined;
   version: string;
@@ -52,20 +49,6 @@ export interface ScriptProxy {
   port: number;
   username: string | null;
   password: string | null;
-}
-
-/** A server that this agent asks for work. */
-export interface PolledServer {
-  host: string;
-  port: number;
-  /** Of the server's certificate, 40 upper-case hex digits. */
-  thumbprint: string;
-  /** As the server knows this agent, such as `poll://0123456789abcdefghij/`. */
-  subscription: string;
-  /** Connections at once: how many calls this server can have under way. */
-  connections: number;
-  /** The way to it leads through this proxy. */
-  proxy?: HttpProxy;
 }
 
 export interface Agent {
@@ -97,19 +80,22 @@ export async function startAgent(settings: AgentSettings): Promise<Agent> {
     const { report } = settings;
     const scripts = createScripts({ home: settings.home, environment: scriptEnvironment(settings), limits: settings.limits, report });
     await scripts.takeUp();
-    const services = [
-      createCapabilitiesService([capability.scriptServiceV1, capability.fileTransfer, capability.scriptServiceV2]),
-      ...createScriptServices(scripts),
-      createFileTransferService({ home: settings.home }),
-    ];
+    const services = [...createScriptServices(scripts), createFileTransferService({ home: settings.home })];
     let listener: Awaited<ReturnType<typeof listen>>;
     try {
-      listener = await listen(settings, identity, services);
+      listener = await listen(settings, identity, [createCapabilitiesService(capabilities), ...services]);
     } catch (error) {
       await scripts.stop();
       throw error;
     }
-    const pollers = settings.poll.flatMap((server) => poll(server, settings, identity, services));
+    const polling = startPolling({
+      home: settings.home,
+      identity,
+      servers: settings.poll,
+      learns: settings.learnsAddresses,
+      services,
+      report,
+    });
     const sweep = (): void => void scripts.sweep().catch((error: unknown) => report(`Sweeping old tickets failed: ${String(error)}`));
     const timer = setInterval(sweep, sweepMs);
     timer.unref();
@@ -132,7 +118,7 @@ export async function startAgent(settings: AgentSettings): Promise<Agent> {
         await rm(heartbeat, { force: true });
         // Scripts first: calls that wait for a script's end then come back at once.
         await scripts.stop();
-        await Promise.all([listener?.close(), ...pollers.map((poller) => poller.close())]);
+        await Promise.all([listener?.close(), polling.stop()]);
         await releaseHome();
       },
     };
@@ -162,41 +148,6 @@ async function listen(
   });
   const { port } = await listener.listen(where);
   return { port, close: () => listener.close() };
-}
-
-/** Begins to ask a server for work, over as many connections as are wanted. */
-function poll(server: PolledServer, { report }: AgentSettings, identity: Identity, services: ServiceImplementation[]): HalibutPoller[] {
-  const through = server.proxy === undefined ? "" : ` through the proxy ${server.proxy.host}:${server.proxy.port}`;
-  const at = `${server.host}:${server.port}${through}`;
-  return Array.from({ length: server.connections }, (_, index) => {
-    let said: string | undefined;
-    const poller = createHalibutPoller({
-      identity,
-      server: {
-        host: server.host,
-        port: server.port,
-        thumbprint: server.thumbprint,
-        ...(server.proxy === undefined ? {} : { proxy: server.proxy }),
-      },
-      subscription: server.subscription,
-      services,
-      onEvent: (event) => {
-        if (event.kind === "served" && event.failure !== null) report(`${event.service}.${event.method} failed: ${event.failure}`);
-        if (index > 0) return; // what one connection says holds for all
-        if (event.kind === "connected") {
-          said = undefined;
-          report(`Polling ${at}.`);
-        }
-        // The same reason is told once, however long the server is away.
-        if (event.kind === "disconnected" && event.reason !== said) {
-          said = event.reason;
-          report(`Not connected to ${at}: ${event.reason} Trying again, the first time after ${(event.retryMs / 1000).toFixed(1)} s.`);
-        }
-      },
-    });
-    poller.start();
-    return poller;
-  });
 }
 
 /** The machine's name, for agents that were given none. */

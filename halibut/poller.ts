@@ -23,6 +23,8 @@ export interface HalibutPoller {
   start(): void;
   /** Ends the connection and waits until the poller has stopped. */
   close(): Promise<void>;
+  /** Stops where no call is cut off: after the answer to the one that comes next or runs, or the word that there is none; at once between two tries to connect. */
+  retire(): Promise<void>;
 }
 
 /** One connection to one server. More connections of one subscription, or several servers, are several pollers. */
@@ -48,6 +50,8 @@ export function createHalibutPoller(parts: {
   });
   const closing = new AbortController();
   let running: Promise<void> | null = null;
+  let isRetiring = false;
+  let isPausing = false;
 
   async function run(): Promise<void> {
     let failures = 0;
@@ -68,10 +72,12 @@ export function createHalibutPoller(parts: {
       } catch (error) {
         reason = messageOf(error);
       }
-      if (closing.signal.aborted) return;
+      if (closing.signal.aborted || isRetiring) return;
       const retryMs = reconnectDelay(failures++);
       onEvent({ kind: "disconnected", reason, retryMs });
+      isPausing = true;
       await pause(retryMs, closing.signal);
+      isPausing = false;
     }
   }
 
@@ -95,6 +101,7 @@ export function createHalibutPoller(parts: {
             await response.dispose();
           }
         }
+        if (isRetiring) return stop();
         await connection.sendControl("NEXT");
         await connection.readControl(limits.pollControlMs);
       }
@@ -110,6 +117,12 @@ export function createHalibutPoller(parts: {
     },
     async close() {
       closing.abort();
+      await running;
+    },
+    async retire() {
+      isRetiring = true;
+      // Whoever is just connecting may be given a call at once.
+      if (isPausing) closing.abort();
       await running;
     },
   };

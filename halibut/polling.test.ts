@@ -374,6 +374,35 @@ test("A1 S5: a poller gives up a server that sends nothing, and says END when it
   await raw.close();
 });
 
+test("D5: a poller that retires answers the call that runs or comes next, and is then gone; one that is not connected is gone at once", async () => {
+  await withServer({ pollHoldMs: 60_000 }, async ({ queue, poll, events }) => {
+    const { poller, greeted } = poll();
+    while (!events.some(({ kind }) => kind === "identified")) await new Promise((resolve) => setImmediate(resolve));
+    const retired = poller.retire();
+    assert.equal(await queue.call(at("poll://agent-1"), contract, "SayHello", ["last"], soon), "Hello last");
+    await retired;
+    while (!events.some(({ kind }) => kind === "closed")) await new Promise((resolve) => setImmediate(resolve));
+    const next = queue.call(at("poll://agent-1"), contract, "SayHello", ["next"], soon);
+    const other = poll();
+    assert.equal(await next, "Hello next");
+    assert.deepEqual([greeted, other.greeted], [["last"], ["next"]]);
+  });
+  await withServer({ pollHoldMs: 20 }, async ({ poll, events }) => {
+    const { poller } = poll();
+    while (!events.some(({ kind }) => kind === "identified")) await new Promise((resolve) => setImmediate(resolve));
+    await poller.retire(); // with the word that there is nothing
+  });
+  const nobody = createHalibutPoller({
+    identity: agent,
+    server: { host: "127.0.0.1", port: 1, thumbprint: server.thumbprint },
+    subscription: "poll://agent-1/",
+    services: [],
+    limits: { reconnectMsMin: 600_000, reconnectMsMax: 600_000 },
+  });
+  nobody.start();
+  await nobody.retire();
+});
+
 test("A1: an agent that says END in its poll gets no further request, even when nothing else tells that it leaves", async () => {
   await withServer({}, async ({ port, queue, events, poll }) => {
     for (const together of [false, true]) {

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { pause } from "./base/clock.ts";
 import type { ServerConfig } from "./config.ts";
 import {
+  createAddressTeller,
   createAgents,
   createAnyNodePolling,
   createDiscovery,
@@ -167,10 +168,21 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     const agents = createAgents({ identity, polling, findProxy: (id) => findProxy(database, secrets, id) });
     undo.push(() => agents.close());
 
+    const teller = createAddressTeller({ queue: collected, log });
+    undo.push(async () => teller.stop());
     const agentPort = await openAgentPort({
       identity,
       polling: collected,
-      presence: polling,
+      presence: {
+        connected(peer) {
+          polling.connected(peer);
+          teller.connected(peer);
+        },
+        disconnected(peer) {
+          polling.disconnected(peer);
+          teller.disconnected(peer);
+        },
+      },
       isRegistered: async (agent) => (await isPollingAgent(database, agent)) || (await isBuiltInWorker(database, agent)),
       host: config.commsHost,
       port: config.commsPort,
@@ -179,6 +191,7 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
     undo.push(() => agentPort.close());
 
     let wakeEngine = (): void => {};
+    const commsAddress = commsAddressOf(config.commsAddress, agentPort.port);
     const registry = createNodeRegistry({
       database,
       nodeName: config.nodeName,
@@ -188,6 +201,8 @@ export async function createServerNode(config: ServerConfig, ground: { log: Serv
       taskCap: config.taskCap,
       taskCapForced: config.taskCapGiven,
       impairments: () => fitness.impairments(),
+      commsAddress,
+      commsAddressesChanged: (Addresses) => teller.announce({ Addresses, OwnAddress: commsAddress }),
       log,
     });
     await registry.start();
@@ -369,6 +384,13 @@ function agentProgram(): string | undefined {
 function ownAddress(host: string | undefined): string {
   if (host === undefined || host === "0.0.0.0") return "127.0.0.1";
   return host === "::" ? "::1" : host;
+}
+
+/** The address that agents are told for this node, which listens on that port. */
+function commsAddressOf(address: ServerConfig["commsAddress"], listensOn: number): string | null {
+  if (address === undefined) return null;
+  const { host, port = listensOn } = address;
+  return `https://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** What a new cluster must hold, and the administrator the operator named. Harmless at every start of every node. */

@@ -31,6 +31,7 @@ test("without any setting a node listens on this machine only and brings its own
     webListenPrefixes: "http://127.0.0.1:8065",
     commsPort: 10943,
     commsHost: undefined,
+    commsAddress: { host: os.hostname().toLowerCase(), port: undefined },
     sharedFolder: "/srv/cuttle/shared",
     adoptSharedFolder: false,
     stopDelayMs: 0,
@@ -60,6 +61,7 @@ test("every setting can be given as flag and as environment variable, and the fl
     webListenPrefixes: ["http://*:1", "http://*:2"],
     commsListenPort: ["1", "2"],
     commsListenAddress: ["127.0.0.1", "::1"],
+    commsAddress: ["node-2.example.com", "node-3.example.com:443"],
     clusterShared: ["/c", "/d"],
     adoptSharedFolder: ["false", "true"],
     stopDelay: ["3", "4"],
@@ -111,6 +113,7 @@ test("all faults are told at once, one sentence each, with the name of the setti
       webListenPrefixes: "https://x:1,nonsense,http://z:70000",
       commsListenPort: "70000",
       commsListenAddress: "10.0.0.1/24",
+      commsAddress: "https://node-2",
       taskCap: "-1",
       shareDb: "1",
     },
@@ -123,6 +126,7 @@ test("all faults are told at once, one sentence each, with the name of the setti
     "webListenPrefixes",
     "commsListenPort",
     "commsListenAddress",
+    "commsAddress",
     "taskCap",
     "shareDb",
     "dbConnectionString",
@@ -146,6 +150,20 @@ test("listening addresses are read with their hosts and ports", () => {
   const text = read({ webListenPrefixes: "http://localhost:1/octopus;http://*" }).config.webListenPrefixes;
   assert.equal(text, "http://127.0.0.1:1/octopus,http://*:80");
   assert.match(faultsOf({ webListenPrefixes: " , " })[0]!, /names no address/);
+});
+
+test("agents are told a node's address as it was given, else one at which others may reach it, and never loopback by itself", () => {
+  const told = (flags: Parameters<typeof read>[0]): unknown => read(flags).config.commsAddress;
+  assert.deepEqual(told({ commsAddress: "Node-2.Example.com" }), { host: "node-2.example.com", port: undefined });
+  assert.deepEqual(told({ commsAddress: "10.1.2.3:443" }), { host: "10.1.2.3", port: 443 });
+  assert.deepEqual(told({ commsAddress: "[fd00::2]:11000" }), { host: "fd00::2", port: 11_000 });
+  assert.deepEqual(told({ commsAddress: "fd00::2" }), { host: "fd00::2", port: undefined });
+  assert.deepEqual(told({ commsListenAddress: "10.1.2.3" }), { host: "10.1.2.3", port: undefined });
+  for (const listensOn of ["127.0.0.1", "localhost", "::1"]) assert.equal(told({ commsListenAddress: listensOn }), undefined);
+  assert.deepEqual(told({ commsListenAddress: "127.0.0.1", commsAddress: "127.0.0.1" }), { host: "127.0.0.1", port: undefined });
+  assert.equal(told({ commsAddress: "None" }), undefined);
+  for (const wrong of ["a b", "node-2:0", "node-2:70000", "node-2:x", "", "[fd00::2", "-node", "a:1:2"])
+    assert.equal(faultsOf({ commsAddress: wrong }).length, 1, wrong);
 });
 
 test("a misspelt CUTTLE_ variable is told", () => {

@@ -1,6 +1,7 @@
 // The settings of a node: one table of names, read once from flags and environment into a typed value within limits. All faults are
 // told at once. It opens nothing; files are read only where a setting names one.
 import fs from "node:fs";
+import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { ConnectionStringProblem, parseConnectionString } from "./connection-string.ts";
@@ -15,6 +16,7 @@ const stopDelayMax = 300;
 const webListenPrefixesDefault = "http://localhost:8065";
 const commsListenPortDefault = 10_943; // where agents that poll expect a server
 const nodeNameCharactersMax = 50; // part of the name each database session shows, which ends after 63
+const hostCharactersMax = 253; // of the longest name that the domain name system knows
 const builtInWorkerModes = ["auto", "true", "false"] as const;
 const logLevels = ["error", "warn", "info", "debug", "silent"] as const;
 const secretFileBytesMax = 64 * 1024;
@@ -62,6 +64,12 @@ export const settings = {
     "CUTTLE_COMMS_LISTEN_ADDRESS",
     "address",
     "address to listen on for agents that connect to the server, * for all (default: *)",
+  ),
+  commsAddress: setting(
+    "commsAddress",
+    "CUTTLE_COMMS_ADDRESS",
+    "host",
+    "host, or host:port, at which agents that connect to the server reach this node; agents that joined earlier learn it. none: they are not told (default: the machine's name, or the address of --commsListenAddress; none if that is on loopback)",
   ),
   clusterShared: setting(
     "clusterShared",
@@ -179,6 +187,8 @@ export interface ServerConfig {
   commsPort: number;
   /** An address or name to bind for agents; undefined means every address. */
   commsHost: string | undefined;
+  /** Where polling agents reach this node, without a port at the one it listens on; undefined when they are not told. */
+  commsAddress: { host: string; port: number | undefined } | undefined;
   /** Absolute folder that all nodes share. */
   sharedFolder: string;
   /** True when the operator said that the cluster shall use this folder from now on. */
@@ -232,6 +242,7 @@ export function readConfig(sources: ConfigSources): ServerConfig {
     webListenPrefixes: web.map((address) => address.prefix).join(","),
     commsPort: checkNumber("commsListenPort", given.commsListenPort, { min: 0, max: 65_535, fallback: commsListenPortDefault }, faults),
     commsHost: checkCommsAddress(given.commsListenAddress ?? "*", faults),
+    commsAddress: checkToldAddress(given.commsAddress, given.commsListenAddress ?? "*", faults),
     sharedFolder: path.resolve(given.clusterShared ?? path.join(home, "shared")),
     adoptSharedFolder: checkSwitch("adoptSharedFolder", given.adoptSharedFolder, faults),
     stopDelayMs: 1_000 * checkNumber("stopDelay", given.stopDelay, { min: 0, max: stopDelayMax, fallback: stopDelayDefault }, faults),
@@ -341,6 +352,29 @@ function checkCommsAddress(text: string, faults: string[]): string | undefined {
   if (/^([a-z0-9.-]+|\[?[0-9a-f:.]+\]?)$/i.test(address)) return address.replace(/^\[|\]$/g, "");
   faults.push(`${nameOf("commsListenAddress")} must be an address of this machine or *, not "${shown(text)}".`);
   return undefined;
+}
+
+/** What agents are told. Where it was not given, what is likely right for machines elsewhere; loopback never is. */
+function checkToldAddress(text: string | undefined, listensOn: string, faults: string[]): ServerConfig["commsAddress"] {
+  if (text === undefined) {
+    const everywhere = ["*", "0.0.0.0", "::", "[::]"].includes(listensOn.trim());
+    const host = everywhere ? os.hostname() : listensOn.trim().replace(/^\[|\]$/g, "");
+    return /^(localhost(\..*)?|127\..*|::1)$/i.test(host) || !isHost(host) ? undefined : { host: host.toLowerCase(), port: undefined };
+  }
+  const address = text.trim();
+  if (address.toLowerCase() === "none") return undefined;
+  const parts = net.isIPv6(address) ? [address, address, undefined] : /^(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?$/.exec(address);
+  const host = parts?.[1]?.replace(/^\[|\]$/g, "") ?? "";
+  const port = parts?.[2] === undefined ? undefined : Number(parts[2]);
+  if (isHost(host) && (port === undefined || (port > 0 && port <= 65_535))) return { host: host.toLowerCase(), port };
+  faults.push(
+    `${nameOf("commsAddress")} must be a host or host:port under which agents reach this node, such as node-2.example.com:10943, or none, not "${shown(text)}".`,
+  );
+  return undefined;
+}
+
+function isHost(text: string): boolean {
+  return net.isIPv6(text) || (text.length <= hostCharactersMax && /^[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?$/i.test(text));
 }
 
 function checkPrefixes(text: string, faults: string[]): (WebAddress & { prefix: string })[] {

@@ -18,6 +18,8 @@ const twoNodes = "test/long/two-nodes-process.test.ts";
 const hosts = "server/platform/database/database-hosts.test.ts";
 const commits = "server/platform/database/commit-outcome.test.ts";
 const anyNode = "server/engine/agents/any-node-polling.test.ts";
+const addressTeller = "server/engine/agents/address-teller.test.ts";
+const polling = "agent/polling/polling.test.ts";
 const scheduleStore = "server/engine/schedules/schedule-store.ts";
 const schedules = "server/engine/schedules/schedules.test.ts";
 const claims = "server/engine/tasks/task-claims.test.ts";
@@ -1481,5 +1483,41 @@ export const mutants: readonly Mutant[] = [
     put: 'if (owner.kind === "project") return;',
     test: variables,
     pattern: "a project comes with an empty set",
+  },
+  {
+    rule: "A1",
+    name: "polling addresses: agents are told of no node that joins later",
+    file: "server/engine/agents/address-teller.ts",
+    find: "for (const agent of agents.values()) enqueue(agent);",
+    put: "for (const agent of agents.values()) if (agent.told === undefined) enqueue(agent);",
+    test: addressTeller,
+    pattern: "told anew when a node joins",
+  },
+  {
+    rule: "A1",
+    name: "polling addresses: an agent that does not offer to learn is told all the same",
+    file: "server/engine/agents/address-teller.ts",
+    find: "agent.isLearning = answer.SupportedCapabilities.includes(pollingAddressesCapability);",
+    put: "agent.isLearning = answer.SupportedCapabilities.length > 0;",
+    test: addressTeller,
+    pattern: "does not offer to learn",
+  },
+  {
+    rule: "A1",
+    name: "polling addresses: the agent forgets at its next start what it was told",
+    file: "agent/polling/polling.ts",
+    find: "follow(learned?.of(first) ?? []);",
+    put: "follow([]);",
+    test: polling,
+    pattern: "after a restart needs no more than that one",
+  },
+  {
+    rule: "A1",
+    name: "polling addresses: the way by which the word came is given up",
+    file: "agent/polling/polling.ts",
+    find: "if (further.has(throughText)) wanted.set(",
+    put: "if (further.has(throughText) && isStopping) wanted.set(",
+    test: polling,
+    pattern: "the way by which the word came",
   },
 ];

@@ -59,6 +59,7 @@ export const agentCommand: Command = {
       listen: isListening ? { host: configuration.get(settingKeys.listenAddress) || "0.0.0.0", port: listeningPort(configuration) } : null,
       trust: servers.map((server) => server.thumbprint.trim().toUpperCase()),
       poll: through === undefined ? poll : poll.map((server) => ({ ...server, proxy: through })),
+      learnsAddresses: true,
       identity,
       version: io.version,
       applications: configuration.applications(),

@@ -156,6 +156,8 @@ async function run(options: RunOptions, io: CommandIo): Promise<void> {
     listen: options.listen ? { host: options.listenAddress, port: options.port } : null,
     trust: options.trust,
     poll,
+    // What ends with the program that started it is that program's alone.
+    learnsAddresses: options.endWithInput !== true,
     identity: identityFiles(options),
     version: io.version,
     applications: join(home, "Applications"),

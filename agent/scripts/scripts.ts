@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { agentExitCode } from "@cuttle/contract/agent/exit-codes";
 import { processState, type ProcessState } from "@cuttle/contract/agent/script";
-import { syncDirectory } from "./durable-file.ts";
+import { syncDirectory } from "../durable-file/durable-file.ts";
 import { createIsolationLocks } from "./isolation-locks.ts";
 import { openOutputLog, type OutputLog } from "./output-log.ts";
 import { readBootId } from "../processes/processes.ts";

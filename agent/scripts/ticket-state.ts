@@ -1,7 +1,7 @@
 // What the agent remembers of a ticket on disk: one small file, written durably before anything happens that it speaks of.
 // It outlives the agent and its updates, so it carries a version; a file of a newer agent is never touched and never guessed at.
 import { readFileSync } from "node:fs";
-import { writeDurably } from "./durable-file.ts";
+import { writeDurably } from "../durable-file/durable-file.ts";
 
 /**
  * The newest version this agent reads and writes. 1 knows bash only; 2 names the shell. A file is written in the oldest version that says all

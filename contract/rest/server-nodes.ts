@@ -16,6 +16,8 @@ export const ServerNodeSummary = object({
   RunningTaskCount: whole(),
   /** What the node needs and cannot reach; it takes no task until that is back. */
   Impairments: list(text()),
+  /** Where polling agents are told to reach it; null when they are not told. */
+  CommsAddress: orNull(text()),
   Links: links(),
 });
 export const ServerNodesSummary = object({ Nodes: list(ServerNodeSummary), Links: links() });

@@ -51,6 +51,8 @@ interface Node {
 /** A first start makes a database; a start after a crash repairs one. */
 const serverMsMax = 90_000;
 const agentMsMax = 30_000;
+/** A node that joined is known to the others within two seconds, and to their agents a moment later. */
+const learnMsMax = 20_000;
 const readyPauseMs = 50;
 /** A log is read this often for what a start does. */
 const logLookMs = 500;
@@ -133,6 +135,8 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
         `--webListenPrefixes=http://127.0.0.1:${webPort}/`,
         `--commsListenPort=${commsPort}`,
         "--commsListenAddress=127.0.0.1",
+        // All agents are on this machine: those that poll are told of each node.
+        "--commsAddress=127.0.0.1",
       ],
       environment: () => ({
         ADMIN_USERNAME: "admin",
@@ -176,7 +180,6 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     onUnexpectedEnd: onUnexpectedEnd("agent", "a"),
   });
   let subscription = "";
-  let polledPorts = [options.commsPort];
   const pollingAgent = createProgram({
     ...agentParts,
     name: "polling agent",
@@ -185,7 +188,7 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
       "run",
       `--home=${home.pollingAgent}`,
       "--no-listen",
-      ...polledPorts.map((port) => `--poll=127.0.0.1:${port}`),
+      `--poll=127.0.0.1:${options.commsPort}`,
       `--subscription=${subscription}`,
       `--trust=${serverThumbprint}`,
     ],
@@ -570,13 +573,31 @@ export function createMainJob({ options, root, home, terminal, signal }: MainJob
     await terminal.during(`Adding the node ${node.name} at ${node.address}/app: same database, same key, same folder`, async () => {
       node.program.start();
       await waitForNode(node);
-      // An agent that polls has to know both nodes; one that listens is called by either.
-      if (polledPorts.length === 1) {
-        polledPorts = nodes.map(({ commsPort }) => commsPort);
-        await pollingAgent.stop();
-        pollingAgent.start();
-      }
     });
+    const late = await terminal.during(
+      `Waiting until the agents that poll have learned of ${node.name}, from the node that they poll`,
+      () => waitUntilPolled(node),
+    );
+    for (const name of late) terminal.say(`  ${name} does not poll ${node.name} yet; without another node it is away until it does`);
+  }
+
+  /** Names of the machines that poll another node and, when the time is over, not this one: agents of others never learn. */
+  async function waitUntilPolled(node: Node): Promise<string[]> {
+    const deadline = performance.now() + learnMsMax;
+    for (;;) {
+      signal.throwIfAborted();
+      const machines =
+        await rest.get<{ Id: string; Name: string; Endpoint: { CommunicationStyle: string } }[]>("/api/Spaces-1/machines/all");
+      const late: string[] = [];
+      for (const { Id, Name, Endpoint } of machines) {
+        if (Endpoint.CommunicationStyle !== "TentacleActive") continue;
+        const path = `/api/Spaces-1/machines/${Id}/connection`;
+        const { ConnectedNodes } = await rest.get<{ ConnectedNodes: { NodeName: string }[] }>(path);
+        if (ConnectedNodes.length > 0 && !ConnectedNodes.some(({ NodeName }) => NodeName === node.name)) late.push(Name);
+      }
+      if (late.length === 0 || performance.now() > deadline) return late;
+      await pause(logLookMs);
+    }
   }
 
   async function killAndRestart(program: Program, name: string, wait: () => Promise<void>): Promise<void> {

@@ -24,6 +24,7 @@ import { tenantVariables } from "./0023-tenant-variables.ts";
 import { clonedTenants } from "./0026-cloned-tenants.ts";
 import { taskTimers } from "./0027-task-timers.ts";
 import { deploymentChanges } from "./0028-deployment-changes.ts";
+import { commsAddresses } from "./0029-comms-addresses.ts";
 
 /** Name and SQL of each migration; names sort in the order they run. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -51,4 +52,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0026-cloned-tenants", sql: clonedTenants },
   { name: "0027-task-timers", sql: taskTimers },
   { name: "0028-deployment-changes", sql: deploymentChanges },
+  { name: "0029-comms-addresses", sql: commsAddresses },
 ];

@@ -31,6 +31,8 @@ export type { AgentConnection } from "./agent-connection-store.ts";
 export { createAnyNodePolling } from "./any-node-polling.ts";
 export type { AnyNodePolling, PollingCalls } from "./any-node-polling.ts";
 export type { CallLease } from "./agent-request-store.ts";
+export { createAddressTeller } from "./address-teller.ts";
+export type { AddressTeller } from "./address-teller.ts";
 export { createDiscovery } from "./discovery.ts";
 export type { DiscoverAgent } from "./discovery.ts";
 export { openAgentPort } from "./agent-port.ts";

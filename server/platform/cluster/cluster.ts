@@ -56,12 +56,17 @@ export function createNodeRegistry(parts: {
   taskCapForced: boolean;
   /** What this node lacks now, by name. */
   impairments: () => readonly string[];
+  /** Where polling agents reach this node, such as `https://node-2.example.com:10943`; null when it shall not be told. */
+  commsAddress: string | null;
+  /** Is told where polling agents reach the cluster, at first and whenever that has changed: each address once, always in the same order. */
+  commsAddressesChanged: (addresses: readonly string[]) => void;
   log: { warn(fields: object, message: string): void };
 }): NodeRegistry {
   const stopping = new AbortController();
   let cap = 0;
   let drained = false;
   let otherNodes: readonly string[] = [];
+  let commsAddresses: readonly string[] | undefined;
   let loop: Promise<void> = Promise.resolve();
 
   /** Answers false, and changes nothing, when another process has the name. */
@@ -77,12 +82,21 @@ export function createNodeRegistry(parts: {
       former,
       impairments: parts.impairments(),
       silentMsMax,
+      commsAddress: parts.commsAddress,
     });
     if (node === undefined) return false;
     cap = node.taskCap;
     drained = node.isInMaintenanceMode;
     otherNodes = node.otherNodes;
+    const own = parts.commsAddress === null ? [] : [parts.commsAddress];
+    tellAddresses([...new Set([...own, ...node.otherCommsAddresses])].sort());
     return true;
+  }
+
+  function tellAddresses(addresses: readonly string[]): void {
+    if (commsAddresses?.join(" ") === addresses.join(" ")) return;
+    commsAddresses = addresses;
+    parts.commsAddressesChanged(addresses);
   }
 
   async function reportAgain(): Promise<void> {

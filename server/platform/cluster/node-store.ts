@@ -13,6 +13,8 @@ export interface ServerNode {
   isOffline: boolean;
   /** What it stands on and cannot reach, by name. Not empty: it takes no task. */
   impairments: string[];
+  /** Where polling agents reach it, such as `https://node-2.example.com:10943`; null when it does not say. */
+  commsAddress: string | null;
 }
 
 interface Row {
@@ -25,6 +27,7 @@ interface Row {
   last_seen_at: Date;
   is_offline: boolean;
   impairments: string[];
+  comms_address: string | null;
 }
 
 /** The id under which a node of that name is entered; ids are compared without case. */
@@ -32,7 +35,7 @@ export function nodeIdOf(name: string): string {
   return `OctopusServerNodes-${name}`;
 }
 
-const columns = `id, name, task_cap, is_in_maintenance_mode, version, started_at, last_seen_at, impairments`;
+const columns = `id, name, task_cap, is_in_maintenance_mode, version, started_at, last_seen_at, impairments, comms_address`;
 
 function toNode(row: Row): ServerNode {
   return {
@@ -45,16 +48,24 @@ function toNode(row: Row): ServerNode {
     lastSeenAt: row.last_seen_at,
     isOffline: row.is_offline,
     impairments: row.impairments,
+    commsAddress: row.comms_address,
   };
 }
 
-/** A node's own record, and the names of the others that take tasks and were seen a moment ago. */
+/** A node's own record, and what it has to know of the others. */
 export interface ReportedNode extends ServerNode {
+  /** Names of those that take tasks and were seen a moment ago. */
   otherNodes: string[];
+  /** Where polling agents reach the others: first those that live, then by name. */
+  otherCommsAddresses: string[];
 }
 
 /** Others are listed up to here; a cluster has far fewer nodes. */
 const otherNodesMax = 100;
+/** Addresses of so many others are told to agents, which follow no more than that and one. */
+const otherCommsAddressesMax = 15;
+/** The address of a node that was away for longer is left off: it comes back with the node. */
+const awayDaysMax = 7;
 
 /**
  * Enters or refreshes this process as the node of that name. A name is taken over from another process only when that one has
@@ -75,14 +86,15 @@ export async function reportNode(
     impairments: readonly string[];
     /** A node that was not seen for so long takes no task. */
     silentMsMax: number;
+    commsAddress: string | null;
   },
 ): Promise<ReportedNode | undefined> {
-  const [row] = await database.query<Row & { other_nodes: string[] }>(
-    `INSERT INTO server_nodes AS known (id, name, task_cap, instance, version, impairments)
-     VALUES ('OctopusServerNodes-' || $1, $1, $3, $2, $4, $8)
+  const [row] = await database.query<Row & { other_nodes: string[]; other_comms_addresses: string[] }>(
+    `INSERT INTO server_nodes AS known (id, name, task_cap, instance, version, impairments, comms_address)
+     VALUES ('OctopusServerNodes-' || $1, $1, $3, $2, $4, $8, $11)
      ON CONFLICT (lower(name)) DO UPDATE
        SET last_seen_at = now(), instance = EXCLUDED.instance, version = EXCLUDED.version, stopped_at = NULL,
-           impairments = EXCLUDED.impairments,
+           impairments = EXCLUDED.impairments, comms_address = EXCLUDED.comms_address,
            started_at = CASE WHEN $6 THEN now() ELSE known.started_at END,
            task_cap = CASE WHEN $5 THEN EXCLUDED.task_cap ELSE known.task_cap END
        WHERE known.instance = EXCLUDED.instance OR known.instance = $9::text OR known.stopped_at IS NOT NULL
@@ -92,7 +104,12 @@ export async function reportNode(
              WHERE lower(other.name) <> lower($1) AND other.stopped_at IS NULL
                AND other.last_seen_at > now() - $10 * interval '1 millisecond'
                AND other.task_cap > 0 AND NOT other.is_in_maintenance_mode AND other.impairments = '{}'
-             ORDER BY lower(other.name) LIMIT ${otherNodesMax}) AS other_nodes`,
+             ORDER BY lower(other.name) LIMIT ${otherNodesMax}) AS other_nodes,
+       ARRAY(SELECT other.comms_address FROM server_nodes other
+             WHERE lower(other.name) <> lower($1) AND other.comms_address IS NOT NULL
+               AND other.last_seen_at > now() - interval '${awayDaysMax} days'
+             ORDER BY other.stopped_at IS NOT NULL OR other.last_seen_at < now() - $7 * interval '1 millisecond', lower(other.name)
+             LIMIT ${otherCommsAddressesMax}) AS other_comms_addresses`,
     [
       node.name,
       node.instance,
@@ -104,10 +121,11 @@ export async function reportNode(
       node.impairments,
       node.former ?? null,
       node.silentMsMax,
+      node.commsAddress,
     ],
     { name: "node-report" },
   );
-  return row && { ...toNode(row), otherNodes: row.other_nodes };
+  return row && { ...toNode(row), otherNodes: row.other_nodes, otherCommsAddresses: row.other_comms_addresses };
 }
 
 /** Who has a name now, and when it last said so. Undefined: nobody ever had it. */

@@ -52,6 +52,7 @@ function presentSummary(node: ServerNode, running: ReadonlyMap<string, number>) 
     IsLeader: false,
     IsOffline: node.isOffline,
     Impairments: node.isOffline ? [] : node.impairments,
+    CommsAddress: node.commsAddress,
     RunningTaskCount: running.get(node.name.toLowerCase()) ?? 0,
   };
 }
