@@ -193,7 +193,7 @@ test("while the disk takes what has come, more comes in, up to a limit; and a di
   const receiving = folder.receive("incoming/1", content(100 * mib));
   await begun.promise;
   const atFirstMib = taken / mib;
-  await until(() => assert.ok(taken >= 64 * mib));
+  await until(async () => assert.ok(taken >= 64 * mib));
   assert.ok(atFirstMib < 40 && taken <= 70 * mib, `${atFirstMib} and then ${taken / mib} MiB`);
   disk.resolve();
   assert.equal((await receiving).bytes, 100 * mib);
