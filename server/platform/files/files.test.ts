@@ -6,6 +6,7 @@ import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import type { TestContext } from "node:test";
 import { openSharedFolder } from "./files.ts";
 import type { SharedFolder, SharedFolderOptions } from "./files.ts";
@@ -173,6 +174,7 @@ test("while the disk takes what has come, more comes in, up to a limit; and a di
   const mib = 1024 * 1024;
   let disk = Promise.withResolvers<void>();
   let begun = Promise.withResolvers<void>();
+  let syncs = 0;
   const open: typeof fs.open = async (...args) => {
     const handle = await fs.open(...args);
     // Nothing is written: only the order counts.
@@ -180,6 +182,7 @@ test("while the disk takes what has come, more comes in, up to a limit; and a di
       bytesWritten: length,
     })) as unknown as typeof handle.write;
     handle.datasync = async () => {
+      syncs += 1;
       begun.resolve();
       await disk.promise;
     };
@@ -194,6 +197,8 @@ test("while the disk takes what has come, more comes in, up to a limit; and a di
   await begun.promise;
   const atFirstMib = taken / mib;
   await until(async () => assert.ok(taken >= 64 * mib));
+  for (let turns = 0; turns < 20; turns++) await setImmediate();
+  assert.equal(syncs, 1);
   assert.ok(atFirstMib < 40 && taken <= 70 * mib, `${atFirstMib} and then ${taken / mib} MiB`);
   disk.resolve();
   assert.equal((await receiving).bytes, 100 * mib);

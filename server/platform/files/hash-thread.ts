@@ -81,6 +81,8 @@ export function createHashThread(): HashThread {
   }
 
   function letGo(file: number): void {
+    // Of a file that is given up some pieces are on their way; nobody waits for them any more, and the thread is not late with them.
+    for (const { reject } of waiting.get(file) ?? []) reject(new Error("The file was given up."));
     waiting.delete(file);
     if (waiting.size > 0 || thread === undefined) return;
     const own = thread;
