@@ -6,6 +6,7 @@ import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import type { TestContext } from "node:test";
 import { openSharedFolder } from "./files.ts";
 import type { SharedFolder, SharedFolderOptions } from "./files.ts";
@@ -167,6 +168,49 @@ test("files of every size, several at once, have the right hashes, and one that 
   assert.equal((await fs.readdir(path.join(folder.root, "in"))).length, sizes.length);
   const { sha1: _unasked, ...expected } = await digests(1, 6 * mib);
   assert.deepEqual(await folder.receive("in/after", pieces(1, 6 * mib)), expected);
+});
+
+test("while the disk takes what has come, more comes in, up to a limit; and a disk that fails then is not taken for one that did not", async (t) => {
+  const mib = 1024 * 1024;
+  let disk = Promise.withResolvers<void>();
+  let begun = Promise.withResolvers<void>();
+  let syncs = 0;
+  const open: typeof fs.open = async (...args) => {
+    const handle = await fs.open(...args);
+    // Nothing is written: only the order counts.
+    handle.write = (async (_bytes: Uint8Array, _from: number, length: number) => ({
+      bytesWritten: length,
+    })) as unknown as typeof handle.write;
+    handle.datasync = async () => {
+      syncs += 1;
+      begun.resolve();
+      await disk.promise;
+    };
+    return handle;
+  };
+  const folder = await setup(t, { calls: { ...fs, open } });
+  let taken = 0;
+  async function* content(size: number): AsyncGenerator<Uint8Array> {
+    for (; taken < size; taken += mib) yield Buffer.alloc(mib);
+  }
+  const receiving = folder.receive("incoming/1", content(100 * mib));
+  await begun.promise;
+  const atFirstMib = taken / mib;
+  await until(async () => assert.ok(taken >= 64 * mib));
+  for (let turns = 0; turns < 20; turns++) await setImmediate();
+  assert.equal(syncs, 1);
+  assert.ok(atFirstMib < 40 && taken <= 70 * mib, `${atFirstMib} and then ${taken / mib} MiB`);
+  disk.resolve();
+  assert.equal((await receiving).bytes, 100 * mib);
+
+  disk = Promise.withResolvers();
+  begun = Promise.withResolvers();
+  taken = 0;
+  const failing = folder.receive("incoming/2", content(40 * mib));
+  await begun.promise;
+  disk.reject(Object.assign(new Error("lost"), { code: "EIO" }));
+  await assert.rejects(failing, { kind: "failed", code: "EIO" });
+  assert.deepEqual(await fs.readdir(path.join(folder.root, "incoming")), ["1"]);
 });
 
 test("a file whose sender or disk fails in the middle is gone, and its name can be used again", async (t) => {

@@ -1,5 +1,5 @@
 // Hashes of large files on a thread of their own, beside the thread that takes the files in: both together take as long as the slower one.
-// The bytes lie in memory that both threads see, so nothing is copied. Small files are hashed where they are.
+// The memory that the bytes lie in goes to that thread and comes back, so nothing is copied. Small files are hashed where they are.
 
 import { createHash } from "node:crypto";
 import { Worker } from "node:worker_threads";
@@ -27,16 +27,16 @@ parentPort.on("message", ({ file, algorithms, memory, length, wanted }) => {
   const hashes = files.get(file);
   if (memory !== undefined) {
     for (const hash of hashes) hash.update(new Uint8Array(memory, 0, length));
-    return parentPort.postMessage({ file });
+    return parentPort.postMessage({ file, memory }, [memory]);
   }
   files.delete(file);
   if (wanted) parentPort.postMessage({ file, digests: hashes.map((hash) => hash.digest("hex")) });
 });`;
 
-/** One file. The pieces come in order, each at the beginning of memory that can be shared. */
+/** One file. The pieces come in order, each at the beginning of its memory. */
 export interface FileHash {
-  /** Resolves when the memory of the piece may be used again. */
-  update(memory: SharedArrayBuffer, length: number): Promise<void>;
+  /** Takes the memory of the piece away, and answers it when it may be used again. */
+  update(memory: ArrayBuffer, length: number): Promise<ArrayBuffer>;
   /** The digests, once all pieces were hashed. */
   digest(): Promise<Partial<Digests>>;
   /** For a file that is given up. */
@@ -49,6 +49,7 @@ export interface HashThread {
 
 interface Answer {
   file: number;
+  memory?: ArrayBuffer;
   digests?: string[];
 }
 
@@ -57,7 +58,7 @@ export function createHashThread(): HashThread {
   let idle: NodeJS.Timeout | undefined;
   let files = 0;
   /** What each file waits for, in the order in which the thread answers. */
-  const waiting = new Map<number, { resolve: (digests: string[] | undefined) => void; reject: (error: Error) => void }[]>();
+  const waiting = new Map<number, { resolve: (answer: Answer) => void; reject: (error: Error) => void }[]>();
 
   function fail(failed: Worker, why: string): void {
     if (thread !== failed) return;
@@ -73,13 +74,15 @@ export function createHashThread(): HashThread {
     if (thread !== undefined) return thread;
     const own = new Worker(threadCode, { eval: true, execArgv: [], env: {}, resourceLimits: { maxOldGenerationSizeMb: threadMemoryMb } });
     own.unref();
-    own.on("message", ({ file, digests }: Answer) => waiting.get(file)?.shift()?.resolve(digests));
+    own.on("message", (answer: Answer) => waiting.get(answer.file)?.shift()?.resolve(answer));
     own.on("error", (error) => fail(own, error instanceof Error ? error.message : String(error)));
     own.on("exit", () => fail(own, "it stopped"));
     return (thread = own);
   }
 
   function letGo(file: number): void {
+    // Of a file that is given up some pieces are on their way; nobody waits for them any more, and the thread is not late with them.
+    for (const { reject } of waiting.get(file) ?? []) reject(new Error("The file was given up."));
     waiting.delete(file);
     if (waiting.size > 0 || thread === undefined) return;
     const own = thread;
@@ -96,22 +99,22 @@ export function createHashThread(): HashThread {
     const own = started();
     waiting.set(file, []);
     own.postMessage({ file, algorithms });
-    const ask = (question: object): Promise<string[] | undefined> => {
+    const ask = (question: object, given: ArrayBuffer[] = []): Promise<Answer> => {
       const asked = waiting.get(file);
       if (asked === undefined || thread !== own) return Promise.reject(new Error("The thread for hashes of files is gone."));
       return new Promise((resolve, reject) => {
         const late = setTimeout(() => fail(own, `it said nothing for ${pieceTimeoutMs / 1000} s`), pieceTimeoutMs);
         const end = (): void => clearTimeout(late);
         asked.push({
-          resolve: (digests) => (end(), resolve(digests)),
+          resolve: (answer) => (end(), resolve(answer)),
           reject: (error) => (end(), reject(error)),
         });
-        own.postMessage({ file, ...question });
+        own.postMessage({ file, ...question }, given);
       });
     };
     return {
-      update: (memory: SharedArrayBuffer, length: number) => ask({ memory, length }),
-      digest: () => ask({ wanted: true }).finally(() => letGo(file)),
+      update: async (memory: ArrayBuffer, length: number) => (await ask({ memory, length }, [memory])).memory!,
+      digest: async () => (await ask({ wanted: true }).finally(() => letGo(file))).digests!,
       drop: () => {
         if (thread === own) own.postMessage({ file, wanted: false });
         letGo(file);
@@ -122,7 +125,7 @@ export function createHashThread(): HashThread {
   return {
     begin(algorithms) {
       /** Of a file that may still turn out to be small. */
-      let held: { memory: SharedArrayBuffer; length: number; hashed: () => void }[] = [];
+      let held: { memory: ArrayBuffer; length: number; hashed: (memory: ArrayBuffer | Promise<ArrayBuffer>) => void }[] = [];
       let far: ReturnType<typeof onThread> | undefined;
       const named = (digests: readonly string[]): Partial<Digests> =>
         Object.fromEntries(algorithms.map((name, n) => [name, digests[n]!])) as Partial<Digests>;
@@ -131,28 +134,22 @@ export function createHashThread(): HashThread {
           if (far === undefined && held.length < hashedPiecesMax - 1) return new Promise((hashed) => held.push({ memory, length, hashed }));
           if (far === undefined) {
             far = onThread(algorithms);
-            const own = far;
-            for (const one of held)
-              own.update(one.memory, one.length).then(
-                () => one.hashed(),
-                // The pieces behind it and the digest tell of it.
-                () => one.hashed(),
-              );
+            for (const one of held) one.hashed(far.update(one.memory, one.length));
             held = [];
           }
-          await far.update(memory, length);
+          return await far.update(memory, length);
         },
         async digest() {
-          if (far !== undefined) return named((await far.digest())!);
+          if (far !== undefined) return named(await far.digest());
           const hashes = algorithms.map((name) => createHash(name));
           for (const { memory, length, hashed } of held) {
             for (const hash of hashes) hash.update(new Uint8Array(memory, 0, length));
-            hashed();
+            hashed(memory);
           }
           return named(hashes.map((hash) => hash.digest("hex")));
         },
         drop() {
-          for (const { hashed } of held) hashed();
+          held = [];
           far?.drop();
         },
       };

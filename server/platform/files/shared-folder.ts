@@ -27,7 +27,7 @@ const staleRetryMsDefault = 10_000;
 const staleRetryPauseMsMin = 50;
 const staleRetryPauseMsMax = 2_000;
 const receivePieceBytes = 1024 * 1024;
-const unsyncedBytesMax = 64 * 1024 * 1024; // what waits for the disk must fit into one call's deadline on a slow one
+const syncBytes = 32 * 1024 * 1024; // twice as much can wait for the disk, which must fit into one call's deadline on a slow one
 const freeBytesFloor = 1024 ** 3;
 const freeShareFloor = 0.05;
 const listBatchMax = 200; // entries looked at in one call, so that a large folder keeps the others waiting for a moment only
@@ -161,11 +161,7 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
         state = "busy";
         try {
           await onFile(file, "append to", async () => {
-            for (let done = 0; done < bytes.length;) {
-              const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, length + done);
-              if (bytesWritten === 0) throw new SharedFolderError("failed", `Nothing of what should be appended to ${file} is taken.`);
-              done += bytesWritten;
-            }
+            await writeAll(handle, file, bytes, length);
             await handle.datasync();
           });
         } catch (error) {
@@ -306,33 +302,32 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
     );
     const hash = hashThread.begin(["sha256", ...also]);
     /** When each piece in memory has been written and hashed; the oldest first. */
-    const inUse: { memory: SharedArrayBuffer; free: Promise<unknown> }[] = [];
-    async function freeMemory(): Promise<SharedArrayBuffer> {
-      if (inUse.length < hashedPiecesMax) return new SharedArrayBuffer(receivePieceBytes);
-      const { memory, free } = inUse.shift()!;
-      await free;
-      return memory;
+    const inUse: Promise<ArrayBuffer>[] = [];
+    async function freeMemory(): Promise<ArrayBuffer> {
+      return inUse.length < hashedPiecesMax ? new ArrayBuffer(receivePieceBytes) : await inUse.shift()!;
     }
     let writing = Promise.resolve();
+    let syncing = Promise.resolve();
     try {
       for await (const { memory, length } of gathered(content, freeMemory)) {
-        const hashed = hash.update(memory, length);
-        hashed.catch(() => undefined);
         await writing;
+        if (unsynced >= syncBytes) {
+          unsynced = 0;
+          await syncing;
+          // The disk takes them while the next ones come in.
+          syncing = onFile(file, "sync", () => handle.datasync());
+          syncing.catch(() => undefined);
+        }
+        // Written while the next piece comes in, and then hashed. A later turn or the end sees how it went.
+        const at = bytes;
+        writing = onFile(file, "write", () => writeAll(handle, file, new Uint8Array(memory, 0, length), at));
         bytes += length;
         unsynced += length;
-        const sync = unsynced >= unsyncedBytesMax;
-        if (sync) unsynced = 0;
-        // Written while the next pieces come in. A later turn or the end sees how it went.
-        writing = onFile(file, "write", async () => {
-          await handle.writeFile(Buffer.from(memory, 0, length));
-          if (sync) await handle.datasync();
-        });
-        const free = Promise.all([writing, hashed]);
+        const free = writing.then(() => hash.update(memory, length));
         free.catch(() => undefined);
-        inUse.push({ memory, free });
+        inUse.push(free);
       }
-      await writing;
+      await Promise.all([writing, syncing]);
       const [{ sha256, sha1 }] = await Promise.all([
         hash.digest(),
         onFile(file, "finish", async (place) => {
@@ -344,7 +339,10 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
       return { bytes, sha256: sha256!, ...(sha1 === undefined ? {} : { sha1 }) };
     } catch (error) {
       hash.drop();
-      void handle.close().catch(() => undefined);
+      // Only then: the number of a closed file may be that of another when a write that was under way comes to it.
+      void Promise.allSettled([writing, syncing])
+        .then(() => handle.close())
+        .catch(() => undefined);
       await remove(file).catch(() => undefined);
       throw error;
     }
@@ -488,12 +486,20 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
   return { root, createPart, readPart, writeOnce, receive, move, readOnce, remove, list, removeFolder, identity, check, space };
 }
 
+async function writeAll(handle: fs.FileHandle, file: string, bytes: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at + done);
+    if (bytesWritten === 0) throw new SharedFolderError("failed", `Nothing of what should be written to ${file} is taken.`);
+    done += bytesWritten;
+  }
+}
+
 /** Pieces of one size, each in memory that is free again. */
 async function* gathered(
   content: AsyncIterable<Uint8Array>,
-  freeMemory: () => Promise<SharedArrayBuffer>,
-): AsyncGenerator<{ memory: SharedArrayBuffer; length: number }> {
-  let memory: SharedArrayBuffer | undefined;
+  freeMemory: () => Promise<ArrayBuffer>,
+): AsyncGenerator<{ memory: ArrayBuffer; length: number }> {
+  let memory: ArrayBuffer | undefined;
   let filling: Uint8Array = new Uint8Array();
   let filled = 0;
   for await (const piece of content) {

@@ -16,6 +16,8 @@ const partsBeforeFileMax = 20;
 /** What boundaries, part headers and small fields add to a file. */
 const formBytesMax = 1024 * 1024;
 const boundaryCharactersMax = 70; // RFC 2046
+/** So much of a delimiter is looked for first. Up to seven bytes, Node goes from one `\r` to the next, a fifth of the time that more bytes take. */
+const searchedBytes = 7;
 
 export interface IncomingFile {
   /** Without folders; undefined when the client named none. */
@@ -105,6 +107,7 @@ async function* bodyPieces(request: IncomingMessage, fileBytesMax: number): Asyn
 
 async function firstFile(source: AsyncIterator<Buffer>, boundary: string): Promise<IncomingFile> {
   const delimiter = Buffer.from(`\r\n--${boundary}`);
+  const searched = delimiter.subarray(0, searchedBytes);
   let held: Buffer = Buffer.from("\r\n"); // so that the first delimiter looks like every other
 
   async function more(): Promise<void> {
@@ -120,7 +123,8 @@ async function firstFile(source: AsyncIterator<Buffer>, boundary: string): Promi
   async function* untilDelimiter(): AsyncGenerator<Buffer> {
     const tailMax = delimiter.length - 1; // so much could be the beginning of a delimiter
     for (;;) {
-      const at = held.indexOf(delimiter);
+      const near = held.indexOf(searched);
+      const at = near < 0 ? near : held.indexOf(delimiter, near);
       if (at >= 0) {
         const last = held.subarray(0, at);
         held = held.subarray(at + delimiter.length);
