@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { before, test } from "node:test";
 import type { TLSSocket } from "node:tls";
+import { eventually } from "../test/support/eventually.ts";
 import { streamFromBytes } from "./data-streams.ts";
 import type { DataStream } from "./data-streams.ts";
 import { ConnectionError, HalibutCallError } from "./errors.ts";
@@ -244,9 +245,10 @@ test("D5: a call that is cancelled after it was collected closes the connection;
 });
 
 test("S4: a call is for one certificate: another one on the same subscription is not given it", async () => {
-  await withServer({ collectMs: 100 }, async ({ queue, poll }) => {
-    const { poller, greeted } = poll();
-    poller.start();
+  await withServer({ collectMs: 300 }, async ({ queue, poll }) => {
+    const { events, greeted } = poll();
+    // Else the time for the connection would count, too.
+    await eventually("the agent is connected", () => events.some(({ kind }) => kind === "connected"));
     assert.equal(await queue.call(at("poll://agent-1"), contract, "SayHello", ["ours"], soon), "Hello ours");
     const another = { subscription: "poll://agent-1", thumbprint: stranger.thumbprint };
     await assert.rejects(queue.call(another, contract, "SayHello", ["theirs"], soon), callError("unreachable", false));
