@@ -2,6 +2,7 @@
 // nothing holds. Slow; its own command: `npm run mutants` (with words: only mutants whose name holds one of them).
 
 import { spawn } from "node:child_process";
+import { rmSync } from "node:fs";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -19,10 +20,20 @@ const words = process.argv.slice(2);
 const chosen = mutants.filter((mutant) => words.length === 0 || words.some((word) => mutant.name.includes(word)));
 
 let lived = 0;
+/** Where a mutant is tried now, and what ends its test: for a run that is ended by a signal. */
+let copyInUse: string | undefined;
+let endTest: (() => void) | undefined;
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.on(signal, () => {
+    endTest?.();
+    if (copyInUse !== undefined) rmSync(copyInUse, { recursive: true, force: true });
+    process.exit(130);
+  });
 const slow: { mutant: Mutant; seconds: number; isEnded: boolean }[] = [];
 const begunMs = performance.now();
 for (const mutant of chosen) {
   const copy = await fs.mkdtemp(path.join(os.tmpdir(), "cuttle-mutant-"));
+  copyInUse = copy;
   try {
     for (const part of ["agent", "contract", "halibut", "server", "templates", "test", "package.json", "tsconfig.json"]) {
       await fs.cp(path.join(root, part), path.join(copy, part), { recursive: true, filter: (from) => !from.includes("node_modules") });
@@ -45,6 +56,7 @@ for (const mutant of chosen) {
     );
   } finally {
     await fs.rm(copy, { recursive: true, force: true });
+    copyInUse = undefined;
   }
 }
 for (const { mutant, seconds, isEnded } of slow.sort((one, other) => other.seconds - one.seconds))
@@ -102,15 +114,11 @@ function runTest(copy: string, mutant: Mutant): Promise<{ passed: boolean; isEnd
       isEnded = true;
       end();
     }, deadlineMs);
-    const onSignal = (): never => {
-      end();
-      process.exit(130);
-    };
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, onSignal);
+    endTest = end;
     child.once("error", reject);
     child.once("close", (code) => {
       clearTimeout(timer);
-      for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, onSignal);
+      endTest = undefined;
       // A simulation that cannot run at all has noticed nothing.
       if (isSeeds && code !== 0 && code !== null && !said.includes("broke a promise"))
         reject(new Error(`${mutant.name}: the simulation did not run.`));
