@@ -1,5 +1,6 @@
 // SQL of the registry of nodes; the only writer of server_nodes.
 
+import { pollingAddressesMax } from "@cuttle/contract/agent/polling-addresses";
 import type { Queryable, Transaction } from "../database/database.ts";
 
 export interface ServerNode {
@@ -62,8 +63,8 @@ export interface ReportedNode extends ServerNode {
 
 /** Others are listed up to here; a cluster has far fewer nodes. */
 const otherNodesMax = 100;
-/** Addresses of so many others are told to agents, which follow no more than that and one. */
-const otherCommsAddressesMax = 15;
+/** With this node's own, as many as agents follow. */
+const otherCommsAddressesMax = pollingAddressesMax - 1;
 /** The address of a node that was away for longer is left off: it comes back with the node. */
 const awayDaysMax = 7;
 
