@@ -69,9 +69,9 @@ function questionsOf(table: ResourceTable): TableQuestions {
   let known = tableQuestions.get(table);
   if (known === undefined) {
     const row: Question = {
-      text: (space, [given, exact]) => rowText(table, space, given!, exact!),
-      valueCount: 2,
-      valueTypes: ["text", "text"],
+      text: (space, [id]) => rowText(table, space, id!),
+      valueCount: 1,
+      valueTypes: ["text"],
     };
     tableQuestions.set(table, (known = { row, pages: new Map([["", pageQuestion(table, [], 0)]]) }));
   }
@@ -107,9 +107,14 @@ export function pageAlongside(table: ResourceTable, conditions: readonly Conditi
   return { question, values: [...values, window.skip, window.take] };
 }
 
-function rowText(table: ResourceTable, space: string, given: string, exact: string): string {
-  const bySlug = table.slug ? ` OR lower(r.slug) = lower(${given})` : "";
-  return `SELECT ${columns(table)} FROM ${table.name} r WHERE r.space_id = ${space} AND (r.id = ${exact} OR lower(r.id) = lower(${given})${bySlug}) ORDER BY (lower(r.id) = lower(${given})) DESC LIMIT 1`;
+function rowText(table: ResourceTable, space: string, id: string): string {
+  return `SELECT ${columns(table)} FROM ${table.name} r WHERE r.space_id = ${space} AND r.id = ${id}`;
+}
+
+/** Looks at each row of the space, so only for what is no id as it stands. */
+function otherSpellingText(table: ResourceTable): string {
+  const bySlug = table.slug ? " OR lower(r.slug) = lower($2)" : "";
+  return `SELECT ${columns(table)} FROM ${table.name} r WHERE r.space_id = $1 AND (lower(r.id) = lower($2)${bySlug}) ORDER BY (lower(r.id) = lower($2)) DESC LIMIT 1`;
 }
 
 /** By id in any letter case, or by slug where the table has one. */
@@ -120,14 +125,17 @@ export async function findRow(
   idOrSlug: string,
   lock: "" | "FOR UPDATE" = "",
 ): Promise<StoredRow | undefined> {
-  const text = `${rowText(table, "$1", "$2", "$3")} ${lock && "FOR UPDATE OF r"}`;
-  const [row] = await db.query<StoredRow>(text, [spaceId, idOrSlug, idOrSlug], preparedAs(text));
-  return row;
+  for (const found of [rowText(table, "$1", "$2"), otherSpellingText(table)]) {
+    const text = lock === "" ? found : `${found} FOR UPDATE OF r`;
+    const [row] = await db.query<StoredRow>(text, [spaceId, idOrSlug], preparedAs(text));
+    if (row !== undefined) return row;
+  }
+  return undefined;
 }
 
-/** The same row in the statement that says who is asking. */
-export function rowAlongside(table: ResourceTable, idOrSlug: string): Alongside {
-  return { question: questionsOf(table).row, values: [idOrSlug, idOrSlug] };
+/** The row with exactly this id in the statement that says who is asking. Slugs and other spellings are asked for after it. */
+export function rowAlongside(table: ResourceTable, id: string): Alongside {
+  return { question: questionsOf(table).row, values: [id] };
 }
 
 /** Makes saves of one kind in one space wait for each other, so that checks of names, slugs and defaults hold. Ends with the transaction. */

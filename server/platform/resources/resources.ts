@@ -251,9 +251,8 @@ export function defineResource(definition: ResourceDefinition): Resource {
       answer: definition.answer,
       alongside: ({ params }) => store.rowAlongside(table, params.id),
       answerFromRows: ({ rows }) => present(rows[0] as StoredRow),
-      handler: async ({ params }) => {
-        throw problem.notFound(noun, params.id);
-      },
+      // A slug, or an id in other letters, or nothing.
+      handler: async ({ db, space, params }) => ok(await get(db, space.id, params.id)),
     }),
     ...(definition.ownCreate
       ? []
