@@ -368,6 +368,13 @@ test("the dashboard shows the latest of each place and the success before it, al
   assert.equal((await node.call("DELETE", `/api/deployments/${failed.Id}`)).status, 200);
   const after = await node.get(`/api/dashboard/dynamic?projects=${project.Id}&environments=${idOf("Dev")}`);
   assert.deepEqual(shown(after.Items), [[idOf("Dev"), "1.0.0", "Success", true, false]]);
+  // What was shown before, and has changed since, is shown as it is.
+  await node.put(`/api/releases/${older.Id}`, { ...older, Version: "1.0.1" });
+  await node.database.execute(`UPDATE tasks SET has_warnings_or_errors = true WHERE id = (SELECT task_id FROM deployments WHERE id = $1)`, [
+    after.Items[0].DeploymentId,
+  ]);
+  const renamed = await node.get(`/api/dashboard/dynamic?projects=${project.Id}&environments=${idOf("Dev")}`);
+  assert.deepEqual(renamed.Items, [{ ...after.Items[0], ReleaseVersion: "1.0.1", HasWarningsOrErrors: true }]);
 });
 
 test("a task that has ended can be run again: a deployment makes a new one, there and for the same release", async () => {

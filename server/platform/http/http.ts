@@ -22,5 +22,5 @@ export type {
   RouteScope,
   UploadContext,
 } from "./route.ts";
-export { timeText } from "./shape-writer.ts";
+export { lasting, timeText } from "./shape-writer.ts";
 export { isStorable, jsonDepthMax } from "./json-text.ts";

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { anything, flag, id, links, list, map, object, optional, orNull, page, text, time, whole } from "@cuttle/contract/rest/shapes";
-import { compileWriter } from "./shape-writer.ts";
+import { compileWriter, lasting } from "./shape-writer.ts";
 
 test("an answer has its listed members only, times with an offset, and null for what is unset", () => {
   const write = compileWriter(object({ At: orNull(time()), Name: orNull(text()), Tags: list(text()), Note: optional(text()) }));
@@ -76,4 +76,18 @@ test("a long document is the same JSON as bytes, whichever of its lists are long
     }
   }
   assert.equal(typeof write.body({ Items: [], Of: {}, End: false }, ""), "string");
+});
+
+test("the text of a document that lasts is that of whoever asks for it: of its shape and its virtual directory", () => {
+  const document = lasting({ Id: "Tasks-1", Secret: "for nobody", Links: { Self: "/api/tasks/1" } });
+  const one = compileWriter(object({ Items: list(object({ Id: id(), Links: links() })) }));
+  const other = compileWriter(object({ Items: list(object({ Id: id() })) }));
+  for (let round = 0; round < 2; round++) {
+    for (const prefix of ["", "", "/octopus"])
+      assert.equal(
+        one.body({ Items: [document, document] }, prefix),
+        JSON.stringify({ Items: [0, 1].map(() => ({ Id: "Tasks-1", Links: { Self: `${prefix}/api/tasks/1` } })) }),
+      );
+    assert.equal(other.body({ Items: [document] }, ""), '{"Items":[{"Id":"Tasks-1"}]}');
+  }
 });

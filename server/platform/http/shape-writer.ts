@@ -44,6 +44,20 @@ const sharedPieceTextMin = 2 * 1024;
 /** Shorter lists cost less than finding them again; and only of plain entries does every writer make the same text. */
 const sharedListMin = 32;
 
+/** Of a document that lasts: the text that was made last, and for whom. */
+interface LastingText {
+  of?: Writer;
+  linkPrefix?: string;
+  text?: string;
+}
+const lastingTexts = new WeakMap<object, LastingText>();
+
+/** Says of a document, which stands in lists, that nobody will ever change it: its text is then made once, and kept as long as the document is. */
+export function lasting<Document extends object>(document: Document): Document {
+  lastingTexts.set(document, {});
+  return document;
+}
+
 export function compileWriter(shape: TSchema): ShapeWriter {
   const writer = compile(shape as Schema);
   return {
@@ -165,7 +179,7 @@ function writeObject(schema: Schema): Writer {
     write: name === "Links" ? links : compile(member),
     always: required.has(name),
   }));
-  return {
+  const writer: Writer = {
     value(value, linkPrefix) {
       if (typeof value !== "object" || value === null) return null;
       const source = value as Record<string, unknown>;
@@ -178,13 +192,20 @@ function writeObject(schema: Schema): Writer {
     },
     text(value, writing) {
       if (typeof value !== "object" || value === null) return "null";
+      const known = lastingTexts.get(value);
+      if (known?.of === writer && known.linkPrefix === writing.linkPrefix) return known.text!;
       const source = value as Record<string, unknown>;
       let text = "";
       for (const { name, first, later, write, always } of members) {
         const member = source[name];
         if (member !== undefined || always) text += (text === "" ? first : later) + write.text(member, writing);
       }
-      return text === "" ? "{}" : `${text}}`;
+      text = text === "" ? "{}" : `${text}}`;
+      if (known === undefined) return text;
+      // A look at a character makes one piece of the many that V8 remembers.
+      text.charCodeAt(0);
+      Object.assign(known, { of: writer, linkPrefix: writing.linkPrefix, text } satisfies LastingText);
+      return text;
     },
     ...(members.some(({ write }) => write.append !== undefined) && {
       append(value: unknown, writing: Writing, before: string) {
@@ -202,6 +223,7 @@ function writeObject(schema: Schema): Writer {
       },
     }),
   };
+  return writer;
 }
 
 function writeMap(schema: Schema): Writer {

@@ -2,7 +2,6 @@
 
 import { Type } from "typebox";
 import { Dashboard, Progression } from "@cuttle/contract/rest/dashboards";
-import { durationText } from "../../../base/duration-text.ts";
 import { mayDo } from "../../../platform/access/access.ts";
 import type { Caller } from "../../../platform/access/access.ts";
 import type { Queryable } from "../../../platform/database/database.ts";
@@ -11,6 +10,7 @@ import type { Route } from "../../../platform/http/http.ts";
 import { lifecycleProgress, phasesOfLifecycles } from "../../library/library.ts";
 import type { LifecyclePhase } from "../../library/library.ts";
 import { channelsOfProject, findUnresolvedDefects, listReleases, presentRelease, projects, tenants } from "../../projects/projects.ts";
+import { presentItem } from "./dashboard-items.ts";
 import * as store from "./dashboard-read-store.ts";
 import type { DashboardProjectRow, ItemRow } from "./dashboard-read-store.ts";
 
@@ -18,43 +18,6 @@ import type { DashboardProjectRow, ItemRow } from "./dashboard-read-store.ts";
 const projectsMax = 1_000;
 const releaseHistoryDefault = 30;
 const releaseHistoryMax = 500;
-
-/** `2026-01-31T09:00:00.120+00:00` of `2026-01-31 09:00:00.12`. */
-function timeText(stored: string): string {
-  return `${stored.slice(0, 10)}T${stored.slice(11, 19)}.${stored.slice(20, 23).padEnd(3, "0")}+00:00`;
-}
-
-function presentItem(spaceId: string, row: ItemRow, place: "current" | "previous") {
-  const base = `/api/${spaceId}`;
-  return {
-    Id: row.id,
-    ProjectId: row.project_id,
-    EnvironmentId: row.environment_id,
-    ReleaseId: row.release_id,
-    ReleaseVersion: row.release_version,
-    ChannelId: row.channel_id,
-    TenantId: row.tenant_id,
-    DeploymentId: row.id,
-    TaskId: row.task_id,
-    State: row.state,
-    Created: timeText(row.created_at),
-    QueueTime: timeText(row.queued_at),
-    StartTime: row.started_at && timeText(row.started_at),
-    CompletedTime: row.completed_at && timeText(row.completed_at),
-    Duration: row.lasted_s === null ? null : durationText(row.lasted_s),
-    ErrorMessage: row.error_message,
-    HasPendingInterruptions: row.has_pending_interruptions,
-    HasWarningsOrErrors: row.has_warnings_or_errors,
-    IsCompleted: row.completed_at !== null,
-    IsCurrent: place === "current",
-    IsPrevious: place === "previous",
-    Links: {
-      Self: `${base}/deployments/${row.id}`,
-      Task: `${base}/tasks/${row.task_id}`,
-      Release: `${base}/releases/${row.release_id}`,
-    },
-  };
-}
 
 interface DashboardWanted {
   projectIds?: readonly string[] | undefined;
