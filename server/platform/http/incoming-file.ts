@@ -228,6 +228,7 @@ async function firstFile(body: Body, boundary: string): Promise<IncomingFile> {
   async function more(): Promise<void> {
     const isMore = await body.each((chunk) => {
       held = Buffer.concat([held, chunk]);
+      giveBack(chunk);
       return "enough";
     });
     if (!isMore) throwEndedEarly();
