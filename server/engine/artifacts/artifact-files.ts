@@ -3,6 +3,8 @@
 
 import { randomUUID } from "node:crypto";
 import { Readable } from "node:stream";
+import { watchedContent } from "../../base/content.ts";
+import type { Content } from "../../base/content.ts";
 import { problem } from "../../base/problems.ts";
 import type { Database, Transaction } from "../../platform/database/database.ts";
 import { SharedFolderError } from "../../platform/files/files.ts";
@@ -38,7 +40,7 @@ export class ArtifactGone extends Error {}
 export async function storeContent(
   { database, folder }: ArtifactFilesParts,
   artifactId: string,
-  content: AsyncIterable<Uint8Array>,
+  content: Content,
   bytesMax: number,
   commit: (work: (tx: Transaction) => Promise<boolean>) => Promise<void>,
 ): Promise<void> {
@@ -56,23 +58,16 @@ export async function storeContent(
   }
 }
 
-async function* watched(
-  database: Database,
-  fileId: string,
-  content: AsyncIterable<Uint8Array>,
-  bytesMax: number,
-): AsyncGenerator<Uint8Array> {
+function watched(database: Database, fileId: string, content: Content, bytesMax: number): Content {
   let touchedAtMs = performance.now();
-  let bytes = 0;
-  for await (const piece of content) {
-    bytes += piece.length;
-    if (bytes > bytesMax) throw new ArtifactTooLarge(`An artifact has at most ${bytesMax} bytes.`);
-    if (performance.now() - touchedAtMs > touchEveryMs) {
-      if (!(await store.touchFile(database, fileId))) throw new ArtifactGone("The file was given up because it stood still for too long.");
-      touchedAtMs = performance.now();
-    }
-    yield piece;
-  }
+  let all = 0;
+  return watchedContent(content, async (bytes) => {
+    all += bytes;
+    if (all > bytesMax) throw new ArtifactTooLarge(`An artifact has at most ${bytesMax} bytes.`);
+    if (performance.now() - touchedAtMs <= touchEveryMs) return;
+    if (!(await store.touchFile(database, fileId))) throw new ArtifactGone("The file was given up because it stood still for too long.");
+    touchedAtMs = performance.now();
+  });
 }
 
 /** Removes a file that no artifact has; harmless at any time. */

@@ -9,6 +9,7 @@ import { constants } from "node:fs";
 import type { Dir } from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import type { Content } from "../../base/content.ts";
 import { createCallGate } from "./call-gate.ts";
 import { createHashThread, hashedPiecesMax } from "./hash-thread.ts";
 import type { HashAlgorithm } from "./hash-thread.ts";
@@ -87,7 +88,7 @@ export interface SharedFolder {
    * name can clean up after a process that died meanwhile; after a rejection it is gone. `move` it once it is complete. A piece of the
    * content is not needed any more when the next one is asked for. `also`: further hashes of it.
    */
-  receive(file: string, content: AsyncIterable<Uint8Array>, also?: readonly HashAlgorithm[]): Promise<ReceivedFile>;
+  receive(file: string, content: Content, also?: readonly HashAlgorithm[]): Promise<ReceivedFile>;
   /** Gives a received file its lasting name, which says what is in it: a file of that name and length is kept, and the other dropped. */
   move(from: string, to: string): Promise<void>;
   /** Reads a file written once and checks it against what the database says. */
@@ -287,7 +288,7 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
     return { bytes, sha256: hash.digest("hex") };
   }
 
-  async function receive(file: string, content: AsyncIterable<Uint8Array>, also: readonly HashAlgorithm[] = []): Promise<ReceivedFile> {
+  async function receive(file: string, content: Content, also: readonly HashAlgorithm[] = []): Promise<ReceivedFile> {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     let bytes = 0;
     let unsynced = 0;
@@ -496,9 +497,22 @@ async function writeAll(handle: fs.FileHandle, file: string, bytes: Uint8Array, 
 
 /** Pieces of one size, each in memory that is free again. */
 async function* gathered(
-  content: AsyncIterable<Uint8Array>,
+  content: Content,
   freeMemory: () => Promise<ArrayBuffer>,
 ): AsyncGenerator<{ memory: ArrayBuffer; length: number }> {
+  if (content.read !== undefined) {
+    for (let isMore = true; isMore;) {
+      const memory = await freeMemory();
+      let length = 0;
+      while (isMore && length < receivePieceBytes) {
+        const bytes = await content.read(new Uint8Array(memory, length));
+        length += bytes;
+        isMore = bytes > 0;
+      }
+      if (length > 0) yield { memory, length };
+    }
+    return;
+  }
   let memory: ArrayBuffer | undefined;
   let filling: Uint8Array = new Uint8Array();
   let filled = 0;

@@ -27,7 +27,8 @@ function requestOf(body: Buffer, pieceBytes: number): IncomingMessage {
 async function contentOf(body: Buffer, pieceBytes: number, fileBytesMax = 1_000_000): Promise<{ name: string | undefined; text: string }> {
   return await withIncomingFile(requestOf(body, pieceBytes), fileBytesMax, async ({ fileName, content }) => {
     const pieces: Buffer[] = [];
-    for await (const piece of content) pieces.push(piece);
+    // Copied: the memory of a piece is used again.
+    for await (const piece of content) pieces.push(Buffer.from(piece));
     return { name: fileName, text: Buffer.concat(pieces).toString() };
   });
 }
@@ -41,11 +42,11 @@ test("a file comes out of its form as it went in, wherever the form is cut", asy
 });
 
 test("pieces that are freed when the next one is asked for lose nothing, wherever the form is cut", async () => {
-  const content = `${"x".repeat(16_000)}${lookalikes.repeat(3)}`.repeat(12);
+  const content = `${"x".repeat(15_900)}${lookalikes.repeat(20)}`.repeat(12);
   // The first piece ends within the headers of the file's part.
   const body = Buffer.concat([Buffer.alloc(16_384 - 100, "p"), form(content)]);
   // Around every place of a delimiter and of what looks like one.
-  for (let pieceBytes = 16_384; pieceBytes < 16_384 + 150; pieceBytes += 7) {
+  for (let pieceBytes = 16_384; pieceBytes < 16_384 + 150; pieceBytes += 3) {
     const freed: ArrayBufferLike[] = [];
     async function* inOwnMemory(): AsyncGenerator<Buffer> {
       for (let at = 0; at < body.length; at += pieceBytes) {
@@ -61,12 +62,56 @@ test("pieces that are freed when the next one is asked for lose nothing, whereve
     }) as unknown as IncomingMessage;
     const text = await withIncomingFile(request, 1_000_000, async (incoming) => {
       let all = "";
-      for await (const piece of incoming.content) all += piece.toString("latin1");
+      for await (const piece of incoming.content) all += Buffer.from(piece).toString("latin1");
       return all;
     });
     assert.ok(text === content, `in pieces of ${pieceBytes}`);
     assert.ok(freed.slice(1, -2).every((memory) => memory.byteLength === 0));
   }
+});
+
+test("into memory of any size a file comes as it went in, wherever the form is cut", async () => {
+  const content = `${lookalikes.repeat(20)}\r`;
+  const whole = { headers: { "content-type": "application/octet-stream" } };
+  for (const memoryBytes of [1, 7, 13, 100, 100_000]) {
+    for (const pieceBytes of [1, 9, 10, 11, 50, 100_000]) {
+      for (const request of [requestOf(form(content), pieceBytes), Object.assign(requestOf(Buffer.from(content), pieceBytes), whole)]) {
+        const text = await withIncomingFile(request, 1_000_000, async (incoming) => {
+          const memory = Buffer.alloc(memoryBytes);
+          let all = "";
+          for (let bytes; (bytes = await incoming.content.read(memory)) > 0;) all += memory.toString("latin1", 0, bytes);
+          assert.equal(await incoming.content.read(memory), 0, "the end stays the end");
+          return all;
+        });
+        assert.ok(text === content, `in pieces of ${pieceBytes} into ${memoryBytes}`);
+      }
+    }
+  }
+});
+
+test("who reads into large memory hears of a slow client as its bytes come", async (t) => {
+  let nowMs = 0;
+  t.mock.method(performance, "now", () => nowMs);
+  async function* slow(): AsyncGenerator<Buffer> {
+    for (let n = 0; n < 10; n++) {
+      nowMs += 700;
+      yield Buffer.from("ten bytes.");
+    }
+  }
+  const request = Object.assign(Readable.from(slow(), { objectMode: false, highWaterMark: 1 }), {
+    headers: { "content-type": "application/octet-stream" },
+    socket: Object.assign(new EventEmitter(), { setTimeout() {}, destroy() {} }),
+  }) as unknown as IncomingMessage;
+  const reads: number[] = [];
+  await withIncomingFile(request, 1_000_000, async ({ content }) => {
+    const memory = Buffer.alloc(100_000);
+    for (let bytes; (bytes = await content.read(memory)) > 0;) reads.push(bytes);
+  });
+  assert.ok(reads.length >= 4, String(reads));
+  assert.equal(
+    reads.reduce((all, bytes) => all + bytes, 0),
+    100,
+  );
 });
 
 test("a form that ends early, holds no file or never ends its headers is refused", async () => {

@@ -3,6 +3,8 @@
 
 import { randomUUID } from "node:crypto";
 import { Readable } from "node:stream";
+import { watchedContent } from "../../../base/content.ts";
+import type { Content } from "../../../base/content.ts";
 import type { Problem } from "../../../base/problems.ts";
 import { problem } from "../../../base/problems.ts";
 import type { Database } from "../../../platform/database/database.ts";
@@ -40,7 +42,7 @@ let uploads = 0;
  */
 export async function takeIn<T>(
   { database, folder }: PackageFilesParts,
-  content: AsyncIterable<Uint8Array>,
+  content: Content,
   work: {
     check: (file: ReadableFile) => Promise<void>;
     commit: (upload: { uploadId: string; file: StoredFile }) => Promise<T>;
@@ -83,15 +85,13 @@ export function takenForAbandoned(): Problem {
   return problem.unavailable("The upload stood still for too long and was given up. Nothing was stored; repeat it.");
 }
 
-async function* watched(database: Database, uploadId: string, content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+function watched(database: Database, uploadId: string, content: Content): Content {
   let touchedAtMs = performance.now();
-  for await (const piece of content) {
-    if (performance.now() - touchedAtMs > touchEveryMs) {
-      if (!(await store.touchUpload(database, uploadId))) throw takenForAbandoned();
-      touchedAtMs = performance.now();
-    }
-    yield piece;
-  }
+  return watchedContent(content, async () => {
+    if (performance.now() - touchedAtMs <= touchEveryMs) return;
+    if (!(await store.touchUpload(database, uploadId))) throw takenForAbandoned();
+    touchedAtMs = performance.now();
+  });
 }
 
 /** Removes a file that no package and no upload uses any more; harmless at any time. */

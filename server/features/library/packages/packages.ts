@@ -5,6 +5,7 @@ import { PackageNotes } from "@cuttle/contract/rest/feeds";
 import { Package, PackageSignature } from "@cuttle/contract/rest/packages";
 import type { Static } from "@cuttle/contract/rest/shapes";
 import { page } from "@cuttle/contract/rest/shapes";
+import type { Content } from "../../../base/content.ts";
 import { Problem, problem } from "../../../base/problems.ts";
 import { requirePermission } from "../../../platform/access/access.ts";
 import type { Caller } from "../../../platform/access/access.ts";
@@ -167,7 +168,7 @@ export function packageRoutes({ database, folder }: { database: Database; folder
 
   async function putUploaded(
     by: { spaceId: string; actor: Actor; caller: Caller; query: Static<typeof uploadQuery> },
-    file: { fileName: string | undefined; content: AsyncIterable<Uint8Array> },
+    file: { fileName: string | undefined; content: Content },
   ): Promise<Answer> {
     const mode = readOverwriteMode(by.query);
     const fileName = file.fileName ?? by.query.fileName;

@@ -1,5 +1,6 @@
 // Puts an uploaded file into the built-in feed as a version of a package: who may, what happens to one that is there, and the event.
 
+import type { Content } from "../../../base/content.ts";
 import { Problem, problem } from "../../../base/problems.ts";
 import { recordEvent } from "../../../platform/audit/audit.ts";
 import type { Actor } from "../../../platform/audit/audit.ts";
@@ -23,7 +24,7 @@ export interface PackageToStore {
   requireReplace: () => void;
   /** From the file's name; undefined takes id and version from the nuspec in the file, which then must have one. */
   name: PackageName | undefined;
-  content: AsyncIterable<Uint8Array>;
+  content: Content;
 }
 
 export interface StoredPackage {
