@@ -25,7 +25,10 @@ export interface UnpackedArchive {
 }
 
 /** A folder for the tests of one file, made before them and removed after them; the database's account may pass through it. */
-export function archivesFolder(): { readonly path: string; unpacked(program: "server" | "agent", place: string): Promise<UnpackedArchive> } {
+export function archivesFolder(): {
+  readonly path: string;
+  unpacked(program: "server" | "agent", place: string): Promise<UnpackedArchive>;
+} {
   let folder = "";
   before(async () => {
     folder = await fs.mkdtemp(path.join(os.tmpdir(), "cuttle-bundle-"));
