@@ -328,12 +328,14 @@ test("the log of a running script grows line by line, within tens of millisecond
   assert.equal((await agent.finish("slow")).exitCode, 0);
 });
 
-test("S5 D7: 100 MB of output and lines of megabytes keep the agent's memory bounded, page by page", async (t) => {
+/** Output of one script in the default run; more by the environment variable, as in CI, where keeping it would show in the memory. */
+const outputMb = Number(process.env["CUTTLE_TEST_OUTPUT_MB"] ?? 20);
+
+test(`S5 D7: ${outputMb} MB of output and lines of megabytes come page by page, and keep the agent's memory bounded`, async (t) => {
   const agent = await startAgentProcess(t);
   const rssMb = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${agent.pid}/status`, "utf8"))![1]) / 1024;
-  const megabytes = Number(process.env["CUTTLE_TEST_OUTPUT_MB"] ?? 100);
   const perLine = 100;
-  const count = (megabytes * 1_000_000) / perLine;
+  const count = (outputMb * 1_000_000) / perLine;
   const body = `head -c 5000000 /dev/zero | tr '\\0' x; echo; seq -f '%099.0f' 1 ${count}; echo end`;
   await agent.start({ ticket: "big", body });
   let next = 0;
@@ -355,7 +357,7 @@ test("S5 D7: 100 MB of output and lines of megabytes keep the agent's memory bou
   }
   assert.equal(lines, count);
   assert.equal(longest, 1024 * 1024);
-  t.diagnostic(`${megabytes} MB in ${next} lines, agent's memory at most ${Math.round(highestMb)} MB`);
+  t.diagnostic(`${outputMb} MB in ${next} lines, agent's memory at most ${Math.round(highestMb)} MB`);
   assert.ok(highestMb < 450, `${highestMb} MB`);
 });
 

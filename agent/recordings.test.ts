@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { processState, scriptServiceV2, type ScriptStatusResponseV2, type StartScriptCommandV2 } from "@cuttle/contract/agent/script";
 import { streamFromBytes } from "@cuttle/halibut";
@@ -35,8 +35,8 @@ interface Scenario {
   connections: { connection: number; frames: Frame[] }[];
 }
 
-/** Run one after the other, because they use the isolation lock; the rest goes side by side on another agent. */
-const inSequence = [
+/** Each on an agent of its own, because they use the isolation lock; the rest goes side by side on one agent. */
+const onTheirOwn = [
   "v2-isolation-cancel-while-waiting",
   "v2-isolation-full-behind-two-readers",
   "v2-isolation-full-full",
@@ -91,17 +91,17 @@ const debugLinesOfRecordedAgent = 4;
 test("every recording of a script is either replayed or differs for a stated reason", () => {
   // The others are in recordings-of-calls.test.ts.
   const all = readdirSync(folder).filter((name) => name.startsWith("v2-"));
-  assert.deepEqual([...inSequence, ...sideBySide, ...Object.keys(differOnPurpose)].sort(), all.sort());
+  assert.deepEqual([...onTheirOwn, ...sideBySide, ...Object.keys(differOnPurpose)].sort(), all.sort());
 });
 
-test("recordings that use the isolation lock", async (t) => {
-  const agent = await startAgentProcess(t);
-  for (const name of inSequence) await t.test(name, () => replay(agent, name));
-});
+// Most of the time of a recording is waiting, for the recorded seconds: side by side all take as long as the longest.
+describe("recordings", { concurrency: 3 }, () => {
+  test("scripts side by side", { concurrency: 3 }, async (t) => {
+    const agent = await startAgentProcess(t);
+    await Promise.all(sideBySide.map((name) => t.test(name, () => replay(agent, name))));
+  });
 
-test("recordings of scripts side by side", { concurrency: 3 }, async (t) => {
-  const agent = await startAgentProcess(t);
-  await Promise.all(sideBySide.map((name) => t.test(name, () => replay(agent, name))));
+  for (const name of onTheirOwn) test(`${name}, with the isolation lock`, async (t) => replay(await startAgentProcess(t), name));
 });
 
 async function replay(agent: AgentProcess, name: string): Promise<void> {

@@ -32,7 +32,7 @@ const anyTime: Wait = { what: "anything", totalMs: Number.POSITIVE_INFINITY };
 const SEED_BYTES_MAX = 8_000;
 /** One of so many inputs arrives in pieces, which is slow because zlib works in a thread then. */
 const IN_PIECES_EVERY = 50;
-/** The residue of the collector between two looks; a leak of a kilobyte per frame would exceed it in the default run. */
+/** The residue of the collector between two looks; a leak of four kilobytes per frame would exceed it in the test that takes long. */
 const RESIDENT_GROWTH_BYTES_MAX = 400 * 1024 * 1024;
 
 const contracts = new Map([echoContract, ...agentContracts].map((contract) => [contract.name, contract]));

@@ -37,8 +37,8 @@ import { eventually, scriptLines, startAgentProcess } from "../agent-process.ts"
 import { readBootId } from "../processes/processes.ts";
 import { prepareDirectly, type PreparedWrapper } from "./nursery.ts";
 
-/** Kills of the agent in the default run; more by the environment variable. */
-const rounds = Number(process.env["CUTTLE_TEST_KILLS"] ?? 10);
+/** Kills of the agent in the default run: each kind of round once, of two kinds and of three. More by the environment variable, as in CI. */
+const rounds = Number(process.env["CUTTLE_TEST_KILLS"] ?? 6);
 
 test(`D2 D3 D7: ${rounds} kills of the agent at random moments: each script runs once, keeps its exit code, and its log has no gap and no double`, async (t) => {
   const agent = await startAgentProcess(t);

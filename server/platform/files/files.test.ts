@@ -1,6 +1,6 @@
 // The shared folder on a real file system: what is durable, what is refused, and what happens on a full or silent disk.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs/promises";
 import os from "node:os";
@@ -168,6 +168,16 @@ test("files of every size, several at once, have the right hashes, and one that 
   assert.equal((await fs.readdir(path.join(folder.root, "in"))).length, sizes.length);
   const { sha1: _unasked, ...expected } = await digests(1, 6 * mib);
   assert.deepEqual(await folder.receive("in/after", pieces(1, 6 * mib)), expected);
+});
+
+test("the thread that hashed a large file does not keep its process from ending", () => {
+  const program = `
+    import { createHashThread, hashedPiecesMax } from ${JSON.stringify(new URL("hash-thread.ts", import.meta.url))};
+    const hash = createHashThread().begin(["sha256"]);
+    await Promise.all(Array.from({ length: hashedPiecesMax + 1 }, () => hash.update(new ArrayBuffer(1), 1)));
+    console.log((await hash.digest()).sha256);`;
+  const { status, stdout } = spawnSync(process.execPath, ["--input-type=module", "--eval", program], { timeout: 15_000, encoding: "utf8" });
+  assert.deepEqual([status, stdout], [0, `${createHash("sha256").update(new Uint8Array(5)).digest("hex")}\n`]);
 });
 
 test("while the disk takes what has come, more comes in, up to a limit; and a disk that fails then is not taken for one that did not", async (t) => {

@@ -73,8 +73,8 @@ export function createHashThread(): HashThread {
     clearTimeout(idle);
     if (thread !== undefined) return thread;
     const own = new Worker(threadCode, { eval: true, execArgv: [], env: {}, resourceLimits: { maxOldGenerationSizeMb: threadMemoryMb } });
-    own.unref();
     own.on("message", (answer: Answer) => waiting.get(answer.file)?.shift()?.resolve(answer));
+    own.unref(); // after the listener, which holds the process again
     own.on("error", (error) => fail(own, error instanceof Error ? error.message : String(error)));
     own.on("exit", () => fail(own, "it stopped"));
     return (thread = own);

@@ -4,7 +4,7 @@
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { Readable } from "node:stream";
 import fastify from "fastify";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -123,6 +123,8 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
   const nodeName = parts.nodeName.replace(/[^\x20-\x7e]/g, "?");
   const everyHeader = { ...securityHeaders, "octopus-node": nodeName };
   const servers = new Set<Server>();
+  /** Open connections; browsers and clients also keep some on which they have asked nothing yet. */
+  const connections = new Set<Socket>();
   const lookUp = createRequestLookUp(parts.database);
   /** Answers by what they were made of and by address, as long as a request is there that has it. */
   const sharedTexts = new WeakMap<AlongsideRows, Map<string, string | Buffer>>();
@@ -406,6 +408,10 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
           },
           (request, response) => app.routing(request, response),
         );
+        server.on("connection", (socket) => {
+          connections.add(socket);
+          socket.once("close", () => connections.delete(socket));
+        });
         server.on("clientError", (error: NodeJS.ErrnoException, socket) => answerBrokenRequest(error, socket, nodeName));
         await new Promise<void>((resolve, reject) => {
           server.once("error", reject);
@@ -426,6 +432,8 @@ export function createHttpServer(parts: HttpServerParts): HttpServer {
         [...servers].map(async (server) => {
           const closed = new Promise<void>((resolve) => server.close(() => resolve()));
           server.closeIdleConnections();
+          // To Node a connection is not idle before its first request, and would hold up the close until the grace ends.
+          for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
           const cut = setTimeout(() => server.closeAllConnections(), graceMs);
           await closed;
           clearTimeout(cut);
