@@ -99,7 +99,8 @@ const misdeeds: { readonly [name: string]: (agent: AgentProcess) => Promise<void
     const gate = join(agent.home, "gate");
     let answered = 0;
     const starts = Array.from({ length: 20 }, async (_, n) => {
-      const body = `echo begun; while [ ! -e ${gate} ]; do sleep 0.1; done; exit 2`;
+      // An end of its own, so that nothing goes round for ever when this process is killed.
+      const body = `echo begun; for n in $(seq 600); do [ -e ${gate} ] && exit 2; sleep 0.1; done; exit 3`;
       const answer = await agent.start({ ticket: `waits-${n}`, body, waitMs: 60_000 });
       answered++;
       return answer;
