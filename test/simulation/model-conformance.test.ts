@@ -241,11 +241,14 @@ async function compare(seed: number, database: Database): Promise<ReadonlySet<st
     };
   }
 
-  /** Mostly who really holds the task, sometimes somebody else. */
+  /** Mostly who really holds the task, sometimes somebody else, or the same under an epoch that has passed. */
   function leaseOf(taskId: string): { taskId: string; owner: string; epoch: number } {
     const row = tables.cell("task_queue", taskId).committed;
-    if (row === undefined || row["owner"] === null || chance(0.15)) return { taskId, owner: oneOf(owners), epoch: 1 };
-    return { taskId, owner: row["owner"] as string, epoch: row["epoch"] as number };
+    if (row === undefined || row["owner"] === null) return { taskId, owner: oneOf(owners), epoch: 1 };
+    const held = { taskId, owner: row["owner"] as string, epoch: row["epoch"] as number };
+    if (!chance(0.15)) return held;
+    const owner = oneOf(owners);
+    return owner === held.owner ? { ...held, epoch: held.epoch - 1 } : { ...held, owner };
   }
 
   function drawProgram(): Program {
