@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { Readable } from "node:stream";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import type { TestContext } from "node:test";
@@ -168,6 +169,12 @@ test("files of every size, several at once, have the right hashes, and one that 
   assert.equal((await fs.readdir(path.join(folder.root, "in"))).length, sizes.length);
   const { sha1: _unasked, ...expected } = await digests(1, 6 * mib);
   assert.deepEqual(await folder.receive("in/after", pieces(1, 6 * mib)), expected);
+});
+
+test("a stream is content like any other", async (t) => {
+  const folder = await setup(t);
+  const written = await folder.receive("incoming/1", Readable.from([bytes("from "), bytes("an agent")]));
+  assert.deepEqual(written, { bytes: 13, sha256: createHash("sha256").update("from an agent").digest("hex") });
 });
 
 test("the thread that hashed a large file does not keep its process from ending", () => {

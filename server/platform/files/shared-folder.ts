@@ -500,12 +500,12 @@ async function* gathered(
   content: Content,
   freeMemory: () => Promise<ArrayBuffer>,
 ): AsyncGenerator<{ memory: ArrayBuffer; length: number }> {
-  if (content.read !== undefined) {
+  if (content.readInto !== undefined) {
     for (let isMore = true; isMore;) {
       const memory = await freeMemory();
       let length = 0;
       while (isMore && length < receivePieceBytes) {
-        const bytes = await content.read(new Uint8Array(memory, length));
+        const bytes = await content.readInto(new Uint8Array(memory, length));
         length += bytes;
         isMore = bytes > 0;
       }

@@ -79,8 +79,8 @@ test("into memory of any size a file comes as it went in, wherever the form is c
         const text = await withIncomingFile(request, 1_000_000, async (incoming) => {
           const memory = Buffer.alloc(memoryBytes);
           let all = "";
-          for (let bytes; (bytes = await incoming.content.read(memory)) > 0;) all += memory.toString("latin1", 0, bytes);
-          assert.equal(await incoming.content.read(memory), 0, "the end stays the end");
+          for (let bytes; (bytes = await incoming.content.readInto(memory)) > 0;) all += memory.toString("latin1", 0, bytes);
+          assert.equal(await incoming.content.readInto(memory), 0, "the end stays the end");
           return all;
         });
         assert.ok(text === content, `in pieces of ${pieceBytes} into ${memoryBytes}`);
@@ -105,7 +105,7 @@ test("who reads into large memory hears of a slow client as its bytes come", asy
   const reads: number[] = [];
   await withIncomingFile(request, 1_000_000, async ({ content }) => {
     const memory = Buffer.alloc(100_000);
-    for (let bytes; (bytes = await content.read(memory)) > 0;) reads.push(bytes);
+    for (let bytes; (bytes = await content.readInto(memory)) > 0;) reads.push(bytes);
   });
   assert.ok(reads.length >= 4, String(reads));
   assert.equal(

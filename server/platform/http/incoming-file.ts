@@ -165,7 +165,7 @@ type Read = (memory: Uint8Array) => Promise<number>;
 
 function contentOf(read: Read): Required<Content> {
   return {
-    read,
+    readInto: read,
     async *[Symbol.asyncIterator]() {
       const memory = Buffer.allocUnsafeSlow(pieceBytes);
       for (let bytes = await read(memory); bytes > 0; bytes = await read(memory)) yield memory.subarray(0, bytes);
