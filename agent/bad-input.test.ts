@@ -96,11 +96,9 @@ const misdeeds: { readonly [name: string]: (agent: AgentProcess) => Promise<void
   },
 
   "S5: twenty StartScripts that wait for the end of their scripts hold up nobody else": async (agent) => {
-    const gate = join(agent.home, "gate");
+    const scripts = Array.from({ length: 20 }, (_, n) => waiting(agent, `waits-${n}`, "exit 2"));
     let answered = 0;
-    const starts = Array.from({ length: 20 }, async (_, n) => {
-      // An end of its own, so that nothing goes round for ever when this process is killed.
-      const body = `echo begun; for n in $(seq 600); do [ -e ${gate} ] && exit 2; sleep 0.1; done; exit 3`;
+    const starts = scripts.map(async ({ body }, n) => {
       const answer = await agent.start({ ticket: `waits-${n}`, body, waitMs: 60_000 });
       answered++;
       return answer;
@@ -108,7 +106,7 @@ const misdeeds: { readonly [name: string]: (agent: AgentProcess) => Promise<void
     for (let n = 0; n < 20; n++) await begun(agent, `waits-${n}`);
     const other = await agent.start({ ticket: "passes", body: "echo through", waitMs: 60_000 });
     assert.deepEqual([other.State, scriptLines(other.Logs), answered], [processState.complete, ["through"], 0]);
-    writeFileSync(gate, "");
+    await Promise.all(scripts.map(({ release }) => release()));
     for (const answer of await Promise.all(starts)) assert.deepEqual([answer.State, answer.ExitCode], [processState.complete, 2]);
   },
 
