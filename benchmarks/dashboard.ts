@@ -1,7 +1,7 @@
 // How long a dashboard takes through the API of a real server process on a real PostgreSQL: many projects that have been deployed many times, and
 // very many environments. Beside the times stand the server's own processor time and how many statements one dashboard costs, which must not
 // grow with what it shows; they are counted at a second node in this process.
-//   npm run bench:dashboard -- --projects 200 --environments 8 --history 20 --reads 100 --many 1500
+//   npm run bench:dashboard -- --projects 200 --environments 8 --history 20 --reads 400 --many 1500
 
 import fs from "node:fs/promises";
 import http from "node:http";
@@ -17,7 +17,7 @@ const manyLimitMs = 300;
 /** The first reads make plans and warm what is warm in a running node. */
 const warmUpReads = 20;
 
-const counts = readCounts({ projects: 200, environments: 8, history: 20, reads: 100, many: 1_500 });
+const counts = readCounts({ projects: 200, environments: 8, history: 20, reads: 400, many: 1_500 });
 
 const node = await startApiNode(undefined);
 const folder = await fs.mkdtemp(path.join(os.tmpdir(), "cuttle-bench-"));

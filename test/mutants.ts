@@ -33,6 +33,9 @@ const slow: { mutant: Mutant; seconds: number; isEnded: boolean }[] = [];
 const begunMs = performance.now();
 for (const mutant of chosen) {
   const copy = await fs.mkdtemp(path.join(os.tmpdir(), "cuttle-mutant-"));
+  const files = `${copy}.files`;
+  await fs.mkdir(files);
+  await fs.chmod(files, 0o1777); // for programs that run as somebody else
   copyInUse = copy;
   try {
     for (const part of ["agent", "contract", "halibut", "server", "templates", "test", "package.json", "tsconfig.json"]) {
@@ -47,7 +50,7 @@ for (const mutant of chosen) {
       source.replace(mutant.find, () => mutant.put),
     );
     const startedMs = performance.now();
-    const { passed, isEnded } = await runTest(copy, mutant);
+    const { passed, isEnded } = await runTest(copy, files, mutant);
     const seconds = Math.round((performance.now() - startedMs) / 1_000);
     if (seconds * 1_000 > slowMs || isEnded) slow.push({ mutant, seconds, isEnded });
     if (passed) lived += 1;
@@ -55,6 +58,8 @@ for (const mutant of chosen) {
       `${passed ? "LIVES " : "caught"}  ${mutant.rule.padEnd(12)} ${mutant.name} (${mutant.pattern}${typeof mutant.pattern === "number" ? " seeds" : ""}, ${seconds} s)`,
     );
   } finally {
+    await endWhatRunsIn(files);
+    await fs.rm(files, { recursive: true, force: true });
     await fs.rm(copy, { recursive: true, force: true });
     copyInUse = undefined;
   }
@@ -79,8 +84,24 @@ async function linkPackages(copy: string): Promise<void> {
   }
 }
 
-/** Whether the test passes. One that hangs, and has to be ended, has noticed as well. */
-function runTest(copy: string, mutant: Mutant): Promise<{ passed: boolean; isEnded: boolean }> {
+/** Scripts of agents are in groups of their own and outlive a test that was ended: some hundred of them make every later test late. */
+async function endWhatRunsIn(folder: string): Promise<void> {
+  if (process.platform !== "linux") return;
+  for (const pid of await fs.readdir("/proc")) {
+    if (!/^[0-9]+$/.test(pid)) continue;
+    try {
+      const place = await fs.readlink(`/proc/${pid}/cwd`);
+      const said = await fs.readFile(`/proc/${pid}/cmdline`, "utf8");
+      const around = await fs.readFile(`/proc/${pid}/environ`, "utf8");
+      if ([place, said, around].some((text) => text.includes(folder))) process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+}
+
+/** Whether the test passes. One that hangs, and has to be ended, has noticed as well. What it and its programs write goes to `files`. */
+function runTest(copy: string, files: string, mutant: Mutant): Promise<{ passed: boolean; isEnded: boolean }> {
   return new Promise((resolve, reject) => {
     const isSeeds = typeof mutant.pattern === "number";
     // What a failed test leaves open does not matter here.
@@ -95,6 +116,7 @@ function runTest(copy: string, mutant: Mutant): Promise<{ passed: boolean; isEnd
     const asSeeds = [mutant.test, "--first", "--seeds", `${mutant.pattern}`];
     const child = spawn(process.execPath, isSeeds ? asSeeds : asTest, {
       cwd: copy,
+      env: { ...process.env, TMPDIR: files },
       stdio: ["ignore", "pipe", "ignore"],
       detached: true,
     });
