@@ -2,7 +2,7 @@
 // nothing holds. Slow; its own command: `npm run mutants` (with words: only mutants whose name holds one of them).
 
 import { spawn } from "node:child_process";
-import { rmSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -15,29 +15,33 @@ const deadlineMs = 5 * 60_000;
 const testDeadlineMs = 150_000;
 /** Named at the end, the slowest first: a test that waits long for what never comes wants a deadline of its own. */
 const slowMs = 60_000;
+/** Who was ended may still write something: a tenth of a second each, growing. */
+const removeRetries = 5;
 const root = path.dirname(import.meta.dirname);
 const words = process.argv.slice(2);
 const chosen = mutants.filter((mutant) => words.length === 0 || words.some((word) => mutant.name.includes(word)));
 
 let lived = 0;
 /** Where a mutant is tried now, and what ends its test: for a run that is ended by a signal. */
-let copyInUse: string | undefined;
+let folderInUse: string | undefined;
 let endTest: (() => void) | undefined;
 for (const signal of ["SIGINT", "SIGTERM"] as const)
   process.on(signal, () => {
     endTest?.();
-    if (copyInUse !== undefined) rmSync(copyInUse, { recursive: true, force: true });
+    if (folderInUse !== undefined) removeWithPrograms(folderInUse);
     process.exit(130);
   });
 const slow: { mutant: Mutant; seconds: number; isEnded: boolean }[] = [];
 const begunMs = performance.now();
 for (const mutant of chosen) {
-  const copy = await fs.mkdtemp(path.join(os.tmpdir(), "cuttle-mutant-"));
-  const files = `${copy}.files`;
-  await fs.mkdir(files);
-  await fs.chmod(files, 0o1777); // for programs that run as somebody else
-  copyInUse = copy;
+  const folder = (folderInUse = await fs.mkdtemp(path.join(os.tmpdir(), "cuttle-mutant-")));
+  const copy = path.join(folder, "copy");
+  const files = path.join(folder, "files");
   try {
+    await fs.mkdir(files);
+    // For programs that run as somebody else.
+    await fs.chmod(folder, 0o711);
+    await fs.chmod(files, 0o1777);
     for (const part of ["agent", "contract", "halibut", "server", "templates", "test", "package.json", "tsconfig.json"]) {
       await fs.cp(path.join(root, part), path.join(copy, part), { recursive: true, filter: (from) => !from.includes("node_modules") });
     }
@@ -58,10 +62,8 @@ for (const mutant of chosen) {
       `${passed ? "LIVES " : "caught"}  ${mutant.rule.padEnd(12)} ${mutant.name} (${mutant.pattern}${typeof mutant.pattern === "number" ? " seeds" : ""}, ${seconds} s)`,
     );
   } finally {
-    await endWhatRunsIn(files);
-    await fs.rm(files, { recursive: true, force: true });
-    await fs.rm(copy, { recursive: true, force: true });
-    copyInUse = undefined;
+    removeWithPrograms(folder);
+    folderInUse = undefined;
   }
 }
 for (const { mutant, seconds, isEnded } of slow.sort((one, other) => other.seconds - one.seconds))
@@ -85,19 +87,21 @@ async function linkPackages(copy: string): Promise<void> {
 }
 
 /** Scripts of agents are in groups of their own and outlive a test that was ended: some hundred of them make every later test late. */
-async function endWhatRunsIn(folder: string): Promise<void> {
-  if (process.platform !== "linux") return;
-  for (const pid of await fs.readdir("/proc")) {
+function removeWithPrograms(folder: string): void {
+  for (const pid of process.platform === "linux" ? readdirSync("/proc") : []) {
     if (!/^[0-9]+$/.test(pid)) continue;
     try {
-      const place = await fs.readlink(`/proc/${pid}/cwd`);
-      const said = await fs.readFile(`/proc/${pid}/cmdline`, "utf8");
-      const around = await fs.readFile(`/proc/${pid}/environ`, "utf8");
-      if ([place, said, around].some((text) => text.includes(folder))) process.kill(Number(pid), "SIGKILL");
+      const said = [
+        readlinkSync(`/proc/${pid}/cwd`),
+        readFileSync(`/proc/${pid}/cmdline`, "utf8"),
+        readFileSync(`/proc/${pid}/environ`, "utf8"),
+      ];
+      if (said.some((text) => text.includes(folder))) process.kill(Number(pid), "SIGKILL");
     } catch {
-      // It ended meanwhile.
+      // It ended meanwhile, or is somebody else's.
     }
   }
+  rmSync(folder, { recursive: true, force: true, maxRetries: removeRetries });
 }
 
 /** Whether the test passes. One that hangs, and has to be ended, has noticed as well. What it and its programs write goes to `files`. */
