@@ -414,6 +414,15 @@ export const mutants: readonly Mutant[] = [
   },
   {
     rule: "D6",
+    name: "upload: a piece that the disk does not take past the page cache is not written in the usual way",
+    file: "server/platform/files/shared-folder.ts",
+    find: "if (!isUnsuited(error)) throw error;",
+    put: "throw error;",
+    test: "server/platform/files/files.test.ts",
+    pattern: "past the page cache",
+  },
+  {
+    rule: "D6",
     name: "upload: the beginning of a boundary is kept in memory that is given back",
     file: "server/platform/http/incoming-file.ts",
     find: "tail = Buffer.from(looked.subarray(begin));",

@@ -8,8 +8,10 @@ export type HashAlgorithm = "sha256" | "sha1";
 /** Lower-case hex. */
 export type Digests = Record<HashAlgorithm, string>;
 
-/** Up to this many pieces wait to be hashed; a file that ends within them is not worth a thread. */
-export const hashedPiecesMax = 4;
+/** Up to this many pieces of a file are in memory: one comes in, one is written, and the rest wait for this thread. */
+export const hashedPiecesMax = 6;
+/** A file of no more pieces is not worth a thread. */
+const smallPiecesMax = 3;
 /** The thread takes memory; after this long without a large file it ends. */
 const idleMs = 30_000;
 /** A piece takes a millisecond or two, and those of all files wait for one thread. */
@@ -131,7 +133,7 @@ export function createHashThread(): HashThread {
         Object.fromEntries(algorithms.map((name, n) => [name, digests[n]!])) as Partial<Digests>;
       return {
         async update(memory, length) {
-          if (far === undefined && held.length < hashedPiecesMax - 1) return new Promise((hashed) => held.push({ memory, length, hashed }));
+          if (far === undefined && held.length < smallPiecesMax) return new Promise((hashed) => held.push({ memory, length, hashed }));
           if (far === undefined) {
             far = onThread(algorithms);
             for (const one of held) one.hashed(far.update(one.memory, one.length));

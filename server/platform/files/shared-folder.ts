@@ -13,6 +13,7 @@ import type { Content } from "../../base/content.ts";
 import { createCallGate } from "./call-gate.ts";
 import { createHashThread, hashedPiecesMax } from "./hash-thread.ts";
 import type { HashAlgorithm } from "./hash-thread.ts";
+import { isUnsuited, openPastCache, pageMemory } from "./past-cache.ts";
 import { describeFailure, SharedFolderError, systemCode } from "./shared-folder-error.ts";
 
 const nameCharactersMax = 100;
@@ -29,6 +30,7 @@ const staleRetryPauseMsMin = 50;
 const staleRetryPauseMsMax = 2_000;
 const receivePieceBytes = 1024 * 1024;
 const syncBytes = 32 * 1024 * 1024; // twice as much can wait for the disk, which must fit into one call's deadline on a slow one
+const cachedBytes = 32 * 1024 * 1024; // what is read again soon is rarely larger, and stays in the page cache
 const freeBytesFloor = 1024 ** 3;
 const freeShareFloor = 0.05;
 const listBatchMax = 200; // entries looked at in one call, so that a large folder keeps the others waiting for a moment only
@@ -302,10 +304,34 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
       (late) => void late.close().catch(() => undefined),
     );
     const hash = hashThread.begin(["sha256", ...also]);
+    /** The same file once more, when it has become large and its file system takes writes past the cache. */
+    let pastCache: fs.FileHandle | undefined;
+    let isLarge = false;
+    async function write(piece: Uint8Array, at: number): Promise<void> {
+      if (at >= cachedBytes && !isLarge) {
+        isLarge = true;
+        pastCache = await onFile(
+          file,
+          "open",
+          (place) => openPastCache(calls, place, handle),
+          (late) => void late?.close().catch(() => undefined),
+        );
+      }
+      if (pastCache !== undefined) {
+        const direct = pastCache;
+        try {
+          return await onFile(file, "write", () => writeAll(direct, file, piece, at));
+        } catch (error) {
+          // The end of a file is, unless it happens to fill whole blocks.
+          if (!isUnsuited(error)) throw error;
+        }
+      }
+      await onFile(file, "write", () => writeAll(handle, file, piece, at));
+    }
     /** When each piece in memory has been written and hashed; the oldest first. */
     const inUse: Promise<ArrayBuffer>[] = [];
     async function freeMemory(): Promise<ArrayBuffer> {
-      return inUse.length < hashedPiecesMax ? new ArrayBuffer(receivePieceBytes) : await inUse.shift()!;
+      return inUse.length < hashedPiecesMax ? pageMemory(receivePieceBytes) : await inUse.shift()!;
     }
     let writing = Promise.resolve();
     let syncing = Promise.resolve();
@@ -321,7 +347,7 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
         }
         // Written while the next piece comes in, and then hashed. A later turn or the end sees how it went.
         const at = bytes;
-        writing = onFile(file, "write", () => writeAll(handle, file, new Uint8Array(memory, 0, length), at));
+        writing = write(new Uint8Array(memory, 0, length), at);
         bytes += length;
         unsynced += length;
         const free = writing.then(() => hash.update(memory, length));
@@ -333,7 +359,7 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
         hash.digest(),
         onFile(file, "finish", async (place) => {
           await handle.sync();
-          await handle.close();
+          await Promise.all([handle.close(), pastCache?.close()]);
           await syncFolder(path.dirname(place));
         }),
       ]);
@@ -342,7 +368,7 @@ export async function openSharedFolder(options: SharedFolderOptions): Promise<Sh
       hash.drop();
       // Only then: the number of a closed file may be that of another when a write that was under way comes to it.
       void Promise.allSettled([writing, syncing])
-        .then(() => handle.close())
+        .then(() => Promise.all([handle.close(), pastCache?.close()]))
         .catch(() => undefined);
       await remove(file).catch(() => undefined);
       throw error;
