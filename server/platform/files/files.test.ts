@@ -201,7 +201,7 @@ test("a large file on a local disk is written past the page cache, whatever its 
     };
     return handle;
   };
-  const statfs = (async (place: string) => ({ ...(await fs.statfs(place)), type: localDisk })) as typeof fs.statfs;
+  const statfs = (async (place: string) => Object.assign(await fs.statfs(place), { type: localDisk })) as typeof fs.statfs;
   const folder = await setup(t, { calls: { ...fs, open, statfs } });
   const content = randomBytes(40 * mib + 777);
   const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
@@ -250,7 +250,15 @@ test("the thread that hashed a large file does not keep its process from ending"
     await Promise.all(Array.from({ length: hashedPiecesMax + 1 }, () => hash.update(new ArrayBuffer(1), 1)));
     console.log((await hash.digest()).sha256);`;
   const { status, stdout } = spawnSync(process.execPath, ["--input-type=module", "--eval", program], { timeout: 15_000, encoding: "utf8" });
-  assert.deepEqual([status, stdout], [0, `${createHash("sha256").update(new Uint8Array(hashedPiecesMax + 1)).digest("hex")}\n`]);
+  assert.deepEqual(
+    [status, stdout],
+    [
+      0,
+      `${createHash("sha256")
+        .update(new Uint8Array(hashedPiecesMax + 1))
+        .digest("hex")}\n`,
+    ],
+  );
 });
 
 test("while the disk takes what has come, more comes in, up to a limit; and a disk that fails then is not taken for one that did not", async (t) => {

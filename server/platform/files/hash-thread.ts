@@ -10,7 +10,7 @@ export type Digests = Record<HashAlgorithm, string>;
 
 /** Up to this many pieces of a file are in memory: one comes in, one is written, and the rest wait for this thread. */
 export const hashedPiecesMax = 6;
-/** A file of no more pieces is not worth a thread. */
+/** A file of no more pieces is not worth a thread. They wait for their end, so it has to be less than may be in memory. */
 const smallPiecesMax = 3;
 /** The thread takes memory; after this long without a large file it ends. */
 const idleMs = 30_000;
