@@ -62,7 +62,17 @@ export function keyboardOf(page: Page): Keyboard {
       await wanted.waitFor({ state: "detached" });
     },
     async arrives(heading) {
-      await page.locator("h1:focus").filter({ hasText: heading }).waitFor();
+      await page
+        .locator("h1:focus")
+        .filter({ hasText: heading })
+        .waitFor()
+        .catch(async (error: unknown) => {
+          // What is there instead says whether the page or its focus did not come.
+          const found = await page
+            .locator("body")
+            .evaluate((body) => [body.ownerDocument.activeElement?.outerHTML.slice(0, 300), body.innerText.slice(0, 2_000)]);
+          throw new Error(`At ${page.url()} no heading "${heading}" has the focus: ${found.join("\n")}`, { cause: error });
+        });
     },
   };
   return keyboard;
