@@ -70,7 +70,7 @@ async function diskSpeed(): Promise<number> {
   await handle.sync();
   await handle.close();
   await pastCache?.close();
-  await fs.rm(path.join(folder, "disk"));
+  await fs.rm(place);
   return (megabytes / (performance.now() - startedMs)) * 1000;
 }
 

@@ -31,8 +31,11 @@ export async function openPastCache(
   // Whatever is wrong with the folder, the usual writes will meet it and say it.
   const handle = await calls.open(place, constants.O_WRONLY | constants.O_NOFOLLOW | flag).catch(() => undefined);
   if (handle === undefined) return undefined;
-  const [one, other] = await Promise.all([opened.stat(), handle.stat()]);
-  if (one.ino === other.ino && one.dev === other.dev) return handle;
+  const isSame = await Promise.all([opened.stat(), handle.stat()]).then(
+    ([one, other]) => one.ino === other.ino && one.dev === other.dev,
+    () => false,
+  );
+  if (isSame) return handle;
   await handle.close();
   return undefined;
 }
